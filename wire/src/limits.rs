@@ -1,0 +1,38 @@
+//! Named maxima of everything that crosses a boundary. Units are in the names.
+//!
+//! They are part of the format: an event beyond one of them is invalid everywhere, for ever.
+
+/// Events in one run, that is, under one signature.
+pub const RUN_EVENTS_MAX: usize = 256;
+/// Stored bytes of one run.
+pub const RUN_BYTES_MAX: usize = 128 * 1024;
+/// Hashed header and payload bytes of one event.
+pub const EVENT_BYTES_MAX: usize = 64 * 1024;
+/// Ops in one event.
+pub const EVENT_OPS_MAX: usize = 4096;
+/// Events that one event names as its direct past, besides its chain's previous one.
+pub const DEPS_MAX: usize = 32;
+/// Ops that one op names as its predecessors.
+pub const PREDS_MAX: usize = 1024;
+/// Steps of a part path inside a field.
+pub const PART_STEPS_MAX: usize = 3;
+/// Bytes of one step of a part path.
+pub const PART_STEP_BYTES_MAX: usize = 64;
+/// Structural bytes of one control op (they live in the header).
+pub const ARGS_BYTES_MAX: usize = 48 * 1024;
+/// Chain ends that a removal, binding or merge names.
+pub const MARKS_MAX: usize = 512;
+/// Bytes of the sentence that explains a refusal.
+pub const REFUSAL_TEXT_BYTES_MAX: usize = 512;
+/// Cells that one refusal blames.
+pub const BLAME_MAX: usize = 64;
+/// Bytes of a name: of a workspace, member, list, field.
+pub const NAME_BYTES_MAX: usize = 256;
+/// Lists that one binding covers.
+pub const SCOPE_LISTS_MAX: usize = 256;
+/// Greatest wall clock of an event, in milliseconds since 1970; later than the year 10000.
+pub const WALL_MS_MAX: u64 = 1 << 48;
+/// Greatest sequence number in a chain, and the greatest lamport.
+pub const SEQ_MAX: u64 = 1 << 48;
+/// Decimal places of a decimal value.
+pub const DECIMAL_SCALE_MAX: u8 = 28;

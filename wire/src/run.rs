@@ -1,0 +1,432 @@
+//! Runs: consecutive events of one chain under one signature, as they are stored and sent.
+//!
+//! What the events share (workspace, chain, `prev`, design, actor, batch) stands once; device keys, lists and
+//! fields that recur stand in a table, in the order of their first use. The bytes are canonical: decoding them
+//! and encoding the result gives them back, and anything else is refused.
+
+use crate::{
+    Act, ActorId, BatchId, CellKey, ChainId, DesignDigest, DeviceKey, Event, EventId, EventRef, EventTag, FieldId,
+    Header, ListId, Malformed, Op, OpRef, PartPath, Payload, PayloadHash, RecordId, RecordKey, SecretKey, Target,
+    WorkspaceId, bounded,
+    envelope::{self, BadEnvelope, Kind},
+    key::RunSignature,
+    limits::*,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Events of one chain, each the next of the one before, signed together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    events: Vec<Event>,
+    signature: RunSignature,
+}
+
+/// Why bytes are no run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadRun {
+    /// The frame around it cannot be opened.
+    #[error(transparent)]
+    Envelope(#[from] BadEnvelope),
+    /// It holds something else.
+    #[error("not a run")]
+    NotARun,
+    /// It cannot be read.
+    #[error("the run's bytes are damaged")]
+    Damaged,
+    /// It can be read, but was not written by this encoder.
+    #[error("the run's bytes are not canonical")]
+    NotCanonical,
+    /// More than [`RUN_EVENTS_MAX`] events or [`RUN_BYTES_MAX`] bytes, or none.
+    #[error("the run's size is beyond its limit")]
+    Size,
+    /// One of its events is malformed.
+    #[error("event {index} of the run: {why}")]
+    Event {
+        /// Which, from 0.
+        index: usize,
+        /// Why.
+        why: Malformed,
+    },
+    /// Its signature is not its author's.
+    #[error("the run's signature is not its author's")]
+    Signature,
+    /// Its events do not follow one another in one chain.
+    #[error("the run's events are not consecutive")]
+    NotConsecutive,
+}
+
+impl Run {
+    /// Signs `events`, which follow one another in one chain of `key`'s device.
+    pub fn sign(events: Vec<Event>, key: &SecretKey) -> Result<Self, BadRun> {
+        let last = events.last().ok_or(BadRun::Size)?;
+        let follows = |a: &Event, b: &Event| {
+            let (a_header, b_header) = (a.header(), b.header());
+            b_header.prev == Some(a.id()) && b_header.seq == a_header.seq + 1 && shared(a_header) == shared(b_header)
+        };
+        if !events.windows(2).all(|pair| follows(&pair[0], &pair[1])) || last.header().chain.device != key.device() {
+            return Err(BadRun::NotConsecutive);
+        }
+        let signature = key.sign_run(last.id());
+        let run = Self { events, signature };
+        if run.events.len() > RUN_EVENTS_MAX || run.encode().len() > RUN_BYTES_MAX {
+            return Err(BadRun::Size);
+        }
+        Ok(run)
+    }
+
+    /// Its events in order.
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// Its events in order, without the signature.
+    pub fn into_events(self) -> Vec<Event> {
+        self.events
+    }
+
+    /// The stored bytes, envelope included.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut content = postcard::to_allocvec(&Stored::of(&self.events)).expect("a vector takes all bytes");
+        content.extend_from_slice(&self.signature);
+        envelope::seal(Kind::Run, &content)
+    }
+
+    /// Reads and verifies a run from outside.
+    pub fn decode(bytes: &[u8]) -> Result<Self, BadRun> {
+        let run = Self::decode_trusted(bytes)?;
+        let last = run.events.last().ok_or(BadRun::Size)?;
+        if !last.header().chain.device.has_signed_run(last.id(), &run.signature) {
+            return Err(BadRun::Signature);
+        }
+        if run.encode() != bytes {
+            return Err(BadRun::NotCanonical);
+        }
+        Ok(run)
+    }
+
+    /// Reads a run that this node has verified before; checks everything but signature and canonical form.
+    pub fn decode_trusted(bytes: &[u8]) -> Result<Self, BadRun> {
+        if bytes.len() > RUN_BYTES_MAX {
+            return Err(BadRun::Size);
+        }
+        let (kind, content) = envelope::open(bytes)?;
+        if kind != Kind::Run {
+            return Err(BadRun::NotARun);
+        }
+        let (content, signature) = content.split_last_chunk::<64>().ok_or(BadRun::Damaged)?;
+        let (stored, rest) = postcard::take_from_bytes::<Stored>(content).map_err(|_| BadRun::Damaged)?;
+        if !rest.is_empty() {
+            return Err(BadRun::Damaged);
+        }
+        Ok(Self { events: stored.events()?, signature: *signature })
+    }
+}
+
+/// What all events of a run have in common.
+fn shared(header: &Header) -> (WorkspaceId, ChainId, DesignDigest, Option<ActorId>, Option<BatchId>) {
+    (header.workspace, header.chain, header.design, header.actor, header.batch)
+}
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    workspace: WorkspaceId,
+    device: DeviceKey,
+    number: u32,
+    seq: u64,
+    prev: Option<EventId>,
+    lamport: u64,
+    wall_ms: u64,
+    design: DesignDigest,
+    actor: Option<ActorId>,
+    batch: Option<BatchId>,
+    /// Devices that the events refer to, besides `device` itself.
+    #[serde(deserialize_with = "bounded::list::<_, _, RUN_BYTES_MAX>")]
+    devices: Vec<DeviceKey>,
+    /// Lists and fields that the events are about.
+    #[serde(deserialize_with = "bounded::list::<_, _, RUN_BYTES_MAX>")]
+    names: Vec<[u8; 16]>,
+    #[serde(deserialize_with = "bounded::list::<_, _, RUN_EVENTS_MAX>")]
+    events: Vec<StoredEvent>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredEvent {
+    #[serde(deserialize_with = "bounded::list::<_, _, DEPS_MAX>")]
+    deps: Vec<StoredEventRef>,
+    /// Over 1 + the lamport before it (for the first: over the run's).
+    lamport_step: u64,
+    /// Over the clock before it (for the first: over the run's).
+    wall_step_ms: i64,
+    resubmits: Option<StoredEventRef>,
+    #[serde(deserialize_with = "bounded::list::<_, _, EVENT_OPS_MAX>")]
+    ops: Vec<StoredOp>,
+    payload: StoredPayload,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredEventRef {
+    device: u32,
+    number: u32,
+    seq: u64,
+    id: EventId,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredOpRef {
+    device: u32,
+    number: u32,
+    seq: u64,
+    op: u16,
+    tag: EventTag,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredOp {
+    kind: u16,
+    target: StoredTarget,
+    #[serde(deserialize_with = "bounded::list::<_, _, PREDS_MAX>")]
+    preds: Vec<StoredOpRef>,
+    #[serde(with = "serde_bytes")]
+    args: Vec<u8>,
+}
+
+#[derive(Serialize, Deserialize)]
+enum StoredTarget {
+    Workspace,
+    Record(u32, RecordId),
+    Cell(u32, RecordId, u32, PartPath),
+    /// The record of the op before it.
+    Same,
+    /// A cell of the record of the op before it.
+    SameCell(u32, PartPath),
+}
+
+#[derive(Serialize, Deserialize)]
+enum StoredPayload {
+    Present(#[serde(with = "serde_bytes")] Vec<u8>),
+    Absent(PayloadHash),
+}
+
+impl Stored {
+    fn of(events: &[Event]) -> Self {
+        let first = events[0].header();
+        let mut tables = Tables::new(first.chain.device);
+        let mut lamport = first.lamport - 1;
+        let mut wall_ms = first.wall_ms;
+        let stored_events = events.iter().map(|event| {
+            let header = event.header();
+            let stored = StoredEvent {
+                deps: header.deps.iter().map(|dep| tables.event_ref(dep)).collect(),
+                lamport_step: header.lamport - lamport - 1,
+                wall_step_ms: header.wall_ms as i64 - wall_ms as i64,
+                resubmits: header.resubmits.as_ref().map(|event| tables.event_ref(event)),
+                ops: tables.ops(&header.ops),
+                payload: match event.payload() {
+                    Payload::Present(bytes) => StoredPayload::Present(bytes.clone()),
+                    Payload::Absent(hash) => StoredPayload::Absent(*hash),
+                },
+            };
+            lamport = header.lamport;
+            wall_ms = header.wall_ms;
+            stored
+        });
+        let stored_events = stored_events.collect();
+        Self {
+            workspace: first.workspace,
+            device: first.chain.device,
+            number: first.chain.number,
+            seq: first.seq,
+            prev: first.prev,
+            lamport: first.lamport,
+            wall_ms: first.wall_ms,
+            design: first.design,
+            actor: first.actor,
+            batch: first.batch,
+            devices: tables.devices,
+            names: tables.names,
+            events: stored_events,
+        }
+    }
+
+    fn events(self) -> Result<Vec<Event>, BadRun> {
+        if self.lamport == 0 || self.lamport > SEQ_MAX || self.seq > SEQ_MAX || self.wall_ms > WALL_MS_MAX {
+            return Err(BadRun::Damaged);
+        }
+        let lookup = Lookup { own: self.device, devices: &self.devices, names: &self.names };
+        let chain = ChainId { device: self.device, number: self.number };
+        let (mut prev, mut lamport, mut wall_ms) = (self.prev, self.lamport - 1, self.wall_ms as i64);
+        let mut events: Vec<Event> = Vec::new();
+        for (index, stored) in self.events.into_iter().enumerate() {
+            lamport = (lamport + 1).checked_add(stored.lamport_step).ok_or(BadRun::Damaged)?;
+            wall_ms = wall_ms.checked_add(stored.wall_step_ms).ok_or(BadRun::Damaged)?;
+            let deps = stored.deps.iter().map(|dep| lookup.event_ref(dep)).collect::<Option<_>>();
+            let resubmits = stored.resubmits.as_ref().map(|event| lookup.event_ref(event).ok_or(BadRun::Damaged));
+            let header = Header {
+                workspace: self.workspace,
+                chain,
+                seq: self.seq + index as u64,
+                prev,
+                deps: deps.ok_or(BadRun::Damaged)?,
+                lamport,
+                wall_ms: u64::try_from(wall_ms).map_err(|_| BadRun::Damaged)?,
+                design: self.design,
+                actor: self.actor,
+                batch: self.batch,
+                resubmits: resubmits.transpose()?,
+                ops: lookup.ops(stored.ops).ok_or(BadRun::Damaged)?,
+            };
+            let payload = match stored.payload {
+                StoredPayload::Present(bytes) => Payload::Present(bytes),
+                StoredPayload::Absent(hash) => Payload::Absent(hash),
+            };
+            let event = Event::new(header, payload).map_err(|why| BadRun::Event { index, why })?;
+            if lamport > SEQ_MAX {
+                return Err(BadRun::Damaged);
+            }
+            prev = Some(event.id());
+            events.push(event);
+        }
+        if events.is_empty() { Err(BadRun::Size) } else { Ok(events) }
+    }
+}
+
+/// Collects what recurs, while encoding.
+struct Tables {
+    own: DeviceKey,
+    devices: Vec<DeviceKey>,
+    device_index: BTreeMap<DeviceKey, u32>,
+    names: Vec<[u8; 16]>,
+    name_index: BTreeMap<[u8; 16], u32>,
+}
+
+impl Tables {
+    fn new(own: DeviceKey) -> Self {
+        Self { own, devices: Vec::new(), device_index: BTreeMap::new(), names: Vec::new(), name_index: BTreeMap::new() }
+    }
+
+    /// 0 is the run's own device.
+    fn device(&mut self, device: DeviceKey) -> u32 {
+        if device == self.own {
+            return 0;
+        }
+        *self.device_index.entry(device).or_insert_with(|| {
+            self.devices.push(device);
+            self.devices.len() as u32
+        })
+    }
+
+    fn name(&mut self, name: [u8; 16]) -> u32 {
+        *self.name_index.entry(name).or_insert_with(|| {
+            self.names.push(name);
+            self.names.len() as u32 - 1
+        })
+    }
+
+    fn event_ref(&mut self, event: &EventRef) -> StoredEventRef {
+        StoredEventRef {
+            device: self.device(event.chain.device),
+            number: event.chain.number,
+            seq: event.seq,
+            id: event.id,
+        }
+    }
+
+    fn op_ref(&mut self, op: &OpRef) -> StoredOpRef {
+        StoredOpRef {
+            device: self.device(op.chain.device),
+            number: op.chain.number,
+            seq: op.seq,
+            op: op.op,
+            tag: op.tag,
+        }
+    }
+
+    fn ops(&mut self, ops: &[Op]) -> Vec<StoredOp> {
+        let mut before = None;
+        let stored = ops.iter().map(|op| {
+            let target = self.target(&op.target, before);
+            before = op.target.record();
+            StoredOp {
+                kind: op.act.kind(),
+                target,
+                preds: op.preds.iter().map(|pred| self.op_ref(pred)).collect(),
+                args: op.act.args(),
+            }
+        });
+        stored.collect()
+    }
+
+    fn target(&mut self, target: &Target, before: Option<RecordKey>) -> StoredTarget {
+        match target {
+            Target::Workspace => StoredTarget::Workspace,
+            Target::Record(record) if before == Some(*record) => StoredTarget::Same,
+            Target::Record(record) => StoredTarget::Record(self.name(record.list.0), record.record),
+            Target::Cell(cell) if before == Some(cell.record) => {
+                StoredTarget::SameCell(self.name(cell.field.0), cell.part.clone())
+            }
+            Target::Cell(cell) => {
+                let list = self.name(cell.record.list.0);
+                StoredTarget::Cell(list, cell.record.record, self.name(cell.field.0), cell.part.clone())
+            }
+        }
+    }
+}
+
+/// Reads what recurs, while decoding.
+struct Lookup<'a> {
+    own: DeviceKey,
+    devices: &'a [DeviceKey],
+    names: &'a [[u8; 16]],
+}
+
+impl Lookup<'_> {
+    fn device(&self, index: u32) -> Option<DeviceKey> {
+        match index.checked_sub(1) {
+            None => Some(self.own),
+            Some(other) => self.devices.get(other as usize).copied(),
+        }
+    }
+
+    fn name(&self, index: u32) -> Option<[u8; 16]> {
+        self.names.get(index as usize).copied()
+    }
+
+    fn event_ref(&self, event: &StoredEventRef) -> Option<EventRef> {
+        let chain = ChainId { device: self.device(event.device)?, number: event.number };
+        Some(EventRef { chain, seq: event.seq, id: event.id })
+    }
+
+    fn op_ref(&self, op: &StoredOpRef) -> Option<OpRef> {
+        let chain = ChainId { device: self.device(op.device)?, number: op.number };
+        Some(OpRef { chain, seq: op.seq, op: op.op, tag: op.tag })
+    }
+
+    fn ops(&self, stored: Vec<StoredOp>) -> Option<Vec<Op>> {
+        let mut ops = Vec::new();
+        let mut before = None;
+        for op in stored {
+            let target = self.target(op.target, before)?;
+            before = target.record();
+            ops.push(Op {
+                target,
+                preds: op.preds.iter().map(|pred| self.op_ref(pred)).collect::<Option<_>>()?,
+                act: Act::parse(op.kind, &op.args).ok()?,
+            });
+        }
+        Some(ops)
+    }
+
+    fn target(&self, target: StoredTarget, before: Option<RecordKey>) -> Option<Target> {
+        let record = |list, record| Some(RecordKey { list: ListId(self.name(list)?), record });
+        let cell =
+            |record, field, part| Some(Target::Cell(CellKey { record, field: FieldId(self.name(field)?), part }));
+        match target {
+            StoredTarget::Workspace => Some(Target::Workspace),
+            StoredTarget::Record(list, id) => record(list, id).map(Target::Record),
+            StoredTarget::Cell(list, id, field, part) => cell(record(list, id)?, field, part),
+            StoredTarget::Same => before.map(Target::Record),
+            StoredTarget::SameCell(field, part) => cell(before?, field, part),
+        }
+    }
+}
