@@ -93,8 +93,9 @@ id!(
     BatchId, 16, "a batch id"
 );
 id!(
-    /// The first 8 bytes of an event id, which nobody can guess before having seen the event.
-    EventTag, 8, "an event tag"
+    /// The first half of an event id: nobody can guess it before having seen the event, and nobody, not even
+    /// the author, can make two events that share one (8 bytes could be ground out in 2³² tries).
+    EventTag, 16, "an event tag"
 );
 
 fn parse_hex<const N: usize>(text: &str) -> Option<[u8; N]> {

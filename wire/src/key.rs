@@ -1,6 +1,6 @@
 //! Device keys: signing runs and verifying them.
 
-use crate::{DeviceKey, EventId, hash};
+use crate::{DeviceKey, EventId, OpRef, WorkspaceId, hash};
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use std::fmt;
 
@@ -26,6 +26,11 @@ impl SecretKey {
         DeviceKey(self.0.verifying_key().to_bytes())
     }
 
+    /// As the invited's key: signs that `device` joins by `invite`.
+    pub fn sign_join(&self, workspace: WorkspaceId, invite: &OpRef, device: DeviceKey) -> RunSignature {
+        self.0.sign(&join_bytes(workspace, invite, device)).to_bytes()
+    }
+
     /// Signs the run that ends with `last`.
     pub fn sign_run(&self, last: EventId) -> RunSignature {
         self.0.sign(&signed_bytes(last)).to_bytes()
@@ -39,12 +44,30 @@ impl fmt::Debug for SecretKey {
 }
 
 impl DeviceKey {
+    /// Whether the holder of this invitation key let `device` join by `invite`. Strict, as above.
+    pub fn has_signed_join(&self, workspace: WorkspaceId, invite: &OpRef, device: DeviceKey, proof: &[u8]) -> bool {
+        let Ok(proof) = RunSignature::try_from(proof) else { return false };
+        self.has_signed(&join_bytes(workspace, invite, device), &proof)
+    }
+
     /// Whether this device signed the run that ends with `last`. Strict: one answer on every machine.
     pub fn has_signed_run(&self, last: EventId, signature: &RunSignature) -> bool {
+        self.has_signed(&signed_bytes(last), signature)
+    }
+
+    fn has_signed(&self, message: &[u8], signature: &RunSignature) -> bool {
         VerifyingKey::from_bytes(&self.0)
-            .and_then(|key| key.verify_strict(&signed_bytes(last), &Signature::from_bytes(signature)))
+            .and_then(|key| key.verify_strict(message, &Signature::from_bytes(signature)))
             .is_ok()
     }
+}
+
+fn join_bytes(workspace: WorkspaceId, invite: &OpRef, device: DeviceKey) -> [u8; 32] {
+    let number = invite.chain.number.to_le_bytes();
+    let (seq, op) = (invite.seq.to_le_bytes(), invite.op.to_le_bytes());
+    let parts: [&[u8]; 7] =
+        [&workspace.0, &device.0, &invite.chain.device.0, &number, &seq, &op, &invite.tag.0];
+    hash::derive("tandem 1 join", &parts)
 }
 
 fn signed_bytes(last: EventId) -> [u8; 32] {

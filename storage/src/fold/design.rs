@@ -1,0 +1,240 @@
+//! Stage 4: the design that is current (rule R11).
+
+use super::{ControlEvent, Members, Past, Standings, Status, Terms, control_order};
+use crate::EngineError;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use tandem_wire::{
+    Act, ElementId, EventRef, FieldId, ListId, Mark, OpRef, Rehearsed, Value,
+    design::{ElementKind, FieldType, Property},
+};
+
+/// Lists, fields, views, forms and rules as they are now, with what did not make it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Design {
+    /// Every element ever defined, dropped ones included.
+    pub elements: BTreeMap<ElementId, Element>,
+    /// Steps that no longer applied: losing proposals.
+    pub losing: BTreeSet<OpRef>,
+    /// What authorities proposed.
+    pub proposals: BTreeMap<OpRef, Proposal>,
+}
+
+/// One element of a design.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Element {
+    /// See [`ElementKind`]; kept as a number, since later versions know more kinds.
+    pub kind: u16,
+    /// The list of a field …
+    pub parent: Option<ElementId>,
+    /// The op that defined it.
+    pub by: OpRef,
+    /// Its properties by number.
+    pub properties: BTreeMap<u16, PropertyValue>,
+}
+
+/// The present value of a property.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PropertyValue {
+    /// Canonical bytes of a [`Value`]; none where the payload is absent.
+    pub value: Option<Vec<u8>>,
+    /// The op that put it.
+    pub by: OpRef,
+}
+
+/// How far a proposed design has come.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Proposal {
+    /// The event op that made it current.
+    pub merged: Option<OpRef>,
+    /// Rehearsals that failed.
+    pub failed: BTreeSet<OpRef>,
+}
+
+/// What a step of the design takes its right from.
+#[derive(Clone, Copy)]
+enum Step<'a> {
+    /// A designer's: loses against what it had not seen.
+    Seen(&'a Past),
+    /// A merged proposal's: the server wins.
+    Merged,
+}
+
+impl Design {
+    /// Rule R11 over all valid control events and their status.
+    pub fn resolve(
+        control: &[ControlEvent],
+        terms: &Terms,
+        members: &Members,
+        standings: &impl Standings,
+        status: impl Fn(&ControlEvent) -> Result<Status, EngineError>,
+    ) -> Result<Self, EngineError> {
+        let mut design = Self::default();
+        let mut failures: Vec<(&ControlEvent, &Rehearsed)> = Vec::new();
+        let ordered = control_order(control, members, standings)?;
+        let mut live = Vec::new();
+        for c in ordered {
+            if status(c)?.is_live() {
+                live.push(c);
+            }
+        }
+        for c in &live {
+            let of_authority = terms.is_bound_at(c.event.header().chain.device, &c.past)
+                && !terms.is_owner_at(c.event.header().chain.device, &c.past);
+            for (index, op) in c.event.header().ops.iter().enumerate() {
+                let here = c.event.op_ref(index as u16);
+                match &op.act {
+                    Act::Define(_) | Act::Put(_) if of_authority => {}
+                    Act::Define(_) | Act::Put(_) => design.apply(c, index, Step::Seen(&c.past)),
+                    Act::DesignProposed(proposed) => {
+                        let by_its_authority = terms
+                            .find(&proposed.term)
+                            .is_some_and(|term| term.chain().device == c.event.header().chain.device);
+                        if by_its_authority && of_authority {
+                            design.proposals.insert(here, Proposal::default());
+                        }
+                    }
+                    Act::DesignFailed(rehearsed) => {
+                        if let Some(proposal) = design.proposals.get_mut(&rehearsed.proposal) {
+                            proposal.failed.insert(here);
+                            failures.push((c, rehearsed));
+                        }
+                    }
+                    Act::DesignMerged(rehearsed) => design.merge(here, c, rehearsed, &failures, &live),
+                    _not_about_designs => {}
+                }
+            }
+        }
+        Ok(design)
+    }
+
+    /// The first valid merge of a proposal makes its steps current.
+    fn merge(
+        &mut self,
+        here: OpRef,
+        c: &ControlEvent,
+        rehearsed: &Rehearsed,
+        failures: &[(&ControlEvent, &Rehearsed)],
+        live: &[&ControlEvent],
+    ) {
+        let Some(proposal) = self.proposals.get_mut(&rehearsed.proposal) else { return };
+        let by_event = |op: &OpRef| live.iter().find(|c| c.event.op_ref(op.op) == *op).copied();
+        let Some(proposing) = by_event(&rehearsed.proposal) else { return };
+        let Act::DesignProposed(proposed) = &proposing.event.header().ops[rehearsed.proposal.op as usize].act else {
+            return;
+        };
+        let by_authority = proposing.event.header().chain.device == c.event.header().chain.device;
+        let voided = failures
+            .iter()
+            .any(|(failure, failed)| failed.proposal == rehearsed.proposal && c.past.contains(&failure.event.id()));
+        let rehearsed_enough = covers(&rehearsed.covers, &proposed.table);
+        if proposal.merged.is_some() || (!by_authority && (voided || !rehearsed_enough)) {
+            return;
+        }
+        proposal.merged = Some(here);
+        let find = |step: &EventRef| live.iter().find(|c| c.event.id() == step.id).copied();
+        let steps = proposed.steps.iter().filter_map(find).chain([proposing]);
+        for c in steps.filter(|step| step.event.header().chain.device == proposing.event.header().chain.device) {
+            for (index, op) in c.event.header().ops.iter().enumerate() {
+                if matches!(op.act, Act::Define(_) | Act::Put(_)) {
+                    self.apply(c, index, Step::Merged);
+                }
+            }
+        }
+    }
+
+    fn apply(&mut self, c: &ControlEvent, index: usize, step: Step<'_>) {
+        let by = c.event.op_ref(index as u16);
+        let applied = match &c.event.header().ops[index].act {
+            Act::Define(define) => {
+                let id = ElementId::defined_by(c.event.id(), index as u16);
+                let parent_known = define.parent.is_none_or(|parent| self.elements.contains_key(&parent));
+                if parent_known {
+                    let (kind, parent, properties) = (define.kind, define.parent, BTreeMap::new());
+                    self.elements.entry(id).or_insert(Element { kind, parent, by, properties });
+                }
+                parent_known
+            }
+            Act::Put(put) => match self.elements.get_mut(&put.element) {
+                Some(element) => {
+                    let before = element.properties.get(&put.property);
+                    let has_seen_it = match step {
+                        Step::Merged => true,
+                        Step::Seen(past) => before.is_none_or(|before| {
+                            past.iter().any(|id| id.tag() == before.by.tag) || before.by.tag == by.tag
+                        }),
+                    };
+                    if has_seen_it {
+                        let value = c.event.body(index).map(<[u8]>::to_vec);
+                        element.properties.insert(put.property, PropertyValue { value, by });
+                    }
+                    has_seen_it
+                }
+                None => false,
+            },
+            _not_a_step => return,
+        };
+        if !applied {
+            self.losing.insert(by);
+        }
+    }
+
+    /// The lists that are not dropped, by id, in the order of their definition's id.
+    pub fn lists(&self) -> impl Iterator<Item = ListId> + '_ {
+        self.elements
+            .iter()
+            .filter(|(_, element)| element.kind == ElementKind::List.number() && !element.is_dropped())
+            .map(|(id, _)| id.as_list())
+    }
+
+    /// The fields of a list that are not dropped, in their order.
+    pub fn fields(&self, list: ListId) -> Vec<FieldId> {
+        let mut fields: Vec<(Option<Value>, ElementId)> = self
+            .elements
+            .iter()
+            .filter(|(_, element)| {
+                element.kind == ElementKind::Field.number()
+                    && element.parent == Some(list.into())
+                    && !element.is_dropped()
+            })
+            .map(|(id, element)| (element.property(Property::Order), *id))
+            .collect();
+        let order = |value: &Option<Value>| match value {
+            Some(Value::Rank(rank)) => rank.clone(),
+            _unordered => vec![0xff],
+        };
+        fields.sort_by_cached_key(|(value, id)| (order(value), *id));
+        fields.into_iter().map(|(_, id)| id.as_field()).collect()
+    }
+
+    /// The name of an element; empty where it has none.
+    pub fn name(&self, element: impl Into<ElementId>) -> String {
+        match self.elements.get(&element.into()).and_then(|element| element.property(Property::Name)) {
+            Some(Value::Text(name)) => name,
+            _unnamed => String::new(),
+        }
+    }
+
+    /// The type of a field, where it has one that this version knows.
+    pub fn field_type(&self, field: FieldId) -> Option<FieldType> {
+        FieldType::from_value(&self.elements.get(&field.into())?.property(Property::Type)?)
+    }
+}
+
+impl Element {
+    /// The value of a property.
+    pub fn property(&self, property: Property) -> Option<Value> {
+        let value = self.properties.get(&property.number())?.value.as_ref()?;
+        Some(Value::decode(value).expect("bodies were checked"))
+    }
+
+    /// Whether it is dropped.
+    pub fn is_dropped(&self) -> bool {
+        self.property(Property::Dropped) == Some(Value::Bool(true))
+    }
+}
+
+/// Whether a table reaches at least as far as another one.
+fn covers(table: &[Mark], other: &[Mark]) -> bool {
+    other.iter().all(|Mark(end)| table.iter().any(|Mark(own)| own.chain == end.chain && own.seq >= end.seq))
+}

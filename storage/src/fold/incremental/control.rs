@@ -1,0 +1,132 @@
+//! The control plane resolved anew, and which older events that concerns.
+
+use super::{
+    Events, EventKey, EventRow, EventState, Fold, Work, range,
+    read::Lookup,
+    rows::{Kind, decode, op_bytes},
+};
+use crate::{
+    engine::{EngineError, Read},
+    fold::{Design, Members, Terms},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+use tandem_wire::{DeviceKey, Event, EventId};
+
+impl Fold {
+    /// Stages 1 to 4 again; `event` is what changed them. Adds to `again` every event to be looked at again.
+    pub(super) fn control_changed<R: Read, E: Events>(
+        &mut self,
+        work: &mut Work<'_, '_, R, E>,
+        event: &Event,
+        again: &mut BTreeSet<EventKey>,
+    ) -> Result<(), EngineError> {
+        let (terms, members, stops) = (self.terms.clone(), self.members.clone(), self.stops.clone());
+        let before = self.clone();
+        self.resolve(&work.lookup(&before))?;
+        let terms_differ = !extends(&terms, &self.terms);
+        if terms_differ {
+            self.add_events(work, |_| true, again)?;
+            return Ok(());
+        }
+        for (term, stop) in &self.stops {
+            if stops.get(term) != Some(stop) {
+                again.extend(self.judged_from(work, term, *stop)?);
+            }
+        }
+        let mut concerned = concerned(&members, &self.members, event.id());
+        let chain = event.header().chain;
+        if self.chains[&chain].first_fork.is_some() {
+            concerned.insert(chain.device);
+        }
+        self.add_events(work, |device| concerned.contains(&device), again)
+    }
+
+    /// Stages 1 to 4 over the control events in memory. `rows` may look through an older state of this fold.
+    pub(super) fn resolve<R: Read, E: Events>(&mut self, rows: &Lookup<'_, R, E>) -> Result<(), EngineError> {
+        self.terms = Arc::new(Terms::resolve(&self.control));
+        self.stops.clear();
+        for term in &self.terms.terms {
+            let contradiction = rows.stop_of(op_bytes(&term.binding))?;
+            let fork = self.chains.get(&term.chain()).and_then(|chain| chain.first_fork);
+            if let Some(stop) = contradiction.into_iter().chain(fork.map(|seq| (seq, 0))).min() {
+                self.stops.insert(term.binding, stop);
+            }
+        }
+        let at_hand = self.clone();
+        let lookup = Lookup { fold: &at_hand, rows: rows.rows, events: rows.events };
+        self.members = Arc::new(Members::resolve(&self.control, &self.terms, &lookup, &lookup)?);
+        let at_hand = self.clone();
+        let lookup = Lookup { fold: &at_hand, rows: rows.rows, events: rows.events };
+        let status = |c: &crate::fold::ControlEvent| lookup.status_of(&c.event, &c.past);
+        self.design =
+            Arc::new(Design::resolve(&self.control, &self.terms, &self.members, &lookup, status)?);
+        Ok(())
+    }
+
+    /// Adds every event of the chosen devices that was looked at before.
+    fn add_events<R: Read, E>(
+        &self,
+        work: &mut Work<'_, '_, R, E>,
+        chosen: impl Fn(DeviceKey) -> bool,
+        again: &mut BTreeSet<EventKey>,
+    ) -> Result<(), EngineError> {
+        for (_, row) in self.chains.iter().filter(|(chain, _)| chosen(chain.device)) {
+            for pair in range(work.rows, self.prefix.events_of(row.number)) {
+                let (key, value) = pair?;
+                let row: EventRow = decode(&value);
+                if matches!(row.state, EventState::Valid { last: Some(_), .. }) {
+                    again.insert(EventKey::at_end_of(&key));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The events that a term's verdicts from `stop` on are about.
+    fn judged_from<R: Read, E: Events>(
+        &self,
+        work: &mut Work<'_, '_, R, E>,
+        term: &tandem_wire::OpRef,
+        stop: (u64, u16),
+    ) -> Result<Vec<EventKey>, EngineError> {
+        let start = self.prefix.term(Kind::Verdict, term);
+        let skip = start.len();
+        let mut judged = Vec::new();
+        for key in work.lookup(self).keys_after(start)? {
+            let (seq, rest) = key[skip..].split_first_chunk().expect("keys are our own");
+            let (op, _) = rest.split_first_chunk().expect("keys are our own");
+            if (u64::from_be_bytes(*seq), u16::from_be_bytes(*op)) >= stop {
+                judged.push(EventKey::at_end_of(&key));
+            }
+        }
+        Ok(judged)
+    }
+}
+
+/// Whether the new terms are the old ones and perhaps more: then no older event is concerned, since a term needs to
+/// be in an event's past.
+fn extends(old: &Terms, new: &Terms) -> bool {
+    new.owners.starts_with(&old.owners) && new.terms.starts_with(&old.terms)
+}
+
+/// The devices whose rights at older events may have changed: not those that only gained something by the new event,
+/// which no older event had seen.
+fn concerned(old: &Members, new: &Members, event: EventId) -> BTreeSet<DeviceKey> {
+    let devices: BTreeSet<DeviceKey> =
+        old.grants.keys().chain(new.grants.keys()).chain(new.cuts.keys()).chain(old.cuts.keys()).copied().collect();
+    let older = |members: &Members, device: &DeviceKey| {
+        let grants = members.grants.get(device).into_iter().flatten();
+        let by_key: BTreeMap<_, _> = grants
+            .filter(|grant| grant.event != event)
+            .map(|grant| (grant.key, (grant.event, grant.role)))
+            .collect();
+        by_key
+    };
+    let differs = |device: &DeviceKey| {
+        older(old, device) != older(new, device) || old.cuts.get(device) != new.cuts.get(device)
+    };
+    devices.into_iter().filter(differs).collect()
+}

@@ -1,0 +1,450 @@
+//! The incremental fold: the view kept up to date event by event, in whatever order they arrive.
+//!
+//! Proof obligation: after every event the rows give what [`super::naive`] gives for the same set.
+//!
+//! What depends on the whole control plane (owners, terms, members, design) is small: it is kept in memory and
+//! resolved anew by the rules' own functions whenever the control plane changes. What depends on the data is in
+//! rows, and an event touches only its own records, unless a change of the control plane changed the standing of
+//! older events; then those are looked at again, and only their records are folded again.
+//!
+//! An instance belongs to the rows that it was loaded from: after an error, or when the overlay is thrown away, load
+//! it again.
+
+mod control;
+mod read;
+mod records;
+mod rows;
+mod verdicts;
+
+pub use read::Events;
+pub use rows::{ChainRow, EventKey, EventRow, EventState, LogPlace, Look, Prefix};
+
+use self::{
+    read::Lookup,
+    rows::{Kind, ROWS, decode, encode, with},
+};
+use super::{
+    ControlEvent, ControlView, Design, Members, Past, RecordState, Status, Stops, Terms, Validity, View,
+    counts_as_past, is_authority_written,
+    validity::{self, Place},
+};
+use crate::engine::{EngineError, Overlay, Read, Table, prefix_end};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+use tandem_wire::{ChainId, DeviceKey, Event, EventId, EventRef, FieldId, ListId, PartPath, RecordId, RecordKey};
+
+/// The part of the view that is kept in memory.
+#[derive(Debug, Clone)]
+pub struct Fold {
+    prefix: Prefix,
+    chains: BTreeMap<ChainId, ChainRow>,
+    pasts: Vec<Past>,
+    past_numbers: BTreeMap<Past, u32>,
+    control: Vec<ControlEvent>,
+    terms: Arc<Terms>,
+    stops: Stops,
+    members: Arc<Members>,
+    design: Arc<Design>,
+}
+
+/// What became of an event that was given to the fold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Applied {
+    /// It was there already.
+    Known,
+    /// It waits for others.
+    Held,
+    /// It is invalid, for ever.
+    Invalid,
+    /// It takes part, or is masked.
+    Valid,
+}
+
+/// What a fold works on: its own rows and the events of the log.
+pub(super) struct Work<'a, 'b, R: Read, E> {
+    rows: &'a mut Overlay<'b, R>,
+    events: &'a E,
+}
+
+impl Fold {
+    /// The state of the rows under `prefix`; of none, the empty view.
+    pub fn load<R: Read>(prefix: Prefix, rows: &R, events: &impl Events) -> Result<Self, EngineError> {
+        let mut fold = Self {
+            prefix,
+            chains: BTreeMap::new(),
+            pasts: Vec::new(),
+            past_numbers: BTreeMap::new(),
+            control: Vec::new(),
+            terms: Arc::default(),
+            stops: Stops::new(),
+            members: Arc::default(),
+            design: Arc::default(),
+        };
+        fold.load_chains(rows)?;
+        for pair in range(rows, prefix.kind(Kind::Past)) {
+            let ids: BTreeSet<EventId> = decode(&pair?.1);
+            fold.intern(Arc::new(ids));
+        }
+        let mut control = Vec::new();
+        for pair in range(rows, prefix.kind(Kind::Control)) {
+            let key: EventKey = decode(&pair?.1);
+            let lookup = Lookup { fold: &fold, rows, events };
+            let row = lookup.row(key)?.expect("a control event has a row");
+            let EventState::Valid { past, .. } = row.state else { unreachable!("only valid ones are control") };
+            control.push(ControlEvent { event: events.event(row.at)?, past: fold.past(past) });
+        }
+        fold.control = control;
+        fold.resolve(&Lookup { fold: &fold.clone(), rows, events })?;
+        Ok(fold)
+    }
+
+    fn load_chains<R: Read>(&mut self, rows: &R) -> Result<(), EngineError> {
+        for pair in range(rows, self.prefix.kind(Kind::Chain)) {
+            let (key, value) = pair?;
+            let (device, number) = key[9..].split_first_chunk().expect("keys are our own");
+            let number = u32::from_be_bytes(number.try_into().expect("keys are our own"));
+            self.chains.insert(ChainId { device: DeviceKey(*device), number }, decode(&value));
+        }
+        Ok(())
+    }
+
+    /// Takes one event, whose bytes are at `at` in the log, into the view.
+    pub fn apply<R: Read, E: Events>(
+        &mut self,
+        rows: &mut Overlay<'_, R>,
+        events: &E,
+        at: LogPlace,
+        event: &Arc<Event>,
+    ) -> Result<Applied, EngineError> {
+        let mut work = Work { rows, events };
+        let key = self.key_for(&mut work, event);
+        if work.rows.get(ROWS, &self.prefix.event(key))?.is_some() {
+            return Ok(Applied::Known);
+        }
+        let state = EventState::Held;
+        work.put(&self.prefix.event(key), &EventRow { id: event.id(), at, state });
+        let mut applied = None;
+        let mut queue = vec![(key, event.clone())];
+        while let Some((key, event)) = queue.pop() {
+            let state = self.settle(&mut work, key, &event)?;
+            applied.get_or_insert(state);
+            if state != Applied::Held {
+                queue.extend(self.woken_by(&mut work, Place::from(&event.reference()))?);
+            }
+        }
+        Ok(applied.expect("the event itself was settled"))
+    }
+
+    /// Stage 0 for one event, and the rest if it is valid.
+    fn settle<R: Read, E: Events>(
+        &mut self,
+        work: &mut Work<'_, '_, R, E>,
+        key: EventKey,
+        event: &Arc<Event>,
+    ) -> Result<Applied, EngineError> {
+        match validity::judge(event, &work.lookup(self))? {
+            Validity::Held(places) => {
+                for place in places {
+                    let waits = with(self.prefix.place(Kind::Awaited, place), &[&key.bytes()]);
+                    work.rows.put(ROWS, waits, []);
+                }
+                Ok(Applied::Held)
+            }
+            Validity::Invalid(_) => {
+                self.forget_waiting(work, key, event);
+                self.set_state(work, key, EventState::Invalid)?;
+                Ok(Applied::Invalid)
+            }
+            Validity::Valid => {
+                self.forget_waiting(work, key, event);
+                self.admit(work, key, event)?;
+                Ok(Applied::Valid)
+            }
+        }
+    }
+
+    fn forget_waiting<R: Read, E: Events>(&self, work: &mut Work<'_, '_, R, E>, key: EventKey, event: &Event) {
+        for place in validity::references(event) {
+            work.rows.delete(ROWS, with(self.prefix.place(Kind::Awaited, place), &[&key.bytes()]));
+        }
+    }
+
+    /// The held events that waited for this place.
+    fn woken_by<R: Read, E: Events>(
+        &self,
+        work: &mut Work<'_, '_, R, E>,
+        place: Place,
+    ) -> Result<Vec<(EventKey, Arc<Event>)>, EngineError> {
+        let mut woken = Vec::new();
+        for waits in work.lookup(self).keys_after(self.prefix.place(Kind::Awaited, place))? {
+            let key = EventKey::at_end_of(&waits);
+            work.rows.delete(ROWS, waits);
+            woken.push((key, work.lookup(self).event(key)?));
+        }
+        Ok(woken)
+    }
+
+    /// Stages 1 to 5 for an event that has become valid.
+    fn admit<R: Read, E: Events>(
+        &mut self,
+        work: &mut Work<'_, '_, R, E>,
+        key: EventKey,
+        event: &Arc<Event>,
+    ) -> Result<(), EngineError> {
+        let past = self.past_of(work, event)?;
+        let past_number = self.number_of(work, past.clone());
+        self.set_state(work, key, EventState::Valid { past: past_number, last: None })?;
+        let forked = self.extend_chain(work, key, event)?;
+        self.write_history(work, key, event);
+        let mut again = BTreeSet::new();
+        let mut control_changed = forked;
+        if counts_as_past(event) {
+            let number = self.control.len() as u32;
+            work.put(&self.prefix.number(Kind::Control, number), &key);
+            self.control.push(ControlEvent { event: event.clone(), past: past.clone() });
+            control_changed = true;
+        }
+        control_changed |= self.take_verdicts(work, key, event, past_number, &mut again)?;
+        if control_changed {
+            self.control_changed(work, event, &mut again)?;
+        }
+        again.remove(&key);
+        self.look_at(work, key, event, &past)?;
+        for key in again {
+            self.look_again(work, key)?;
+        }
+        Ok(())
+    }
+
+    /// What the event had seen of the control plane: all that its direct past had, and that itself.
+    fn past_of<R: Read, E: Events>(
+        &self,
+        work: &mut Work<'_, '_, R, E>,
+        event: &Event,
+    ) -> Result<Past, EngineError> {
+        let header = event.header();
+        let prev = header.prev.map(|id| EventRef { chain: header.chain, seq: header.seq - 1, id });
+        let mut past: Option<Past> = None;
+        for before in prev.iter().chain(&header.deps) {
+            let lookup = work.lookup(self);
+            let key = lookup.key_of(before.chain, before.seq, before.id.tag()).expect("a valid event's past is known");
+            let row = lookup.row(key)?.expect("a valid event's past is known");
+            let EventState::Valid { past: number, .. } = row.state else { unreachable!("a valid event's past is") };
+            let seen = self.past(number);
+            let counts = before.chain.is_control() && counts_as_past(&*work.events.event(row.at)?);
+            if past.is_none() && !counts {
+                past = Some(seen);
+            } else if past.as_ref().is_none_or(|past| *past != seen) || counts {
+                let mut union = past.map_or_else(BTreeSet::new, |past| (*past).clone());
+                union.extend(seen.iter().copied());
+                union.extend(counts.then_some(before.id));
+                past = Some(Arc::new(union));
+            }
+        }
+        Ok(past.unwrap_or_default())
+    }
+
+    /// The key of an event; its chain gets a number with its first event.
+    fn key_for<R: Read, E: Events>(&mut self, work: &mut Work<'_, '_, R, E>, event: &Event) -> EventKey {
+        let header = event.header();
+        let count = self.chains.len() as u32;
+        let prefix = self.prefix;
+        let chain = self.chains.entry(header.chain).or_insert_with(|| {
+            let row = ChainRow { number: count, head: None, first_fork: None };
+            work.put(&prefix.chain(header.chain), &row);
+            row
+        });
+        EventKey { chain: chain.number, seq: header.seq, tag: event.id().tag() }
+    }
+
+    /// Moves the chain's head, and says whether the chain is forked.
+    fn extend_chain<R: Read, E: Events>(
+        &mut self,
+        work: &mut Work<'_, '_, R, E>,
+        key: EventKey,
+        event: &Event,
+    ) -> Result<bool, EngineError> {
+        let header = event.header();
+        let forked_here = work.lookup(self).is_forked_at(key)?;
+        let chain = self.chains.get_mut(&header.chain).expect("numbered");
+        let is_head = chain.head.is_none_or(|(seq, id)| header.seq > seq || (header.seq == seq && event.id() < id));
+        if is_head {
+            chain.head = Some((header.seq, event.id()));
+        }
+        if forked_here {
+            chain.first_fork = Some(chain.first_fork.map_or(key.seq, |first| first.min(key.seq)));
+            let place: &[&[u8]] = &[&header.chain.device.0, &header.chain.number.to_be_bytes(), &key.seq.to_be_bytes()];
+            work.rows.put(ROWS, with(self.prefix.kind(Kind::Fork), place), []);
+        }
+        let row = *chain;
+        work.put(&self.prefix.chain(header.chain), &row);
+        Ok(row.first_fork.is_some())
+    }
+
+    fn set_state<R: Read, E: Events>(
+        &self,
+        work: &mut Work<'_, '_, R, E>,
+        key: EventKey,
+        state: EventState,
+    ) -> Result<(), EngineError> {
+        let row = work.lookup(self).row(key)?.expect("a settled event has a row");
+        work.put(&self.prefix.event(key), &EventRow { state, ..row });
+        Ok(())
+    }
+
+    /// Rule R4 anew for an event that was looked at before, and its records if something changed.
+    fn look_again<R: Read, E: Events>(
+        &self,
+        work: &mut Work<'_, '_, R, E>,
+        key: EventKey,
+    ) -> Result<(), EngineError> {
+        let row = work.lookup(self).row(key)?.expect("a known event has a row");
+        let EventState::Valid { past, last: Some(_) } = row.state else { return Ok(()) };
+        let event = work.events.event(row.at)?;
+        self.look_at(work, key, &event, &self.past(past))
+    }
+
+    /// Rule R4 for an event; its records are folded with the result.
+    fn look_at<R: Read, E: Events>(
+        &self,
+        work: &mut Work<'_, '_, R, E>,
+        key: EventKey,
+        event: &Arc<Event>,
+        past: &Past,
+    ) -> Result<(), EngineError> {
+        let row = work.lookup(self).row(key)?.expect("a known event has a row");
+        let EventState::Valid { past: number, last } = row.state else { unreachable!("only valid events are looked at") };
+        let status = work.lookup(self).status_of(event, past)?;
+        let look = Look::of(&status, is_authority_written(event, past, &self.terms));
+        match &status {
+            Status::Live => {
+                if last.is_some_and(|last| !last.live) {
+                    work.rows.delete(ROWS, self.prefix.masked(event.id()));
+                }
+            }
+            masked => work.put(&self.prefix.masked(event.id()), masked),
+        }
+        if last == Some(look) {
+            return Ok(());
+        }
+        let state = EventState::Valid { past: number, last: Some(look) };
+        work.put(&self.prefix.event(key), &EventRow { state, ..row });
+        match last {
+            None => self.absorb(work, event, look),
+            Some(_) => self.refold(work, event),
+        }
+    }
+
+    fn past(&self, number: u32) -> Past {
+        self.pasts[number as usize].clone()
+    }
+
+    fn number_of<R: Read, E: Events>(&mut self, work: &mut Work<'_, '_, R, E>, past: Past) -> u32 {
+        if let Some(number) = self.past_numbers.get(&past) {
+            return *number;
+        }
+        let number = self.pasts.len() as u32;
+        work.put(&self.prefix.number(Kind::Past, number), &*past);
+        self.intern(past);
+        number
+    }
+
+    fn intern(&mut self, past: Past) {
+        self.past_numbers.insert(past.clone(), self.pasts.len() as u32);
+        self.pasts.push(past);
+    }
+
+    /// Where its rows are.
+    pub fn prefix(&self) -> Prefix {
+        self.prefix
+    }
+
+    /// The current design.
+    pub fn design(&self) -> &Arc<Design> {
+        &self.design
+    }
+
+    /// Who may do what.
+    pub fn members(&self) -> &Arc<Members> {
+        &self.members
+    }
+
+    /// Owners and bindings.
+    pub fn terms(&self) -> &Arc<Terms> {
+        &self.terms
+    }
+
+    /// The chains that have events, with their heads.
+    pub fn chains(&self) -> impl Iterator<Item = (&ChainId, &ChainRow)> {
+        self.chains.iter()
+    }
+
+    /// The control plane as the rows have it.
+    pub fn control_view<R: Read>(&self, rows: &R) -> Result<ControlView, EngineError> {
+        let mut masked = BTreeMap::new();
+        for pair in range(rows, self.prefix.kind(Kind::Masked)) {
+            let (key, value) = pair?;
+            masked.insert(EventId(*key.last_chunk().expect("keys are our own")), decode(&value));
+        }
+        let mut held = BTreeSet::new();
+        for pair in range(rows, self.prefix.kind(Kind::Awaited)) {
+            let key = EventKey::at_end_of(&pair?.0);
+            let row = rows.get(ROWS, &self.prefix.event(key))?.expect("a held event has a row");
+            held.insert(decode::<EventRow>(&row).id);
+        }
+        let mut forks = BTreeSet::new();
+        for pair in range(rows, self.prefix.kind(Kind::Fork)) {
+            let key = pair?.0;
+            let (device, rest) = key[9..].split_first_chunk().expect("keys are our own");
+            let (number, seq) = rest.split_first_chunk().expect("keys are our own");
+            let chain = ChainId { device: DeviceKey(*device), number: u32::from_be_bytes(*number) };
+            forks.insert((chain, u64::from_be_bytes(seq.try_into().expect("keys are our own"))));
+        }
+        Ok(ControlView::of(&self.terms, &self.members, (*self.design).clone(), masked, held, forks))
+    }
+
+    /// The whole view, for tests and small workspaces.
+    pub fn view<R: Read>(&self, rows: &R) -> Result<View, EngineError> {
+        let control = self.control_view(rows)?;
+        let records = records_in(rows, self.prefix).collect::<Result<_, _>>()?;
+        Ok(View { control, records })
+    }
+}
+
+/// Every record of a view, in the order of their keys, empty states left out.
+pub fn records_in<R: Read>(
+    rows: &R,
+    prefix: Prefix,
+) -> impl Iterator<Item = Result<(RecordKey, RecordState), EngineError>> + '_ {
+    let from = prefix.bytes();
+    let pairs = rows.range(Table::Records, &from, prefix_end(&from).as_deref());
+    pairs.map(|pair| {
+        let (key, value) = pair?;
+        let (list, record) = key[8..].split_first_chunk().expect("keys are our own");
+        let record = RecordId(record.try_into().expect("keys are our own"));
+        Ok((RecordKey { list: ListId(*list), record }, decode(&value)))
+    })
+}
+
+/// A cell of a record, as a map key.
+pub type CellPath = (FieldId, PartPath);
+
+fn range<R: Read>(
+    rows: &R,
+    from: Vec<u8>,
+) -> impl Iterator<Item = Result<(Vec<u8>, Vec<u8>), EngineError>> + '_ {
+    let to = prefix_end(&from);
+    rows.range(ROWS, &from, to.as_deref())
+}
+
+impl<'b, R: Read, E: Events> Work<'_, 'b, R, E> {
+    fn lookup<'c>(&'c self, fold: &'c Fold) -> Lookup<'c, Overlay<'b, R>, E> {
+        Lookup { fold, rows: self.rows, events: self.events }
+    }
+
+    fn put<T: serde::Serialize>(&mut self, key: &[u8], row: &T) {
+        self.rows.put(ROWS, key, encode(row));
+    }
+}

@@ -1,0 +1,138 @@
+//! Looking events, pasts and verdicts up in the rows.
+
+use super::{
+    Fold,
+    rows::{EventKey, EventRow, EventState, JudgedRow, Kind, LogPlace, Prefix, ROWS, decode, with},
+};
+use crate::{
+    engine::{EngineError, Read, prefix_end},
+    fold::{Chains, ControlEvent, Found, Judged, Known, Past, Standing, Standings, Status, standing, status},
+};
+use std::sync::Arc;
+use tandem_wire::{ChainId, Event, EventId, EventTag, Mark};
+
+/// Gives the events of the log.
+pub trait Events {
+    /// The event at this place.
+    fn event(&self, at: LogPlace) -> Result<Arc<Event>, EngineError>;
+}
+
+/// A fold, the rows below it, and the log: everything that the rules ask of.
+pub(super) struct Lookup<'a, R, E> {
+    pub(super) fold: &'a Fold,
+    pub(super) rows: &'a R,
+    pub(super) events: &'a E,
+}
+
+impl<R: Read, E: Events> Lookup<'_, R, E> {
+    fn prefix(&self) -> Prefix {
+        self.fold.prefix
+    }
+
+    pub(super) fn row(&self, key: EventKey) -> Result<Option<EventRow>, EngineError> {
+        Ok(self.rows.get(ROWS, &self.prefix().event(key))?.map(|bytes| decode(&bytes)))
+    }
+
+    pub(super) fn event(&self, key: EventKey) -> Result<Arc<Event>, EngineError> {
+        let row = self.row(key)?.expect("a known event has a row");
+        self.events.event(row.at)
+    }
+
+    /// The key of the event before this one in its chain.
+    pub(super) fn previous(&self, key: EventKey) -> Result<Option<EventKey>, EngineError> {
+        let prev = self.event(key)?.header().prev;
+        Ok(prev.map(|id| EventKey { seq: key.seq - 1, tag: id.tag(), ..key }))
+    }
+
+    pub(super) fn key_of(&self, chain: ChainId, seq: u64, tag: EventTag) -> Option<EventKey> {
+        Some(EventKey { chain: self.fold.chains.get(&chain)?.number, seq, tag })
+    }
+
+    /// All verdicts on an event that is known.
+    fn verdicts_on(&self, key: EventKey) -> Result<Vec<Judged>, EngineError> {
+        if self.fold.terms.terms.is_empty() {
+            return Ok(Vec::new());
+        }
+        let from = self.prefix().judged(key);
+        let rows = self.rows.range(ROWS, &from, prefix_end(&from).as_deref());
+        rows.map(|pair| {
+            let row: JudgedRow = decode(&pair?.1);
+            let JudgedRow { term, place, verdict, past, outcome } = row;
+            Ok(Judged { term, place, verdict, past: self.fold.past(past), outcome })
+        })
+        .collect()
+    }
+
+    fn standing_of(&self, event: &Event, past: &Past) -> Result<Standing, EngineError> {
+        let key = self.key_of(event.header().chain, event.header().seq, event.id().tag()).expect("a valid event");
+        let verdicts = self.verdicts_on(key)?;
+        standing(event, past, &verdicts, &self.fold.terms, &self.fold.stops, self)
+    }
+
+    /// Rule R4 for one valid event, as things stand.
+    pub(super) fn status_of(&self, event: &Event, past: &Past) -> Result<Status, EngineError> {
+        let standing = self.standing_of(event, past)?;
+        status(event, past, &standing, &self.fold.terms, &self.fold.members, self)
+    }
+
+    /// Who waits for, or is said something about by, what is at the end of keys with this start.
+    pub(super) fn keys_after(&self, start: Vec<u8>) -> Result<Vec<Vec<u8>>, EngineError> {
+        let to = prefix_end(&start);
+        self.rows.range(ROWS, &start, to.as_deref()).map(|pair| Ok(pair?.0)).collect()
+    }
+
+    /// The other valid event at the same place, if there is one.
+    pub(super) fn is_forked_at(&self, key: EventKey) -> Result<bool, EngineError> {
+        let from = self.prefix().event_place(key.chain, key.seq);
+        for pair in self.rows.range(ROWS, &from, prefix_end(&from).as_deref()) {
+            let row: EventRow = decode(&pair?.1);
+            if matches!(row.state, EventState::Valid { .. }) && row.id.tag() != key.tag {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    pub(super) fn stop_of(&self, term: Vec<u8>) -> Result<Option<(u64, u16)>, EngineError> {
+        let key = with(self.prefix().kind(Kind::Stop), &[&term]);
+        Ok(self.rows.get(ROWS, &key)?.map(|bytes| decode(&bytes)))
+    }
+}
+
+impl<R: Read, E: Events> Known for Lookup<'_, R, E> {
+    fn find(&self, chain: ChainId, seq: u64, tag: EventTag) -> Result<Found, EngineError> {
+        let Some(key) = self.key_of(chain, seq, tag) else { return Ok(Found::Missing) };
+        let Some(row) = self.row(key)? else { return Ok(Found::Missing) };
+        Ok(match row.state {
+            EventState::Held => Found::Held,
+            EventState::Invalid => Found::Invalid,
+            EventState::Valid { .. } => Found::Valid(self.events.event(row.at)?),
+        })
+    }
+}
+
+impl<R: Read, E: Events> Chains for Lookup<'_, R, E> {
+    fn is_within(&self, seq: u64, id: EventId, mark: &Mark) -> Result<bool, EngineError> {
+        let Mark(end) = mark;
+        let by_place = seq <= end.seq;
+        let Some(chain) = self.fold.chains.get(&end.chain) else { return Ok(by_place) };
+        if chain.first_fork.is_none() || !by_place {
+            return Ok(by_place);
+        }
+        let mut at = EventKey { chain: chain.number, seq: end.seq, tag: end.id.tag() };
+        match self.row(at)? {
+            Some(EventRow { id, state: EventState::Valid { .. }, .. }) if id == end.id => {}
+            _unknown => return Ok(by_place),
+        }
+        while at.seq > seq {
+            at = self.previous(at)?.expect("a place above another one has one before it");
+        }
+        Ok(at.tag == id.tag())
+    }
+}
+
+impl<R: Read, E: Events> Standings for Lookup<'_, R, E> {
+    fn of(&self, c: &ControlEvent) -> Result<Standing, EngineError> {
+        self.standing_of(&c.event, &c.past)
+    }
+}

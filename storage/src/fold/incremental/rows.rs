@@ -1,0 +1,241 @@
+//! The fold's rows: their keys and contents. All of them are derived from the log and can be rebuilt.
+
+use crate::{
+    engine::Table,
+    fold::{Status, validity::Place},
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use tandem_wire::{ChainId, EventId, EventTag, OpRef, Outcome, RecordKey};
+
+/// The start of every key of one generation of one workspace's views.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Prefix {
+    /// The workspace's number on this node.
+    pub workspace: u32,
+    /// The generation of the views.
+    pub generation: u32,
+}
+
+/// What a key of [`Table::Index`] is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Kind {
+    /// Chain → [`ChainRow`].
+    Chain = b'c',
+    /// Event → [`EventRow`].
+    Event = b'e',
+    /// A missing event, then who waits for it.
+    Awaited = b'w',
+    /// A judged event, then the verdict → [`JudgedRow`].
+    Judged = b'j',
+    /// A term and a verdict's place, then the judged event.
+    Verdict = b'v',
+    /// A judged event that has not come, then the verdict's event and op.
+    Unmet = b'u',
+    /// Event id → [`Status`] of an event that is not live.
+    Masked = b'm',
+    /// Place with more than one event.
+    Fork = b'f',
+    /// Number → a control event's [`EventKey`].
+    Control = b'k',
+    /// Number → the ids of a past.
+    Past = b'p',
+    /// Term → where its verdicts cease to count.
+    Stop = b's',
+}
+
+/// A chain as this node knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChainRow {
+    /// Its number on this node.
+    pub number: u32,
+    /// The greatest valid place and, of several events there, the least id; none before the first valid event.
+    pub head: Option<(u64, EventId)>,
+    /// The first place with more than one event.
+    pub first_fork: Option<u64>,
+}
+
+/// An event's place in this node's rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct EventKey {
+    /// Its chain's number on this node.
+    pub chain: u32,
+    /// Its place there.
+    pub seq: u64,
+    /// The start of its id.
+    pub tag: EventTag,
+}
+
+/// An event's place in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogPlace {
+    /// The run, in order of arrival.
+    pub arrival: u64,
+    /// The event in the run.
+    pub index: u16,
+}
+
+/// What the fold knows of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventRow {
+    /// Its id.
+    pub id: EventId,
+    /// Where its bytes are.
+    pub at: LogPlace,
+    /// How far it has come.
+    pub state: EventState,
+}
+
+/// How far an event has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EventState {
+    /// It waits for others.
+    Held,
+    /// It takes no part, for ever.
+    Invalid,
+    /// It is valid.
+    Valid {
+        /// Number of its past.
+        past: u32,
+        /// What the last look at it said; none before the first.
+        last: Option<Look>,
+    },
+}
+
+/// What stage 5 needs to know of a valid event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Look {
+    /// It is live.
+    pub live: bool,
+    /// It is refused.
+    pub refused: bool,
+    /// It is an authority's own word.
+    pub by_authority: bool,
+}
+
+impl Look {
+    pub(super) fn of(status: &Status, by_authority: bool) -> Self {
+        Self { live: status.is_live(), refused: status.is_refused(), by_authority }
+    }
+}
+
+/// One verdict on one event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct JudgedRow {
+    pub(super) term: OpRef,
+    pub(super) place: (u64, u16),
+    pub(super) verdict: EventId,
+    pub(super) past: u32,
+    pub(super) outcome: Outcome,
+}
+
+impl Prefix {
+    /// The first bytes of its keys.
+    pub fn bytes(self) -> [u8; 8] {
+        (u64::from(self.workspace) << 32 | u64::from(self.generation)).to_be_bytes()
+    }
+
+    pub(super) fn kind(self, kind: Kind) -> Vec<u8> {
+        let mut key = self.bytes().to_vec();
+        key.push(kind as u8);
+        key
+    }
+
+    pub(super) fn chain(self, chain: ChainId) -> Vec<u8> {
+        with(self.kind(Kind::Chain), &[&chain.device.0, &chain.number.to_be_bytes()])
+    }
+
+    pub(super) fn event(self, event: EventKey) -> Vec<u8> {
+        with(self.kind(Kind::Event), &[&event.bytes()])
+    }
+
+    pub(super) fn event_place(self, chain: u32, seq: u64) -> Vec<u8> {
+        with(self.kind(Kind::Event), &[&chain.to_be_bytes(), &seq.to_be_bytes()])
+    }
+
+    pub(super) fn events_of(self, chain: u32) -> Vec<u8> {
+        with(self.kind(Kind::Event), &[&chain.to_be_bytes()])
+    }
+
+    pub(super) fn place(self, kind: Kind, place: Place) -> Vec<u8> {
+        let chain = place.chain;
+        with(
+            self.kind(kind),
+            &[&chain.device.0, &chain.number.to_be_bytes(), &place.seq.to_be_bytes(), &place.tag.0],
+        )
+    }
+
+    pub(super) fn judged(self, event: EventKey) -> Vec<u8> {
+        with(self.kind(Kind::Judged), &[&event.bytes()])
+    }
+
+    pub(super) fn term(self, kind: Kind, term: &OpRef) -> Vec<u8> {
+        with(self.kind(kind), &[&op_bytes(term)])
+    }
+
+    pub(super) fn masked(self, id: EventId) -> Vec<u8> {
+        with(self.kind(Kind::Masked), &[&id.0])
+    }
+
+    pub(super) fn number(self, kind: Kind, number: u32) -> Vec<u8> {
+        with(self.kind(kind), &[&number.to_be_bytes()])
+    }
+
+    /// A record's key in [`Table::Records`], and the start of its keys in [`Table::History`].
+    pub fn record(self, record: RecordKey) -> Vec<u8> {
+        with(self.bytes().to_vec(), &[&record.list.0, &record.record.0])
+    }
+
+    pub(super) fn history(self, record: RecordKey, lamport: u64, event: EventKey) -> Vec<u8> {
+        with(self.record(record), &[&lamport.to_be_bytes(), &event.bytes()])
+    }
+}
+
+pub(super) fn with(mut key: Vec<u8>, parts: &[&[u8]]) -> Vec<u8> {
+    for part in parts {
+        key.extend_from_slice(part);
+    }
+    key
+}
+
+pub(super) fn op_bytes(op: &OpRef) -> Vec<u8> {
+    let mut bytes = op.chain.device.0.to_vec();
+    bytes.extend_from_slice(&op.chain.number.to_be_bytes());
+    bytes.extend_from_slice(&op.seq.to_be_bytes());
+    bytes.extend_from_slice(&op.op.to_be_bytes());
+    bytes.extend_from_slice(&op.tag.0);
+    bytes
+}
+
+impl EventKey {
+    pub(super) const LEN: usize = 4 + 8 + 16;
+
+    pub(super) fn bytes(self) -> [u8; Self::LEN] {
+        let mut bytes = [0; Self::LEN];
+        bytes[..4].copy_from_slice(&self.chain.to_be_bytes());
+        bytes[4..12].copy_from_slice(&self.seq.to_be_bytes());
+        bytes[12..].copy_from_slice(&self.tag.0);
+        bytes
+    }
+
+    /// From the last bytes of a key.
+    pub(super) fn at_end_of(key: &[u8]) -> Self {
+        let bytes: &[u8; Self::LEN] = key.last_chunk().expect("keys are our own");
+        let (chain, rest) = bytes.split_first_chunk().expect("long enough");
+        let (seq, tag) = rest.split_first_chunk().expect("long enough");
+        let tag = EventTag(tag.try_into().expect("long enough"));
+        Self { chain: u32::from_be_bytes(*chain), seq: u64::from_be_bytes(*seq), tag }
+    }
+}
+
+/// Row contents are postcard. They are our own, so that a row which cannot be read is a broken invariant.
+pub(super) fn encode<T: Serialize>(row: &T) -> Vec<u8> {
+    postcard::to_allocvec(row).expect("a vector takes all bytes")
+}
+
+pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> T {
+    postcard::from_bytes(bytes).expect("rows are our own")
+}
+
+/// The table that all rows but records and history are in.
+pub(super) const ROWS: Table = Table::Index;
