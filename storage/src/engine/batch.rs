@@ -76,7 +76,7 @@ pub(super) fn check_key(key: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::conformance::Write, *};
 
     #[test]
     fn the_last_write_of_a_key_counts() {
@@ -87,7 +87,7 @@ mod tests {
         batch.delete(Table::Meta, b"a");
         batch.put(Table::Meta, b"a", b"3");
         let writes: Vec<_> = batch.iter().map(|(table, key, value)| (table, &key[..], value.map(|v| &v[..]))).collect();
-        let expect: [(Table, &[u8], Option<&[u8]>); 3] =
+        let expect: [Write<'_>; 3] =
             [(Table::Meta, b"a", Some(b"3")), (Table::Meta, b"k", Some(b"2")), (Table::Log, b"k", None)];
         assert_eq!(writes, expect);
         assert_eq!(batch.len(), 3);

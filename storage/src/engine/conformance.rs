@@ -6,9 +6,15 @@ use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::{Batch, Bytes, DROP_KEYS_PER_BATCH, Durability, Engine, Key, Overlay, RangeIter, Read, Table};
 
+/// A name, and what is asserted of an empty engine.
+type Case<E> = (&'static str, fn(&E));
+
+/// A put or, without a value, a delete.
+pub(super) type Write<'k> = (Table, &'k [u8], Option<&'k [u8]>);
+
 /// Runs every case, each over an empty engine. The last name printed is the case that failed.
 pub(super) fn conformance<E: Engine>(mut fresh: impl FnMut() -> E) {
-    let cases: [(&str, fn(&E)); 10] = [
+    let cases: [Case<E>; 10] = [
         ("absent keys read as none", absent_keys_read_as_none),
         ("a batch writes all tables", a_batch_writes_all_tables),
         ("an empty batch changes nothing", an_empty_batch_changes_nothing),
@@ -26,7 +32,8 @@ pub(super) fn conformance<E: Engine>(mut fresh: impl FnMut() -> E) {
     }
 }
 
-pub(super) fn batch(writes: &[(Table, &[u8], Option<&[u8]>)]) -> Batch {
+/// The writes as a batch.
+pub(super) fn batch(writes: &[Write<'_>]) -> Batch {
     let mut batch = Batch::default();
     for (table, key, value) in writes {
         match value {
@@ -37,7 +44,7 @@ pub(super) fn batch(writes: &[(Table, &[u8], Option<&[u8]>)]) -> Batch {
     batch
 }
 
-fn commit(engine: &impl Engine, writes: &[(Table, &[u8], Option<&[u8]>)]) {
+fn commit(engine: &impl Engine, writes: &[Write<'_>]) {
     engine.commit(batch(writes), Durability::Buffered).expect("commit");
 }
 
@@ -157,7 +164,7 @@ fn ingested_entries_join_the_others<E: Engine>(engine: &E) {
 }
 
 fn a_dropped_prefix_takes_only_its_keys<E: Engine>(engine: &E) {
-    let writes: [(Table, &[u8], Option<&[u8]>); 6] = [
+    let writes: [Write<'_>; 6] = [
         (Table::Index, b"f", Some(b"v")),
         (Table::Index, b"g", Some(b"v")),
         (Table::Index, b"ga", Some(b"v")),

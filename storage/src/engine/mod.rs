@@ -15,9 +15,12 @@ mod batch;
 #[cfg(test)]
 mod conformance;
 mod error;
+mod fjall;
+mod format;
 mod memory;
 mod overlay;
 
+pub use self::fjall::{FjallEngine, FjallSnapshot, Options};
 pub use batch::Batch;
 pub use error::EngineError;
 pub use memory::{Fault, MemoryEngine, MemorySnapshot};
