@@ -1,0 +1,350 @@
+//! Tables on disk: one fjall database, one keyspace for each table.
+//!
+//! In the data directory, `FORMAT` (see [`super::format`]) and `LOCK` are ours, and `tables/` is fjall's.
+//!
+//! fjall keeps one journal for all keyspaces and a memtable for each; a full memtable is flushed to sorted
+//! files, and a journal is deleted when all that it holds was flushed. What is built around it here:
+//! - A keyspace that is seldom written would keep old journals alive (fjall#288). The journal limit is set to
+//!   the least that fjall takes, 64 MiB, at which it flushes whatever the oldest journal waits for.
+//! - An ingestion flushes the memtable of its table but syncs no journal: a power cut right after could keep
+//!   that table's share of a batch and lose the others'. So the journal is synced first, while no commit runs.
+//! - fjall takes a folder without its `version` file for new and writes over what is there. Such a folder is
+//!   refused as damaged.
+//! - fjall's own wait for a flush never ends when its worker died. Ours asks whether the database still lives.
+//!
+//! What it cannot do: tell a journal that was damaged from one whose end a power cut took. fjall cuts both at
+//! the first batch that is not whole, without a word, so heads must be proved by other means.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io::{self, ErrorKind},
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock},
+    thread,
+    time::Duration,
+};
+
+use fjall::{
+    CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable,
+    config::{BlockSizePolicy, BloomConstructionPolicy, CompressionPolicy, FilterPolicy, FilterPolicyEntry},
+};
+
+use super::{
+    Batch, Bytes, Durability, Engine, EngineError, Key, RangeIter, Read, Table, batch::check_key, bounds, format,
+};
+
+/// At this size of all journals together, the keyspaces that the oldest one waits for are flushed.
+const JOURNAL_BYTES_MAX: u64 = 64 << 20;
+
+/// Table files kept open: leaves room for sockets under the usual limit of 1024.
+const OPEN_FILES_MAX: usize = 400;
+
+/// How often a flush looks whether the workers are done.
+const FLUSH_POLL: Duration = Duration::from_millis(1);
+
+/// The memory that an engine may use. Neither limit is part of the format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// Blocks of table files kept in memory, over all tables.
+    pub cache_bytes: u64,
+    /// A table's unflushed writes are flushed at this size. While flushes are slow, up to four more of the
+    /// same size wait, and then writers do. Fixed for a directory when it is created.
+    pub write_buffer_bytes: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { cache_bytes: 64 << 20, write_buffer_bytes: 16 << 20 }
+    }
+}
+
+/// The tables of a node, in a directory that it alone has open.
+///
+/// The directory is free for others when the engine, its snapshots and its ranges are dropped. Commits may
+/// sleep (for seconds, if the disk is slow) while flushes and compactions catch up.
+pub struct FjallEngine {
+    database: Database,
+    tables: Tables,
+    /// Held shared by commits, and alone while an ingestion becomes visible.
+    ingesting: RwLock<()>,
+}
+
+impl FjallEngine {
+    /// Opens the tables in the directory `path`, which is made if it does not exist.
+    ///
+    /// # Errors
+    /// [`Locked`](EngineError::Locked), [`NewerFormat`](EngineError::NewerFormat),
+    /// [`Damaged`](EngineError::Damaged), or [`Io`](EngineError::Io). The first two leave every stored byte alone.
+    pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Self, EngineError> {
+        let path = path.as_ref();
+        fs::create_dir_all(path).map_err(|source| EngineError::Io { path: path.into(), source })?;
+        let is_marked = format::check(path)?;
+        let lock = lock(path)?;
+        let folder = path.join("tables");
+        check_tables(path, &folder, is_marked)?;
+        if !is_marked {
+            format::mark(path)?;
+        }
+
+        let open = || -> Result<(Database, [Keyspace; Table::ALL.len()]), fjall::Error> {
+            let database = Database::builder(&folder)
+                .cache_size(options.cache_bytes)
+                .max_cached_files(Some(OPEN_FILES_MAX))
+                .max_journaling_size(JOURNAL_BYTES_MAX)
+                .journal_compression(CompressionType::Lz4)
+                .open()?;
+            let [meta, log, index, records, history] =
+                Table::ALL.map(|table| database.keyspace(table.name(), || keyspace_options(table, options)));
+            Ok((database, [meta?, log?, index?, records?, history?]))
+        };
+        let (database, keyspaces) = open().map_err(|error| open_error(path, error))?;
+        let tables = Tables(Arc::new(TablesInner { path: path.into(), keyspaces, _lock: lock }));
+        Ok(Self { database, tables, ingesting: RwLock::new(()) })
+    }
+
+    /// Bytes that the journals take on disk. New journals are laid out at 64 MiB.
+    pub fn journal_bytes(&self) -> Result<u64, EngineError> {
+        self.database.journal_disk_space().map_err(|error| self.tables.read_error(error))
+    }
+
+    /// Fails if an earlier write did, even one of a background thread.
+    fn check_alive(&self) -> Result<(), EngineError> {
+        self.persist(PersistMode::Buffer)
+    }
+
+    fn persist(&self, mode: PersistMode) -> Result<(), EngineError> {
+        self.database.persist(mode).map_err(|error| self.tables.write_error(error))
+    }
+}
+
+/// Locks the data directory until the file is closed, if only by the end of the process. fjall locks its own
+/// folder too, but only while it opens it, which is too late to look what is in there.
+fn lock(path: &Path) -> Result<File, EngineError> {
+    let failed = |source| EngineError::Io { path: path.into(), source };
+    let file = File::create(path.join("LOCK")).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(EngineError::Locked { path: path.into() }),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+/// Refuses what fjall would take for new, and write over: it looks for its `version` file and nothing else.
+fn check_tables(path: &Path, folder: &Path, is_marked: bool) -> Result<(), EngineError> {
+    let damaged = |detail: &str| Err(EngineError::Damaged { path: path.into(), detail: detail.into() });
+    match (folder.exists(), folder.join("version").exists()) {
+        (true, _) if !is_marked => damaged("it has tables but no FORMAT file"),
+        (true, false) => damaged("its tables have no version file"),
+        (true, true) | (false, _) => Ok(()),
+    }
+}
+
+/// Every table has a bloom filter, so that a point read touches few files and none for an absent key.
+fn keyspace_options(table: Table, options: Options) -> KeyspaceCreateOptions {
+    let bloom = |policy| FilterPolicyEntry::Bloom(policy);
+    let common = KeyspaceCreateOptions::default().max_memtable_size(options.write_buffer_bytes).filter_policy(
+        // Level 0 is small and asked first; the others hold nearly all keys.
+        FilterPolicy::new([
+            bloom(BloomConstructionPolicy::FalsePositiveRate(0.0001)),
+            bloom(BloomConstructionPolicy::BitsPerKey(10.0)),
+        ]),
+    );
+    match table {
+        // Read one by one and in short ranges: small blocks, and the upper, busy levels uncompressed.
+        Table::Meta | Table::Index | Table::Records => {
+            common.data_block_size_policy(BlockSizePolicy::all(4 << 10)).data_block_compression_policy(
+                CompressionPolicy::new([CompressionType::None, CompressionType::None, CompressionType::Lz4]),
+            )
+        }
+        // Read in long ranges or seldom, and the bulk of the data: large blocks, all compressed.
+        Table::Log | Table::History => common
+            .data_block_size_policy(BlockSizePolicy::all(16 << 10))
+            .data_block_compression_policy(CompressionPolicy::all(CompressionType::Lz4)),
+    }
+}
+
+impl Read for FjallEngine {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
+        self.snapshot().get(table, key)
+    }
+
+    fn range<'a>(&'a self, table: Table, from: &[u8], to: Option<&[u8]>) -> RangeIter<'a> {
+        self.tables.range(&self.database.snapshot(), table, from, to, Direction::Ascending)
+    }
+
+    fn range_rev<'a>(&'a self, table: Table, from: &[u8], to: Option<&[u8]>) -> RangeIter<'a> {
+        self.tables.range(&self.database.snapshot(), table, from, to, Direction::Descending)
+    }
+}
+
+impl Engine for FjallEngine {
+    type Snapshot = FjallSnapshot;
+
+    fn snapshot(&self) -> FjallSnapshot {
+        FjallSnapshot { snapshot: self.database.snapshot(), tables: self.tables.clone() }
+    }
+
+    fn commit(&self, batch: Batch, durability: Durability) -> Result<(), EngineError> {
+        let mode = match durability {
+            Durability::Buffered => PersistMode::Buffer,
+            Durability::Synced => PersistMode::SyncData,
+        };
+        if batch.is_empty() {
+            return self.persist(mode);
+        }
+        let _shared = self.ingesting.read().unwrap_or_else(PoisonError::into_inner);
+        let mut writes = self.database.batch().durability(Some(mode));
+        for (table, key, value) in batch.into_writes() {
+            match value {
+                Some(value) => writes.insert(self.tables.of(table), key, value),
+                None => writes.remove(self.tables.of(table), key),
+            }
+        }
+        writes.commit().map_err(|error| self.tables.write_error(error))
+    }
+
+    fn ingest(&self, table: Table, entries: &mut dyn Iterator<Item = (Key, Bytes)>) -> Result<(), EngineError> {
+        let failed = |error| self.tables.write_error(error);
+        self.check_alive()?;
+        let mut ingestion = self.tables.of(table).start_ingestion().map_err(failed)?;
+        for (key, value) in entries {
+            check_key(&key);
+            ingestion.write(key, value).map_err(failed)?;
+        }
+        let _alone = self.ingesting.write().unwrap_or_else(PoisonError::into_inner);
+        self.sync()?;
+        ingestion.finish().map_err(failed)
+    }
+
+    fn sync(&self) -> Result<(), EngineError> {
+        self.persist(PersistMode::SyncData)
+    }
+
+    fn flush(&self) -> Result<(), EngineError> {
+        self.sync()?;
+        for keyspace in &self.tables.0.keyspaces {
+            keyspace.rotate_memtable().map_err(|error| self.tables.write_error(error))?;
+        }
+        for keyspace in &self.tables.0.keyspaces {
+            while keyspace.sealed_memtable_count() > 0 {
+                self.check_alive()?;
+                thread::sleep(FLUSH_POLL);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A state of a [`FjallEngine`].
+pub struct FjallSnapshot {
+    snapshot: fjall::Snapshot,
+    tables: Tables,
+}
+
+impl Read for FjallSnapshot {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
+        check_key(key);
+        let value = self.snapshot.get(self.tables.of(table), key).map_err(|error| self.tables.read_error(error))?;
+        Ok(value.map(|value| value.to_vec()))
+    }
+
+    fn range<'a>(&'a self, table: Table, from: &[u8], to: Option<&[u8]>) -> RangeIter<'a> {
+        self.tables.range(&self.snapshot, table, from, to, Direction::Ascending)
+    }
+
+    fn range_rev<'a>(&'a self, table: Table, from: &[u8], to: Option<&[u8]>) -> RangeIter<'a> {
+        self.tables.range(&self.snapshot, table, from, to, Direction::Descending)
+    }
+}
+
+/// The keyspaces, and the directory for error messages; shared with snapshots.
+#[derive(Clone)]
+struct Tables(Arc<TablesInner>);
+
+struct TablesInner {
+    path: PathBuf,
+    /// In the order of [`Table::ALL`].
+    keyspaces: [Keyspace; Table::ALL.len()],
+    /// Let go last.
+    _lock: File,
+}
+
+#[derive(Clone, Copy)]
+enum Direction {
+    Ascending,
+    Descending,
+}
+
+impl Tables {
+    fn of(&self, table: Table) -> &Keyspace {
+        &self.0.keyspaces[table as usize]
+    }
+
+    /// The range keeps its own hold on the snapshot.
+    fn range<'a>(
+        &'a self,
+        snapshot: &fjall::Snapshot,
+        table: Table,
+        from: &[u8],
+        to: Option<&[u8]>,
+        direction: Direction,
+    ) -> RangeIter<'a> {
+        let Some(bounds) = bounds(from, to) else { return Box::new(std::iter::empty()) };
+        let found = snapshot.range::<&[u8], _>(self.of(table), bounds);
+        let pair = |guard: fjall::Guard| match guard.into_inner() {
+            Ok((key, value)) => Ok((key.to_vec(), value.to_vec())),
+            Err(error) => Err(self.read_error(error)),
+        };
+        match direction {
+            Direction::Ascending => Box::new(found.map(pair)),
+            Direction::Descending => Box::new(found.rev().map(pair)),
+        }
+    }
+
+    fn read_error(&self, error: fjall::Error) -> EngineError {
+        read_error(&self.0.path, error)
+    }
+
+    /// Whatever stopped a write, fjall takes no more: it cannot know what reached the disk.
+    fn write_error(&self, error: fjall::Error) -> EngineError {
+        let path = self.0.path.clone();
+        match io_error(error) {
+            Ok(source) if source.kind() == ErrorKind::StorageFull => EngineError::DiskFull { path },
+            Ok(source) => EngineError::WriteFailed { path, detail: source.to_string() },
+            Err(error) => EngineError::WriteFailed { path, detail: error.to_string() },
+        }
+    }
+}
+
+fn open_error(path: &Path, error: fjall::Error) -> EngineError {
+    match error {
+        fjall::Error::Locked => EngineError::Locked { path: path.into() },
+        error => read_error(path, error),
+    }
+}
+
+fn read_error(path: &Path, error: fjall::Error) -> EngineError {
+    let path = path.to_path_buf();
+    match io_error(error) {
+        // Files that end early, hold nonsense, or are gone although others speak of them.
+        Ok(source)
+            if matches!(source.kind(), ErrorKind::UnexpectedEof | ErrorKind::InvalidData | ErrorKind::NotFound) =>
+        {
+            EngineError::Damaged { path, detail: source.to_string() }
+        }
+        Ok(source) if source.kind() == ErrorKind::StorageFull => EngineError::DiskFull { path },
+        Ok(source) => EngineError::Io { path, source },
+        Err(error) => EngineError::Damaged { path, detail: error.to_string() },
+    }
+}
+
+/// The refusal of the operating system inside `error`, or else `error` itself.
+fn io_error(error: fjall::Error) -> Result<io::Error, fjall::Error> {
+    match error {
+        fjall::Error::Io(source) | fjall::Error::Storage(fjall::LsmError::Io(source)) => Ok(source),
+        error => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests;
