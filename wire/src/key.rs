@@ -65,8 +65,7 @@ impl DeviceKey {
 fn join_bytes(workspace: WorkspaceId, invite: &OpRef, device: DeviceKey) -> [u8; 32] {
     let number = invite.chain.number.to_le_bytes();
     let (seq, op) = (invite.seq.to_le_bytes(), invite.op.to_le_bytes());
-    let parts: [&[u8]; 7] =
-        [&workspace.0, &device.0, &invite.chain.device.0, &number, &seq, &op, &invite.tag.0];
+    let parts: [&[u8]; 7] = [&workspace.0, &device.0, &invite.chain.device.0, &number, &seq, &op, &invite.tag.0];
     hash::derive("tandem 1 join", &parts)
 }
 

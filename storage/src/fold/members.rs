@@ -188,11 +188,8 @@ impl<S: Standings, C: Chains> Resolver<'_, S, C> {
                 continue;
             }
             let rank = next;
-            let mut own: Vec<&ControlEvent> = self
-                .control
-                .iter()
-                .filter(|c| c.event.header().chain.device == self.out.seniority[rank])
-                .collect();
+            let mut own: Vec<&ControlEvent> =
+                self.control.iter().filter(|c| c.event.header().chain.device == self.out.seniority[rank]).collect();
             own.sort_by_key(|c| (c.event.header().lamport, c.event.id()));
             for c in own {
                 self.take(c, rank)?;
@@ -265,14 +262,7 @@ impl<S: Standings, C: Chains> Resolver<'_, S, C> {
         }
     }
 
-    fn change(
-        &mut self,
-        c: &ControlEvent,
-        device: DeviceKey,
-        role: Option<Role>,
-        marks: &[Mark],
-        key: ControlKey,
-    ) {
+    fn change(&mut self, c: &ControlEvent, device: DeviceKey, role: Option<Role>, marks: &[Mark], key: ControlKey) {
         if self.may_change(device, key.rank, &c.past) {
             self.grant(c, device, role, None, key);
             let cut = Cut { event: c.event.id(), role, marks: marks.to_vec() };

@@ -45,8 +45,7 @@ impl World {
             .map(|event| ControlEvent { event: event.clone(), past: pasts[&event.id()].clone() })
             .collect();
         let terms = Terms::resolve(&control);
-        let mut world =
-            Self { valid, held, pasts, control, terms, judged: BTreeMap::new(), stops: BTreeMap::new() };
+        let mut world = Self { valid, held, pasts, control, terms, judged: BTreeMap::new(), stops: BTreeMap::new() };
         world.collect_verdicts();
         world
     }
@@ -127,8 +126,7 @@ impl World {
     fn records(&self, statuses: &BTreeMap<EventId, Status>) -> BTreeMap<RecordKey, RecordState> {
         let mut ops: BTreeMap<RecordKey, Vec<RecordOp>> = BTreeMap::new();
         for (id, event) in &self.valid {
-            let records: BTreeSet<RecordKey> =
-                event.header().ops.iter().filter_map(|op| op.target.record()).collect();
+            let records: BTreeSet<RecordKey> = event.header().ops.iter().filter_map(|op| op.target.record()).collect();
             let by_authority = is_authority_written(event, &self.pasts[id], &self.terms);
             let (live, refused) = (statuses[id].is_live(), statuses[id].is_refused());
             for key in records {

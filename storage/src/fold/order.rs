@@ -18,7 +18,8 @@ pub fn control_order<'a>(
     waiting.sort_by_key(|(key, _)| *key);
     let mut ordered: Vec<&ControlEvent> = Vec::new();
     while !waiting.is_empty() {
-        let ready = waiting.iter().position(|(_, c)| !waiting.iter().any(|(_, other)| c.past.contains(&other.event.id())));
+        let ready =
+            waiting.iter().position(|(_, c)| !waiting.iter().any(|(_, other)| c.past.contains(&other.event.id())));
         let (_, c) = waiting.remove(ready.expect("the past has no cycles"));
         ordered.push(c);
     }

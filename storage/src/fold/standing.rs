@@ -77,8 +77,7 @@ pub fn standing(
         }
     }
     let lists = lists_of(event);
-    let scopes: Vec<Option<ListId>> =
-        if lists.is_empty() { vec![None] } else { lists.into_iter().map(Some).collect() };
+    let scopes: Vec<Option<ListId>> = if lists.is_empty() { vec![None] } else { lists.into_iter().map(Some).collect() };
     let decisions: Vec<Option<&(usize, &Judged)>> =
         scopes.iter().map(|list| counting.iter().find(|(age, _)| terms.terms[*age].covers(*list))).collect();
     let refusals: BTreeSet<(OpRef, RefusalCode)> = decisions

@@ -48,9 +48,10 @@ impl ControlView {
         held: BTreeSet<EventId>,
         forks: BTreeSet<(ChainId, u64)>,
     ) -> Self {
-        let grants = members.grants.iter().flat_map(|(device, grants)| {
-            grants.iter().map(|grant| (*device, grant.event, grant.key.op, grant.role))
-        });
+        let grants = members
+            .grants
+            .iter()
+            .flat_map(|(device, grants)| grants.iter().map(|grant| (*device, grant.event, grant.key.op, grant.role)));
         Self {
             owners: terms.owners.iter().map(|owner| owner.device).collect(),
             terms: terms.terms.iter().map(|term| term.binding).collect(),

@@ -4,7 +4,7 @@ use crate::history::History;
 use std::sync::Arc;
 use tandem_storage::{
     EngineError,
-    engine::{MemoryEngine, MemorySnapshot, Engine, Overlay},
+    engine::{Engine, MemoryEngine, MemorySnapshot, Overlay},
     fold::incremental::{Events, Fold, LogPlace, Prefix},
 };
 use tandem_wire::Event;

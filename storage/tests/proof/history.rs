@@ -27,11 +27,12 @@ impl Actor {
 
     /// Wrong clocks: B's is behind, the server's far ahead.
     fn wall_ms(self, step: usize) -> u64 {
-        step as u64 + match self {
-            Self::A => 1000,
-            Self::B => 998,
-            Self::S => 5000,
-        }
+        step as u64
+            + match self {
+                Self::A => 1000,
+                Self::B => 998,
+                Self::S => 5000,
+            }
     }
 }
 
@@ -142,15 +143,17 @@ impl History {
     fn seen_by(&self, actor: Actor, seen: Seen) -> u32 {
         match seen {
             Seen::Everything => (1 << self.len()) - 1,
-            Seen::OwnPast => (0..self.len())
-                .filter(|i| self.actors[*i] == actor)
-                .fold(0, |mask, i| mask | self.saw[i] | 1 << i),
+            Seen::OwnPast => {
+                (0..self.len()).filter(|i| self.actors[*i] == actor).fold(0, |mask, i| mask | self.saw[i] | 1 << i)
+            }
         }
     }
 
     fn last_of(&self, actor: Actor, letter: &Letter) -> Option<usize> {
         let control = letter[0].0.act.is_control();
-        (0..self.len()).rev().find(|i| self.actors[*i] == actor && self.events[*i].header().chain.is_control() == control)
+        (0..self.len())
+            .rev()
+            .find(|i| self.actors[*i] == actor && self.events[*i].header().chain.is_control() == control)
     }
 
     fn with(&self, actor: Actor, mask: u32, prev: Option<usize>, letter: Letter) -> Self {

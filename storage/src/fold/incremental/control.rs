@@ -1,7 +1,7 @@
 //! The control plane resolved anew, and which older events that concerns.
 
 use super::{
-    Events, EventKey, EventRow, EventState, Fold, Work, range,
+    EventKey, EventRow, EventState, Events, Fold, Work, range,
     read::Lookup,
     rows::{Kind, decode, op_bytes},
 };
@@ -61,8 +61,7 @@ impl Fold {
         let at_hand = self.clone();
         let lookup = Lookup { fold: &at_hand, rows: rows.rows, events: rows.events };
         let status = |c: &crate::fold::ControlEvent| lookup.status_of(&c.event, &c.past);
-        self.design =
-            Arc::new(Design::resolve(&self.control, &self.terms, &self.members, &lookup, status)?);
+        self.design = Arc::new(Design::resolve(&self.control, &self.terms, &self.members, &lookup, status)?);
         Ok(())
     }
 
@@ -119,14 +118,11 @@ fn concerned(old: &Members, new: &Members, event: EventId) -> BTreeSet<DeviceKey
         old.grants.keys().chain(new.grants.keys()).chain(new.cuts.keys()).chain(old.cuts.keys()).copied().collect();
     let older = |members: &Members, device: &DeviceKey| {
         let grants = members.grants.get(device).into_iter().flatten();
-        let by_key: BTreeMap<_, _> = grants
-            .filter(|grant| grant.event != event)
-            .map(|grant| (grant.key, (grant.event, grant.role)))
-            .collect();
+        let by_key: BTreeMap<_, _> =
+            grants.filter(|grant| grant.event != event).map(|grant| (grant.key, (grant.event, grant.role))).collect();
         by_key
     };
-    let differs = |device: &DeviceKey| {
-        older(old, device) != older(new, device) || old.cuts.get(device) != new.cuts.get(device)
-    };
+    let differs =
+        |device: &DeviceKey| older(old, device) != older(new, device) || old.cuts.get(device) != new.cuts.get(device);
     devices.into_iter().filter(differs).collect()
 }

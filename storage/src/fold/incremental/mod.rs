@@ -128,6 +128,11 @@ impl Fold {
         let mut applied = None;
         let mut queue = vec![(key, event.clone())];
         while let Some((key, event)) = queue.pop() {
+            let row = work.lookup(self).row(key)?.expect("a queued event has a row");
+            if row.state != EventState::Held {
+                // Woken twice, by two of the events that it waited for.
+                continue;
+            }
             let state = self.settle(&mut work, key, &event)?;
             applied.get_or_insert(state);
             if state != Applied::Held {
@@ -219,11 +224,7 @@ impl Fold {
     }
 
     /// What the event had seen of the control plane: all that its direct past had, and that itself.
-    fn past_of<R: Read, E: Events>(
-        &self,
-        work: &mut Work<'_, '_, R, E>,
-        event: &Event,
-    ) -> Result<Past, EngineError> {
+    fn past_of<R: Read, E: Events>(&self, work: &mut Work<'_, '_, R, E>, event: &Event) -> Result<Past, EngineError> {
         let header = event.header();
         let prev = header.prev.map(|id| EventRef { chain: header.chain, seq: header.seq - 1, id });
         let mut past: Option<Past> = None;
@@ -295,11 +296,7 @@ impl Fold {
     }
 
     /// Rule R4 anew for an event that was looked at before, and its records if something changed.
-    fn look_again<R: Read, E: Events>(
-        &self,
-        work: &mut Work<'_, '_, R, E>,
-        key: EventKey,
-    ) -> Result<(), EngineError> {
+    fn look_again<R: Read, E: Events>(&self, work: &mut Work<'_, '_, R, E>, key: EventKey) -> Result<(), EngineError> {
         let row = work.lookup(self).row(key)?.expect("a known event has a row");
         let EventState::Valid { past, last: Some(_) } = row.state else { return Ok(()) };
         let event = work.events.event(row.at)?;
@@ -315,7 +312,9 @@ impl Fold {
         past: &Past,
     ) -> Result<(), EngineError> {
         let row = work.lookup(self).row(key)?.expect("a known event has a row");
-        let EventState::Valid { past: number, last } = row.state else { unreachable!("only valid events are looked at") };
+        let EventState::Valid { past: number, last } = row.state else {
+            unreachable!("only valid events are looked at")
+        };
         let status = work.lookup(self).status_of(event, past)?;
         let look = Look::of(&status, is_authority_written(event, past, &self.terms));
         match &status {
@@ -431,10 +430,7 @@ pub fn records_in<R: Read>(
 /// A cell of a record, as a map key.
 pub type CellPath = (FieldId, PartPath);
 
-fn range<R: Read>(
-    rows: &R,
-    from: Vec<u8>,
-) -> impl Iterator<Item = Result<(Vec<u8>, Vec<u8>), EngineError>> + '_ {
+fn range<R: Read>(rows: &R, from: Vec<u8>) -> impl Iterator<Item = Result<(Vec<u8>, Vec<u8>), EngineError>> + '_ {
     let to = prefix_end(&from);
     rows.range(ROWS, &from, to.as_deref())
 }

@@ -1,7 +1,7 @@
 //! Stage 5, event by event: the short way where an op replaces what is current, the long way by a record's history.
 
 use super::{
-    Events, EventKey, EventState, Fold, Look, Work,
+    EventKey, EventState, Events, Fold, Look, Work,
     rows::{decode, encode},
 };
 use crate::{

@@ -159,10 +159,7 @@ impl Prefix {
 
     pub(super) fn place(self, kind: Kind, place: Place) -> Vec<u8> {
         let chain = place.chain;
-        with(
-            self.kind(kind),
-            &[&chain.device.0, &chain.number.to_be_bytes(), &place.seq.to_be_bytes(), &place.tag.0],
-        )
+        with(self.kind(kind), &[&chain.device.0, &chain.number.to_be_bytes(), &place.seq.to_be_bytes(), &place.tag.0])
     }
 
     pub(super) fn judged(self, event: EventKey) -> Vec<u8> {

@@ -1,7 +1,7 @@
 //! Stage 2, event by event: which verdicts are about which events.
 
 use super::{
-    Events, EventKey, EventState, Fold, Work,
+    EventKey, EventState, Events, Fold, Work,
     rows::{JudgedRow, Kind, ROWS, decode, op_bytes, with},
 };
 use crate::{
