@@ -12,8 +12,10 @@
 //!   refused as damaged.
 //! - fjall's own wait for a flush never ends when its worker died. Ours asks whether the database still lives.
 //!
-//! What it cannot do: tell a journal that was damaged from one whose end a power cut took. fjall cuts both at
-//! the first batch that is not whole, without a word, so heads must be proved by other means.
+//! What it cannot mend: fjall cuts a journal without a word where an entry does not parse, so a damaged journal
+//! may look like one whose end a power cut took, and heads must be proved by other means. Where an entry parses
+//! but its batch has a bad checksum, fjall does not open the database at all, even if only the last, unsynced
+//! batch is concerned (a power cut may keep later pages and lose earlier ones): that is reported as damage.
 
 use std::{
     fs::{self, File, TryLockError},

@@ -130,6 +130,29 @@ fn a_damaged_table_file_is_reported() {
     assert!(matches!(error, EngineError::Damaged { .. }), "{error}");
 }
 
+/// Not what we would wish, but what the log and the rescue file must reckon with.
+#[test]
+fn a_damaged_journal_is_cut_or_refused() {
+    // Commits a, b and c, overwrites some bytes around the first occurrence of `at`, and reopens.
+    let check = |at: &[u8], before: usize, len: usize| {
+        let dir = tempfile::tempdir().unwrap();
+        let engine = open(&dir).unwrap();
+        for (key, value) in [(b"aaaa", [b'1'; 64]), (b"bbbb", [b'2'; 64]), (b"cccc", [b'3'; 64])] {
+            engine.commit(batch(&[(Table::Log, key, Some(&value))]), Durability::Synced).unwrap();
+        }
+        drop(engine);
+        let journal = dir.path().join("tables/0.jnl");
+        let mut bytes = fs::read(&journal).unwrap();
+        let start = bytes.windows(at.len()).position(|window| window == at).expect("in the journal") - before;
+        bytes[start..start + len].fill(0);
+        fs::write(&journal, bytes).unwrap();
+        open(&dir).map(|engine| log_len(&engine))
+    };
+    assert_eq!(check(b"bbbb", 24, 24).expect("opens"), 1, "cut from b on, although c is whole");
+    assert!(matches!(check(&[b'2'; 64], 0, 16), Err(EngineError::Damaged { .. })), "refused because of b");
+    assert!(matches!(check(&[b'3'; 64], 0, 16), Err(EngineError::Damaged { .. })), "refused because of c, the last");
+}
+
 #[test]
 fn an_idle_table_does_not_pin_the_journals() {
     let dir = tempfile::tempdir().unwrap();
