@@ -1,1 +1,16 @@
-//! .
+//! A node's settings: one TOML file made into validated plain values, each default with its reason.
+//!
+//! Two types to know: [`Config`], what the rest of the product reads, and [`ConfigError`], what a person who
+//! edits the file reads. [`Config::from_toml`] takes the text and gives one or the other; an empty text is the
+//! defaults. `tandem.toml` beside this crate's manifest lists every key with its default.
+//!
+//! Never here: files, environment variables, the platform's folders or clocks. Who calls reads the file and
+//! lays the command line over the result.
+
+mod config;
+mod error;
+mod key;
+mod parse;
+
+pub use config::{Config, Log, LogFormat, LogLevel, Storage, Workspace};
+pub use error::ConfigError;

@@ -1,0 +1,11 @@
+//! What people see: tables and progress on a terminal, with every text made safe to print.
+
+mod escape;
+mod progress;
+mod screen;
+mod table;
+
+pub use escape::escape;
+pub use progress::Progress;
+pub use screen::Screen;
+pub use table::{Column, Table};
