@@ -230,11 +230,17 @@ impl Engine for FjallEngine {
         for keyspace in &self.tables.0.keyspaces {
             while keyspace.sealed_memtable_count() > 0 {
                 self.check_alive()?;
-                thread::sleep(FLUSH_POLL);
+                pause();
             }
         }
         Ok(())
     }
+}
+
+/// Waits for fjall's workers, which cannot be awaited.
+#[expect(clippy::disallowed_methods, reason = "a clean stop runs on a thread of its own, after the actors")]
+fn pause() {
+    thread::sleep(FLUSH_POLL);
 }
 
 /// A state of a [`FjallEngine`].

@@ -204,7 +204,7 @@ fn pasts(valid: &BTreeMap<EventId, Arc<Event>>) -> BTreeMap<EventId, Past> {
 impl Chains for World {
     fn is_within(&self, seq: u64, id: EventId, mark: &Mark) -> Result<bool, EngineError> {
         let Mark(end) = mark;
-        if !self.valid.get(&end.id).is_some_and(|event| event.reference() == *end) {
+        if self.valid.get(&end.id).is_none_or(|event| event.reference() != *end) {
             return Ok(seq <= end.seq);
         }
         Ok(self.last_of(end.id, u32::MAX).contains(&id))

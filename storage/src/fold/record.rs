@@ -1,7 +1,10 @@
 //! Stage 5, rules R4 to R6: what the ops on one record make of it.
 
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 use tandem_wire::{Act, Event, EventRef, FieldId, OpRef, PartPath, RecordKey, Target, Value};
 
 /// A record as its ops make it. Equal sets of ops give equal bytes.
@@ -265,7 +268,7 @@ impl RecordState {
         self.deletes.sort_by_key(|removal| removal.stamp);
         self.cells.retain(|_, siblings| !siblings.is_empty());
         for siblings in self.cells.values_mut() {
-            siblings.sort_by(|a, b| b.key().cmp(&a.key()));
+            siblings.sort_by_key(|sibling| Reverse(sibling.key()));
         }
     }
 }
