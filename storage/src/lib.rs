@@ -1,11 +1,17 @@
 //! Tandem's log and what it means.
 //!
-//! Two types to know: [`fold::View`], the meaning of a set of events, and [`engine::Engine`], the ordered tables
-//! that log and views live in.
+//! Two types to know: [`Store`], one workspace's log and views, kept together through crashes and rebuilds, and
+//! [`Reader`], one state of them to query. Below them, [`fold`] says what events mean, and [`engine`] holds the tables.
 //!
 //! Never here: actors, sockets, clocks, and any judgement of what a server may refuse.
 
 pub mod engine;
 pub mod fold;
+pub mod log;
+pub mod query;
+pub mod sort_order;
+pub mod store;
 
 pub use engine::EngineError;
+pub use query::{Query, Reader};
+pub use store::Store;

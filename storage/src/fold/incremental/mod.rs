@@ -11,15 +11,18 @@
 //! it again.
 
 mod control;
+mod frontier;
 mod read;
 mod records;
 mod rows;
 mod verdicts;
 
+pub use frontier::Tip;
 pub use read::Events;
 pub use rows::{ChainRow, EventKey, EventRow, EventState, LogPlace, Look, Prefix};
 
 use self::{
+    frontier::Frontier,
     read::Lookup,
     rows::{Kind, ROWS, decode, encode, with},
 };
@@ -47,6 +50,10 @@ pub struct Fold {
     stops: Stops,
     members: Arc<Members>,
     design: Arc<Design>,
+    frontier: Frontier,
+    /// At least as many as rows say that an event waits or a verdict's subject has not come: while there are none,
+    /// nobody needs to look.
+    waiting: u64,
 }
 
 /// What became of an event that was given to the fold.
@@ -81,8 +88,13 @@ impl Fold {
             stops: Stops::new(),
             members: Arc::default(),
             design: Arc::default(),
+            frontier: Frontier::load(prefix, rows)?,
+            waiting: 0,
         };
         fold.load_chains(rows)?;
+        for kind in [Kind::Awaited, Kind::Unmet] {
+            fold.waiting += range(rows, prefix.kind(kind)).map(|pair| pair.map(|_| 1)).sum::<Result<u64, _>>()?;
+        }
         for pair in range(rows, prefix.kind(Kind::Past)) {
             let ids: BTreeSet<EventId> = decode(&pair?.1);
             fold.intern(Arc::new(ids));
@@ -151,6 +163,7 @@ impl Fold {
     ) -> Result<Applied, EngineError> {
         match validity::judge(event, &work.lookup(self))? {
             Validity::Held(places) => {
+                self.waiting += places.len() as u64;
                 for place in places {
                     let waits = with(self.prefix.place(Kind::Awaited, place), &[&key.bytes()]);
                     work.rows.put(ROWS, waits, []);
@@ -171,6 +184,9 @@ impl Fold {
     }
 
     fn forget_waiting<R: Read, E: Events>(&self, work: &mut Work<'_, '_, R, E>, key: EventKey, event: &Event) {
+        if self.waiting == 0 {
+            return;
+        }
         for place in validity::references(event) {
             work.rows.delete(ROWS, with(self.prefix.place(Kind::Awaited, place), &[&key.bytes()]));
         }
@@ -183,6 +199,9 @@ impl Fold {
         place: Place,
     ) -> Result<Vec<(EventKey, Arc<Event>)>, EngineError> {
         let mut woken = Vec::new();
+        if self.waiting == 0 {
+            return Ok(woken);
+        }
         for waits in work.lookup(self).keys_after(self.prefix.place(Kind::Awaited, place))? {
             let key = EventKey::at_end_of(&waits);
             work.rows.delete(ROWS, waits);
@@ -202,6 +221,7 @@ impl Fold {
         let past_number = self.number_of(work, past.clone());
         self.set_state(work, key, EventState::Valid { past: past_number, last: None })?;
         let forked = self.extend_chain(work, key, event)?;
+        self.frontier.extend(self.prefix, work.rows, event);
         self.write_history(work, key, event);
         let mut again = BTreeSet::new();
         let mut control_changed = forked;
@@ -268,7 +288,8 @@ impl Fold {
         event: &Event,
     ) -> Result<bool, EngineError> {
         let header = event.header();
-        let forked_here = work.lookup(self).is_forked_at(key)?;
+        let is_new_place = self.chains[&header.chain].head.is_none_or(|(seq, _)| header.seq > seq);
+        let forked_here = !is_new_place && work.lookup(self).is_forked_at(key)?;
         let chain = self.chains.get_mut(&header.chain).expect("numbered");
         let is_head = chain.head.is_none_or(|(seq, id)| header.seq > seq || (header.seq == seq && event.id() < id));
         if is_head {
@@ -375,6 +396,11 @@ impl Fold {
         &self.terms
     }
 
+    /// What a new event has to name as its past.
+    pub fn frontier(&self, control: bool) -> impl Iterator<Item = &Tip> {
+        self.frontier.tips(control)
+    }
+
     /// The chains that have events, with their heads.
     pub fn chains(&self) -> impl Iterator<Item = (&ChainId, &ChainRow)> {
         self.chains.iter()
@@ -417,7 +443,22 @@ pub fn records_in<R: Read>(
     rows: &R,
     prefix: Prefix,
 ) -> impl Iterator<Item = Result<(RecordKey, RecordState), EngineError>> + '_ {
-    let from = prefix.bytes();
+    records_from(rows, prefix.bytes().to_vec())
+}
+
+/// The records of one list, likewise.
+pub fn records_of_list<R: Read>(
+    rows: &R,
+    prefix: Prefix,
+    list: ListId,
+) -> impl Iterator<Item = Result<(RecordKey, RecordState), EngineError>> + '_ {
+    records_from(rows, with(prefix.bytes().to_vec(), &[&list.0]))
+}
+
+fn records_from<R: Read>(
+    rows: &R,
+    from: Vec<u8>,
+) -> impl Iterator<Item = Result<(RecordKey, RecordState), EngineError>> + '_ {
     let pairs = rows.range(Table::Records, &from, prefix_end(&from).as_deref());
     pairs.map(|pair| {
         let (key, value) = pair?;

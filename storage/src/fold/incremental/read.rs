@@ -30,7 +30,7 @@ impl<R: Read, E: Events> Lookup<'_, R, E> {
     }
 
     pub(super) fn row(&self, key: EventKey) -> Result<Option<EventRow>, EngineError> {
-        Ok(self.rows.get(ROWS, &self.prefix().event(key))?.map(|bytes| decode(&bytes)))
+        EventRow::get(self.rows, self.prefix(), key)
     }
 
     pub(super) fn event(&self, key: EventKey) -> Result<Arc<Event>, EngineError> {

@@ -1,7 +1,7 @@
 //! The fold's rows: their keys and contents. All of them are derived from the log and can be rebuilt.
 
 use crate::{
-    engine::Table,
+    engine::{EngineError, Read, Table},
     fold::{Status, validity::Place},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -42,6 +42,10 @@ pub(super) enum Kind {
     Past = b'p',
     /// Term → where its verdicts cease to count.
     Stop = b's',
+    /// An event that no later one names → [`super::Tip`].
+    Tip = b't',
+    /// A control event that no later control event names → [`super::Tip`].
+    ControlTip = b'T',
 }
 
 /// A chain as this node knows it.
@@ -127,6 +131,13 @@ pub(super) struct JudgedRow {
     pub(super) verdict: EventId,
     pub(super) past: u32,
     pub(super) outcome: Outcome,
+}
+
+impl EventRow {
+    /// The row of an event, if it is known.
+    pub fn get<R: Read>(rows: &R, prefix: Prefix, key: EventKey) -> Result<Option<Self>, EngineError> {
+        Ok(rows.get(ROWS, &prefix.event(key))?.map(|bytes| decode(&bytes)))
+    }
 }
 
 impl Prefix {
@@ -216,7 +227,7 @@ impl EventKey {
     }
 
     /// From the last bytes of a key.
-    pub(super) fn at_end_of(key: &[u8]) -> Self {
+    pub fn at_end_of(key: &[u8]) -> Self {
         let bytes: &[u8; Self::LEN] = key.last_chunk().expect("keys are our own");
         let (chain, rest) = bytes.split_first_chunk().expect("long enough");
         let (seq, tag) = rest.split_first_chunk().expect("long enough");

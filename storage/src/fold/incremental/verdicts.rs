@@ -15,7 +15,7 @@ impl Fold {
     /// Takes the verdicts that `event` gives, and those that waited for it. Adds every event that they are about to
     /// `again`; says whether the control plane is concerned.
     pub(super) fn take_verdicts<R: Read, E: Events>(
-        &self,
+        &mut self,
         work: &mut Work<'_, '_, R, E>,
         key: EventKey,
         event: &Event,
@@ -27,6 +27,9 @@ impl Fold {
             if let Act::Verdict(verdict) = &op.act {
                 control_changed |= self.take_verdict(work, (key, event, index as u16), verdict, past, again)?;
             }
+        }
+        if self.waiting == 0 {
+            return Ok(control_changed);
         }
         for unmet in work.lookup(self).keys_after(self.prefix.place(Kind::Unmet, Place::from(&event.reference())))? {
             let (index, _) = unmet.split_last_chunk::<{ EventKey::LEN }>().expect("keys are our own");
@@ -43,7 +46,7 @@ impl Fold {
     }
 
     fn take_verdict<R: Read, E: Events>(
-        &self,
+        &mut self,
         work: &mut Work<'_, '_, R, E>,
         (giver, given, index): (EventKey, &Event, u16),
         verdict: &Verdict,
@@ -54,6 +57,7 @@ impl Fold {
             return Ok(false);
         }
         let Some(last) = self.find_judged(work, verdict)? else {
+            self.waiting += 1;
             let place = self.prefix.place(Kind::Unmet, Place::from(&verdict.last));
             work.rows.put(ROWS, with(place, &[&index.to_be_bytes(), &giver.bytes()]), []);
             return Ok(false);

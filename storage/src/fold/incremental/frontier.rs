@@ -1,0 +1,64 @@
+//! The ends of the causal order: the events that nobody has built on yet.
+
+use super::{
+    Kind, Prefix, range,
+    rows::{ROWS, decode, encode, with},
+};
+use crate::engine::{EngineError, Overlay, Read};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use tandem_wire::{Event, EventId, EventRef};
+
+/// An event that no later one names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tip {
+    /// The event.
+    pub event: EventRef,
+    /// Its lamport.
+    pub lamport: u64,
+}
+
+/// The tips of all events, and of the control events among themselves.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Frontier {
+    all: BTreeMap<EventId, Tip>,
+    control: BTreeMap<EventId, Tip>,
+}
+
+impl Frontier {
+    pub(super) fn load<R: Read>(prefix: Prefix, rows: &R) -> Result<Self, EngineError> {
+        let tips = |kind| {
+            range(rows, prefix.kind(kind))
+                .map(|pair| {
+                    let tip: Tip = decode(&pair?.1);
+                    Ok((tip.event.id, tip))
+                })
+                .collect::<Result<_, EngineError>>()
+        };
+        Ok(Self { all: tips(Kind::Tip)?, control: tips(Kind::ControlTip)? })
+    }
+
+    /// Takes a new valid event in.
+    pub(super) fn extend<R: Read>(&mut self, prefix: Prefix, rows: &mut Overlay<'_, R>, event: &Event) {
+        let header = event.header();
+        let tip = Tip { event: event.reference(), lamport: header.lamport };
+        let mut tips = vec![(Kind::Tip, &mut self.all)];
+        if header.chain.is_control() {
+            tips.push((Kind::ControlTip, &mut self.control));
+        }
+        for (kind, tips) in tips {
+            let key = |id: &EventId| with(prefix.kind(kind), &[&id.0]);
+            for before in header.prev.iter().chain(header.deps.iter().map(|dep| &dep.id)) {
+                if tips.remove(before).is_some() {
+                    rows.delete(ROWS, key(before));
+                }
+            }
+            tips.insert(event.id(), tip);
+            rows.put(ROWS, key(&event.id()), encode(&tip));
+        }
+    }
+
+    pub(super) fn tips(&self, control: bool) -> impl Iterator<Item = &Tip> {
+        if control { self.control.values() } else { self.all.values() }
+    }
+}

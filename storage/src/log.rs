@@ -1,0 +1,87 @@
+//! The append-only log of one workspace: runs, in the order of their arrival.
+//!
+//! The log alone is the truth; everything else is made from it. A run's key is the workspace's number and the run's
+//! number, both big-endian; its value is the run as it was written or received, to the byte.
+
+use crate::{
+    engine::{EngineError, Read, Table, prefix_end},
+    fold::incremental::{Events, LogPlace},
+};
+use std::{cell::RefCell, sync::Arc};
+use tandem_wire::{Event, Run};
+
+/// Runs whose events are kept decoded.
+const CACHED_RUNS: usize = 16;
+
+/// The key of a run.
+pub fn key(workspace: u32, arrival: u64) -> Vec<u8> {
+    let mut key = workspace.to_be_bytes().to_vec();
+    key.extend_from_slice(&arrival.to_be_bytes());
+    key
+}
+
+/// The stored bytes of all runs from `arrival` on, with their numbers.
+pub fn runs_from<R: Read>(
+    rows: &R,
+    workspace: u32,
+    arrival: u64,
+) -> impl Iterator<Item = Result<(u64, Vec<u8>), EngineError>> + '_ {
+    let to = prefix_end(&workspace.to_be_bytes());
+    rows.range(Table::Log, &key(workspace, arrival), to.as_deref()).map(|pair| {
+        let (key, bytes) = pair?;
+        Ok((u64::from_be_bytes(*key.last_chunk().expect("keys are our own")), bytes))
+    })
+}
+
+/// The number that the next run gets.
+pub fn next_arrival<R: Read>(rows: &R, workspace: u32) -> Result<u64, EngineError> {
+    let to = prefix_end(&workspace.to_be_bytes());
+    let last = rows.range_rev(Table::Log, &workspace.to_be_bytes(), to.as_deref()).next().transpose()?;
+    Ok(last.map_or(0, |(key, _)| u64::from_be_bytes(*key.last_chunk().expect("keys are our own")) + 1))
+}
+
+/// Reads single events of a log; keeps the runs read last.
+pub struct LogReader<'a, R> {
+    rows: &'a R,
+    workspace: u32,
+    cache: RefCell<Vec<(u64, Arc<[Arc<Event>]>)>>,
+}
+
+impl<'a, R: Read> LogReader<'a, R> {
+    /// Of the workspace with this number.
+    pub fn new(rows: &'a R, workspace: u32) -> Self {
+        Self { rows, workspace, cache: RefCell::default() }
+    }
+
+    /// The events of a run that is in the log.
+    ///
+    /// # Panics
+    /// If there is no such run, or it cannot be read: what is in the log was checked before it came there.
+    pub fn run(&self, arrival: u64) -> Result<Arc<[Arc<Event>]>, EngineError> {
+        let mut cache = self.cache.borrow_mut();
+        if let Some(at) = cache.iter().position(|(cached, _)| *cached == arrival) {
+            let run = cache.remove(at);
+            cache.push(run);
+        } else {
+            let bytes = self.rows.get(Table::Log, &key(self.workspace, arrival))?;
+            let bytes = bytes.expect("what the views point at is in the log");
+            if cache.len() == CACHED_RUNS {
+                cache.remove(0);
+            }
+            cache.push((arrival, events_of(&bytes)));
+        }
+        Ok(cache.last().expect("just pushed").1.clone())
+    }
+}
+
+impl<R: Read> Events for LogReader<'_, R> {
+    fn event(&self, at: LogPlace) -> Result<Arc<Event>, EngineError> {
+        Ok(self.run(at.arrival)?[usize::from(at.index)].clone())
+    }
+}
+
+/// Decodes a run that was verified before it came into the log.
+pub(crate) fn events_of(bytes: &[u8]) -> Arc<[Arc<Event>]> {
+    let run = Run::decode_trusted(bytes).expect("what is in the log was checked before it came there");
+    run.into_events().into_iter().map(Arc::new).collect()
+}

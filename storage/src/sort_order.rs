@@ -1,0 +1,115 @@
+//! The order of values in sorted lists.
+
+use std::cmp::Ordering;
+use tandem_wire::{Decimal, Value};
+
+/// Compares two values: by kind first, then within the kind. Numbers of all kinds compare by size, texts by code
+/// point.
+pub fn compare(a: &Value, b: &Value) -> Ordering {
+    kind(a).cmp(&kind(b)).then_with(|| match (a, b) {
+        (Value::Bool(a), Value::Bool(b)) => a.cmp(b),
+        (Value::Text(a), Value::Text(b)) => a.cmp(b),
+        (Value::Date(a), Value::Date(b)) => a.cmp(b),
+        (Value::DateTime { ms: a, .. }, Value::DateTime { ms: b, .. }) => a.cmp(b),
+        (Value::Duration { months: a, ms: a_ms }, Value::Duration { months: b, ms: b_ms }) => (a, a_ms).cmp(&(b, b_ms)),
+        (Value::Rank(a), Value::Rank(b)) | (Value::Bytes(a), Value::Bytes(b)) => a.cmp(b),
+        (a, b) => match (number(a), number(b)) {
+            (Some(a), Some(b)) => compare_numbers(a, b),
+            _no_numbers => a.encode().cmp(&b.encode()),
+        },
+    })
+}
+
+fn kind(value: &Value) -> u8 {
+    match value {
+        Value::Null => 0,
+        Value::Bool(_) => 1,
+        Value::Int(_) | Value::Decimal(_) | Value::Float(_) => 2,
+        Value::Date(_) => 3,
+        Value::DateTime { .. } => 4,
+        Value::Duration { .. } => 5,
+        Value::Text(_) => 6,
+        Value::Choice(_) => 7,
+        Value::Reference { .. } => 8,
+        Value::Rank(_) => 9,
+        Value::Bytes(_) => 10,
+        Value::Blob { .. } => 11,
+        Value::Other { .. } => 12,
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Number {
+    Exact(Decimal),
+    Float(f64),
+}
+
+fn number(value: &Value) -> Option<Number> {
+    match value {
+        Value::Int(int) => Decimal::new((*int).into(), 0).map(Number::Exact),
+        Value::Decimal(decimal) => Some(Number::Exact(*decimal)),
+        Value::Float(float) => Some(Number::Float(*float)),
+        _not_a_number => None,
+    }
+}
+
+fn compare_numbers(a: Number, b: Number) -> Ordering {
+    match (a, b) {
+        (Number::Exact(a), Number::Exact(b)) => compare_decimals(a, b),
+        (a, b) => approximate(a).total_cmp(&approximate(b)),
+    }
+}
+
+/// Exact where both fit one scale, which all but absurd numbers do.
+fn compare_decimals(a: Decimal, b: Decimal) -> Ordering {
+    let scale = a.scale().max(b.scale());
+    let at_scale = |decimal: Decimal| {
+        10i128.checked_pow(u32::from(scale - decimal.scale())).and_then(|factor| decimal.mantissa().checked_mul(factor))
+    };
+    match (at_scale(a), at_scale(b)) {
+        (Some(a), Some(b)) => a.cmp(&b),
+        _beyond_128_bits => approximate(Number::Exact(a)).total_cmp(&approximate(Number::Exact(b))),
+    }
+}
+
+fn approximate(number: Number) -> f64 {
+    match number {
+        Number::Exact(decimal) => decimal.mantissa() as f64 / 10f64.powi(decimal.scale().into()),
+        Number::Float(float) => float,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orders_within_and_across_kinds() {
+        let decimal = |mantissa, scale| Value::Decimal(Decimal::new(mantissa, scale).unwrap());
+        let ascending = [
+            Value::Null,
+            Value::Bool(false),
+            Value::Bool(true),
+            decimal(i128::MIN, 0),
+            Value::Int(-5),
+            decimal(-49, 1),
+            Value::Float(-0.5),
+            Value::Int(0),
+            decimal(1, 28),
+            decimal(25, 1),
+            Value::Int(3),
+            Value::Float(3.5),
+            decimal(i128::MAX, 0),
+            Value::Date(-1),
+            Value::Date(1),
+            Value::Text(String::new()),
+            Value::Text("Zoe".into()),
+            Value::Text("Zoë".into()),
+        ];
+        for (i, a) in ascending.iter().enumerate() {
+            for (j, b) in ascending.iter().enumerate() {
+                assert_eq!(compare(a, b), i.cmp(&j), "{a:?} and {b:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! One workspace's log and views, kept together through crashes and rebuilds.
+//!
+//! The views name how much of the log they reflect, in the same batch that changes them. Whatever comes between (a
+//! crash after the log was written and before the views were) is made good when the store is opened: the rest of the
+//! log is applied. A rebuild writes a new generation of all views beside the live one, and one batch flips to it.
+
+use crate::{
+    engine::{Batch, Durability, Engine, EngineError, Overlay, Read, Table},
+    fold::{
+        ViewHasher,
+        incremental::{Applied, Fold, Prefix, records_in},
+        view::FOLD_VERSION,
+    },
+    log::{self, LogReader, events_of},
+};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use tandem_wire::{BadRun, Run};
+
+/// Events applied in one batch while catching up or rebuilding.
+const CATCH_UP_EVENTS: usize = 4096;
+
+/// A workspace on an engine.
+pub struct Store<E> {
+    engine: Arc<E>,
+    workspace: u32,
+    pointer: Pointer,
+    fold: Fold,
+}
+
+/// Which generation of the views is live, and what it reflects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Pointer {
+    generation: u32,
+    /// The number of the first run that is not in the views.
+    applied: u64,
+    /// The version of the rules that made them.
+    fold_version: u32,
+}
+
+/// What [`Store::verify`] found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    /// Runs, each with a good signature.
+    pub runs: u64,
+    /// Events in them.
+    pub events: u64,
+    /// Of these, invalid ones.
+    pub invalid: u64,
+    /// Of these, ones that wait for others.
+    pub held: u64,
+    /// The digest of the live views.
+    pub live: [u8; 32],
+    /// The digest of views made anew from the log alone.
+    pub rebuilt: [u8; 32],
+    /// Runs that cannot be read or whose signature is wrong.
+    pub bad: Vec<(u64, BadRun)>,
+}
+
+impl Verified {
+    /// Whether everything is as it should be.
+    pub fn is_clean(&self) -> bool {
+        self.bad.is_empty() && self.live == self.rebuilt
+    }
+}
+
+impl<E: Engine> Store<E> {
+    /// Opens the workspace with this number on the engine, and brings its views up to its log.
+    pub fn open(engine: Arc<E>, workspace: u32) -> Result<Self, EngineError> {
+        let pointer: Option<Pointer> = engine
+            .get(Table::Meta, &pointer_key(workspace))?
+            .map(|bytes| postcard::from_bytes(&bytes).expect("rows are our own"));
+        let fresh = Pointer { generation: 1, applied: 0, fold_version: FOLD_VERSION };
+        let pointer_now = pointer.unwrap_or(fresh);
+        let prefix = Prefix { workspace, generation: pointer_now.generation };
+        let snapshot = engine.snapshot();
+        let fold = Fold::load(prefix, &snapshot, &LogReader::new(&snapshot, workspace))?;
+        drop(snapshot);
+        let mut store = Self { engine, workspace, pointer: pointer_now, fold };
+        if pointer_now.fold_version == FOLD_VERSION {
+            store.catch_up(&mut |_| {})?;
+        } else {
+            store.rebuild(&mut |_| {})?;
+        }
+        Ok(store)
+    }
+
+    /// The fold, for reading.
+    pub fn fold(&self) -> &Fold {
+        &self.fold
+    }
+
+    /// The engine that it is on.
+    pub fn engine(&self) -> &Arc<E> {
+        &self.engine
+    }
+
+    /// Its number on this node.
+    pub fn workspace(&self) -> u32 {
+        self.workspace
+    }
+
+    /// The number that the next run gets.
+    pub fn next_arrival(&self) -> u64 {
+        self.pointer.applied
+    }
+
+    /// Makes `fold` the live one, and gives the views' batch the mark of how much of the log they reflect. The log's
+    /// own batch must be durable before this one is committed.
+    pub fn advance(&mut self, fold: Fold, runs: u64, views: &mut Batch) {
+        self.fold = fold;
+        self.pointer.applied += runs;
+        views.put(Table::Meta, pointer_key(self.workspace), encode(&self.pointer));
+    }
+
+    /// Applies what is in the log and not yet in the views. `progress` is told the number of events applied so far.
+    pub fn catch_up(&mut self, progress: &mut dyn FnMut(u64)) -> Result<(), EngineError> {
+        let (fold, applied) = replay(
+            &*self.engine,
+            self.workspace,
+            self.fold.clone(),
+            self.pointer.applied,
+            &mut |applied, batch| {
+                let pointer = Pointer { applied, ..self.pointer };
+                batch.put(Table::Meta, pointer_key(self.workspace), encode(&pointer));
+            },
+            progress,
+        )?;
+        self.fold = fold;
+        self.pointer.applied = applied;
+        Ok(())
+    }
+
+    /// Makes all views anew from the log, beside the live ones, and flips to them.
+    pub fn rebuild(&mut self, progress: &mut dyn FnMut(u64)) -> Result<(), EngineError> {
+        let old = self.fold.prefix();
+        let new = Prefix { generation: old.generation + 1, ..old };
+        // Left over from a rebuild that a crash ended.
+        self.drop_views(new)?;
+        let (fold, applied) = self.replay_into(new, progress)?;
+        self.pointer = Pointer { generation: new.generation, applied, fold_version: FOLD_VERSION };
+        let mut flip = Batch::default();
+        flip.put(Table::Meta, pointer_key(self.workspace), encode(&self.pointer));
+        self.engine.commit(flip, Durability::Synced)?;
+        self.fold = fold;
+        self.drop_views(old)
+    }
+
+    /// Checks every run of the log, and the live views against views made anew from it.
+    pub fn verify(&self, progress: &mut dyn FnMut(u64)) -> Result<Verified, EngineError> {
+        let (mut runs, mut bad) = (0, Vec::new());
+        for run in log::runs_from(&*self.engine, self.workspace, 0) {
+            let (arrival, bytes) = run?;
+            runs += 1;
+            if let Err(why) = Run::decode(&bytes) {
+                bad.push((arrival, why));
+            }
+        }
+        let mut verified =
+            Verified { runs, events: 0, invalid: 0, held: 0, live: self.digest()?, rebuilt: [0; 32], bad };
+        if !verified.bad.is_empty() {
+            return Ok(verified);
+        }
+        let live = self.fold.prefix();
+        let aside = Prefix { generation: u32::MAX, ..live };
+        self.drop_views(aside)?;
+        let counts = &mut verified;
+        let (fold, _) = self.replay_counting(aside, progress, &mut |applied| {
+            counts.events += 1;
+            counts.invalid += u64::from(applied == Applied::Invalid);
+        })?;
+        verified.held = fold.control_view(&*self.engine)?.held.len() as u64;
+        verified.rebuilt = digest(&fold, &*self.engine)?;
+        self.drop_views(aside)?;
+        Ok(verified)
+    }
+
+    /// The digest of the live views: equal for equal sets of events.
+    pub fn digest(&self) -> Result<[u8; 32], EngineError> {
+        digest(&self.fold, &self.engine.snapshot())
+    }
+
+    /// Takes the workspace off this node: its log and its views.
+    pub fn delete(self) -> Result<(), EngineError> {
+        let prefix = self.workspace.to_be_bytes();
+        let mut pointer = Batch::default();
+        pointer.delete(Table::Meta, pointer_key(self.workspace));
+        self.engine.commit(pointer, Durability::Synced)?;
+        [Table::Records, Table::History, Table::Index, Table::Log]
+            .into_iter()
+            .try_for_each(|table| self.engine.drop_prefix(table, &prefix))
+    }
+
+    fn replay_into(&self, prefix: Prefix, progress: &mut dyn FnMut(u64)) -> Result<(Fold, u64), EngineError> {
+        let empty = Fold::load(prefix, &*self.engine, &LogReader::new(&*self.engine, self.workspace))?;
+        replay(&*self.engine, self.workspace, empty, 0, &mut |_, _| {}, progress)
+    }
+
+    fn replay_counting(
+        &self,
+        prefix: Prefix,
+        progress: &mut dyn FnMut(u64),
+        each: &mut dyn FnMut(Applied),
+    ) -> Result<(Fold, u64), EngineError> {
+        let empty = Fold::load(prefix, &*self.engine, &LogReader::new(&*self.engine, self.workspace))?;
+        replay_each(&*self.engine, self.workspace, empty, 0, &mut |_, _| {}, progress, each)
+    }
+
+    fn drop_views(&self, prefix: Prefix) -> Result<(), EngineError> {
+        let tables = [Table::Records, Table::History, Table::Index];
+        tables.into_iter().try_for_each(|table| self.engine.drop_prefix(table, &prefix.bytes()))
+    }
+}
+
+/// Digest of the views of `fold`.
+pub fn digest<R: Read>(fold: &Fold, rows: &R) -> Result<[u8; 32], EngineError> {
+    let mut hasher = ViewHasher::new(&fold.control_view(rows)?);
+    for record in records_in(rows, fold.prefix()) {
+        let (key, state) = record?;
+        hasher.record(&key, &state);
+    }
+    Ok(hasher.finish())
+}
+
+fn replay<E: Engine>(
+    engine: &E,
+    workspace: u32,
+    fold: Fold,
+    from: u64,
+    finish: &mut dyn FnMut(u64, &mut Batch),
+    progress: &mut dyn FnMut(u64),
+) -> Result<(Fold, u64), EngineError> {
+    replay_each(engine, workspace, fold, from, finish, progress, &mut |_| {})
+}
+
+/// Applies the log from run `from` on. Gives the fold, and the number behind the last run. `finish` may add to each
+/// batch, knowing the number behind the last run in it.
+fn replay_each<E: Engine>(
+    engine: &E,
+    workspace: u32,
+    mut fold: Fold,
+    from: u64,
+    finish: &mut dyn FnMut(u64, &mut Batch),
+    progress: &mut dyn FnMut(u64),
+    each: &mut dyn FnMut(Applied),
+) -> Result<(Fold, u64), EngineError> {
+    let (mut applied, mut events_done) = (from, 0);
+    loop {
+        let snapshot = engine.snapshot();
+        let reader = LogReader::new(&snapshot, workspace);
+        let mut rows = Overlay::new(&snapshot);
+        let mut events_in_batch = 0;
+        for run in log::runs_from(&snapshot, workspace, applied) {
+            let (arrival, bytes) = run?;
+            for (index, event) in events_of(&bytes).iter().enumerate() {
+                let at = crate::fold::incremental::LogPlace { arrival, index: index as u16 };
+                each(fold.apply(&mut rows, &reader, at, event)?);
+                events_in_batch += 1;
+            }
+            applied = arrival + 1;
+            if events_in_batch >= CATCH_UP_EVENTS {
+                break;
+            }
+        }
+        if events_in_batch == 0 {
+            return Ok((fold, applied));
+        }
+        let mut batch = rows.into_batch();
+        finish(applied, &mut batch);
+        engine.commit(batch, Durability::Buffered)?;
+        events_done += events_in_batch as u64;
+        progress(events_done);
+    }
+}
+
+fn pointer_key(workspace: u32) -> Vec<u8> {
+    let mut key = workspace.to_be_bytes().to_vec();
+    key.extend_from_slice(b"views");
+    key
+}
+
+fn encode<T: Serialize>(row: &T) -> Vec<u8> {
+    postcard::to_allocvec(row).expect("a vector takes all bytes")
+}
