@@ -76,6 +76,7 @@ pub struct Event {
     id: EventId,
     header: Header,
     payload: Payload,
+    size: usize,
 }
 
 impl Event {
@@ -90,11 +91,12 @@ impl Event {
             Payload::Present(bytes) => bytes.len(),
             Payload::Absent(_) => 0,
         };
-        if hashed.len() + payload_bytes > EVENT_BYTES_MAX {
+        let size = hashed.len() + payload_bytes;
+        if size > EVENT_BYTES_MAX {
             return Err(Malformed::Limit("the event's size"));
         }
         let id = EventId(hash::derive("tandem 1 event", &[&payload.hash().0, &hashed]));
-        Ok(Self { id, header, payload })
+        Ok(Self { id, header, payload, size })
     }
 
     /// Its id.
@@ -105,6 +107,11 @@ impl Event {
     /// Everything but the values.
     pub fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// Bytes of its hashed header and its payload; it never takes more in a run.
+    pub fn size(&self) -> usize {
+        self.size
     }
 
     /// The values, or their hash.
@@ -134,7 +141,16 @@ impl Event {
 
     /// The same event without its payload.
     pub fn without_payload(&self) -> Self {
-        Self { id: self.id, header: self.header.clone(), payload: Payload::Absent(self.payload.hash()) }
+        let payload_bytes = match &self.payload {
+            Payload::Present(bytes) => bytes.len(),
+            Payload::Absent(_) => 0,
+        };
+        Self {
+            id: self.id,
+            header: self.header.clone(),
+            payload: Payload::Absent(self.payload.hash()),
+            size: self.size - payload_bytes,
+        }
     }
 }
 

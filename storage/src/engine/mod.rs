@@ -26,7 +26,7 @@ pub use error::EngineError;
 pub use memory::{Fault, MemoryEngine, MemorySnapshot};
 pub use overlay::Overlay;
 
-use std::ops::Bound;
+use std::{ops::Bound, sync::Arc};
 
 /// A key: 1 to [`KEY_BYTES_MAX`] bytes, ordered as bytes.
 pub type Key = Vec<u8>;
@@ -88,6 +88,20 @@ pub trait Read {
 
     /// The pairs of [`Read::range`], last first.
     fn range_rev<'a>(&'a self, table: Table, from: &[u8], to: Option<&[u8]>) -> RangeIter<'a>;
+}
+
+impl<R: Read + ?Sized> Read for Arc<R> {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
+        (**self).get(table, key)
+    }
+
+    fn range<'a>(&'a self, table: Table, from: &[u8], to: Option<&[u8]>) -> RangeIter<'a> {
+        (**self).range(table, from, to)
+    }
+
+    fn range_rev<'a>(&'a self, table: Table, from: &[u8], to: Option<&[u8]>) -> RangeIter<'a> {
+        (**self).range_rev(table, from, to)
+    }
 }
 
 /// What a commit waits for.

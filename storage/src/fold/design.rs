@@ -5,7 +5,7 @@ use crate::EngineError;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use tandem_wire::{
-    Act, ElementId, EventRef, FieldId, ListId, Mark, OpRef, Rehearsed, Value,
+    Act, DesignDigest, ElementId, EventRef, FieldId, ListId, Mark, OpRef, Rehearsed, Value,
     design::{ElementKind, FieldType, Property},
 };
 
@@ -177,6 +177,12 @@ impl Design {
         if !applied {
             self.losing.insert(by);
         }
+    }
+
+    /// A name for exactly this design.
+    pub fn digest(&self) -> DesignDigest {
+        let bytes = postcard::to_allocvec(self).expect("a vector takes all bytes");
+        DesignDigest(*blake3::hash(&bytes).as_bytes().first_chunk().expect("32 bytes"))
     }
 
     /// The lists that are not dropped, by id, in the order of their definition's id.

@@ -36,7 +36,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
-use tandem_wire::{ChainId, DeviceKey, Event, EventId, EventRef, FieldId, ListId, PartPath, RecordId, RecordKey};
+use tandem_wire::{ChainId, DeviceKey, Event, EventId, EventRef, FieldId, ListId, PartPath, RecordId, RecordKey, Role};
 
 /// The part of the view that is kept in memory.
 #[derive(Debug, Clone)]
@@ -394,6 +394,21 @@ impl Fold {
     /// Owners and bindings.
     pub fn terms(&self) -> &Arc<Terms> {
         &self.terms
+    }
+
+    /// The role of `device` after everything that is known; owners are managers.
+    pub fn role_of(&self, device: DeviceKey) -> Option<Role> {
+        let everything: BTreeSet<EventId> = self.control.iter().map(|c| c.event.id()).collect();
+        self.members.role_at(device, &everything)
+    }
+
+    /// The last event of a chain, with its lamport.
+    pub fn head<R: Read>(&self, chain: ChainId, rows: &R, events: &impl Events) -> Result<Option<Tip>, EngineError> {
+        let Some((seq, id)) = self.chains.get(&chain).and_then(|row| row.head) else { return Ok(None) };
+        let lookup = Lookup { fold: self, rows, events };
+        let key = lookup.key_of(chain, seq, id.tag()).expect("a head is known");
+        let lamport = lookup.event(key)?.header().lamport;
+        Ok(Some(Tip { event: EventRef { chain, seq, id }, lamport }))
     }
 
     /// What a new event has to name as its past.

@@ -1,0 +1,195 @@
+//! What can be asked of a workspace, and what it answers.
+
+use tandem_wire::{
+    ActorId, BatchId, CellKey, ElementId, EventId, RecordKey, Role, Value,
+    design::{ElementKind, FieldType, Property},
+};
+
+/// Something to do. Each command is done whole or not at all.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    /// Change records, in one event.
+    Change(Transaction),
+    /// Make a list with its fields.
+    CreateList {
+        /// Its name.
+        name: String,
+        /// Its fields, in their order.
+        fields: Vec<(String, FieldType)>,
+    },
+    /// Put a property on an element of the design.
+    Put {
+        /// Which element.
+        element: ElementId,
+        /// Which property.
+        property: Property,
+        /// Its value.
+        value: Value,
+    },
+}
+
+/// Changes that belong together.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Transaction {
+    /// In this order.
+    pub changes: Vec<Change>,
+    /// The import or job that they are part of.
+    pub batch: Option<BatchId>,
+    /// Who acts, on a shared device.
+    pub actor: Option<ActorId>,
+}
+
+/// One change of a record.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// Make a record, with an id that the caller chose.
+    Create(RecordKey),
+    /// Give a cell a value. A value that it shows already is no change.
+    Set(CellKey, Value),
+    /// Remove a record.
+    Delete(RecordKey),
+    /// Bring a removed record back.
+    Restore(RecordKey),
+}
+
+/// What a command did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Committed {
+    /// The events that it became, durable and in the views; none where everything was so already.
+    pub events: Vec<EventId>,
+    /// The elements that it defined.
+    pub elements: Vec<ElementId>,
+}
+
+/// Why a command was not done. Nothing of it was.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The design has no such list.
+    #[error("there is no list {0}; `tandem lists` shows those that there are")]
+    UnknownList(String),
+    /// The list has no such field.
+    #[error("list {list} has no field {field}; its fields are: {known}")]
+    UnknownField {
+        /// The list's name.
+        list: String,
+        /// What was asked for.
+        field: String,
+        /// What there is.
+        known: String,
+    },
+    /// The design has no such element.
+    #[error("there is no element {0} in the design")]
+    UnknownElement(ElementId),
+    /// No such record exists.
+    #[error("there is no record {} in list {list}", .record.record)]
+    UnknownRecord {
+        /// The list's name.
+        list: String,
+        /// The record.
+        record: RecordKey,
+    },
+    /// The record exists already.
+    #[error("record {} exists already", .0.record)]
+    RecordExists(RecordKey),
+    /// The value does not fit the field's type.
+    #[error("field {field} holds {expected}, not {got}")]
+    Type {
+        /// The field's name.
+        field: String,
+        /// What it holds.
+        expected: String,
+        /// What it was given.
+        got: String,
+    },
+    /// The event would be beyond a limit of the format.
+    #[error("too large: {0}; split it")]
+    TooLarge(String),
+    /// A name is empty, too long, or taken.
+    #[error("{kind} name {name:?} {why}", kind = .kind.name())]
+    Name {
+        /// List or field.
+        kind: NameKind,
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// The member's role does not allow it.
+    #[error("this needs the role {needed}, but you are {present}; ask a manager")]
+    Role {
+        /// Role needed.
+        needed: String,
+        /// Role held.
+        present: String,
+    },
+    /// The workspace was left.
+    #[error("this workspace was left: its copy here is for reading only")]
+    Left,
+}
+
+/// What has a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NameKind {
+    /// A list.
+    List,
+    /// A field.
+    Field,
+    /// A workspace.
+    Workspace,
+    /// A member.
+    Member,
+}
+
+impl NameKind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::List => "list",
+            Self::Field => "field",
+            Self::Workspace => "workspace",
+            Self::Member => "member",
+        }
+    }
+}
+
+impl Refused {
+    /// A code for programs, which never changes.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::UnknownList(_) => "unknown-list",
+            Self::UnknownField { .. } => "unknown-field",
+            Self::UnknownElement(_) => "unknown-element",
+            Self::UnknownRecord { .. } => "unknown-record",
+            Self::RecordExists(_) => "record-exists",
+            Self::Type { .. } => "type",
+            Self::TooLarge(_) => "too-large",
+            Self::Name { .. } => "name",
+            Self::Role { .. } => "role",
+            Self::Left => "left",
+        }
+    }
+
+    pub(crate) fn role(needed: Role, present: Option<Role>) -> Self {
+        let name = |role: Option<Role>| {
+            match role {
+                None => "no member",
+                Some(Role::Reader) => "reader",
+                Some(Role::Writer) => "writer",
+                Some(Role::Designer) => "designer",
+                Some(Role::Manager) => "manager",
+            }
+            .to_owned()
+        };
+        Self::Role { needed: name(Some(needed)), present: name(present) }
+    }
+}
+
+impl From<ElementKind> for NameKind {
+    fn from(kind: ElementKind) -> Self {
+        match kind {
+            ElementKind::List => Self::List,
+            ElementKind::Field | ElementKind::Choice | ElementKind::View | ElementKind::Form | ElementKind::Rule => {
+                Self::Field
+            }
+        }
+    }
+}

@@ -1,0 +1,410 @@
+//! The handle to embed: a node with its workspaces, from any thread, sync or async.
+
+use crate::{
+    command::{Command, Committed, Refused},
+    device_key::{self, DeviceKeyError},
+    registry::{self, Entry},
+    workspace::{self, Core, Perform, Published, Workspace},
+};
+use actix::{Actor, Addr, System};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{Arc, Mutex, RwLock, mpsc},
+    thread::{self, JoinHandle},
+};
+use tandem_storage::{
+    EngineError, Reader, Store,
+    engine::{Batch, Durability, Engine, FjallEngine, Options as EngineOptions, Table},
+    fold::incremental::Fold,
+    log,
+    store::{self, Verified},
+};
+use tandem_wire::{BatchId, DeviceKey, MemberId, RecordId, Role, SecretKey, WorkspaceId};
+use tokio::sync::oneshot;
+
+/// The engine of a node.
+type Disk = FjallEngine;
+
+/// A node: one data directory, one device key, any number of workspaces. Owns the thread that its actors run on.
+///
+/// Dropping it stops it; [`Node::close`] does so and says whether the tables were left tidy.
+pub struct Node {
+    engine: Option<Arc<Disk>>,
+    key: Arc<SecretKey>,
+    options: Options,
+    runtime: Option<Runtime>,
+    open: Mutex<BTreeMap<WorkspaceId, Handle>>,
+}
+
+/// How a node uses its machine.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Memory of the tables.
+    pub engine: EngineOptions,
+    /// Messages that may wait for a workspace; one more is told that it is busy.
+    pub mailbox_messages_max: usize,
+    /// Commands that are made durable together.
+    pub group_commands_max: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { engine: EngineOptions::default(), mailbox_messages_max: 1024, group_commands_max: 256 }
+    }
+}
+
+/// Why a node could not do something. Each variant says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// The tables cannot be opened, read or written.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The device key cannot be used.
+    #[error(transparent)]
+    Key(#[from] DeviceKeyError),
+    /// The node does not hold this workspace.
+    #[error("this node has no workspace {0}; `tandem workspace ls` shows those that it has")]
+    UnknownWorkspace(String),
+    /// The command was not done.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// Too much waits for the workspace. Nothing was done; try again.
+    #[error("the workspace is busy; try again")]
+    Busy,
+    /// The workspace's actor has stopped. Open the node again.
+    #[error("the workspace has stopped; open the node again")]
+    Stopped,
+}
+
+impl NodeError {
+    /// A code for programs, which never changes.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Engine(EngineError::Locked { .. }) => "locked",
+            Self::Engine(EngineError::NewerFormat { .. }) => "newer-format",
+            Self::Engine(EngineError::Damaged { .. }) => "damaged",
+            Self::Engine(EngineError::Io { .. }) => "io",
+            Self::Engine(EngineError::DiskFull { .. }) => "disk-full",
+            Self::Engine(EngineError::WriteFailed { .. }) => "write-failed",
+            Self::Key(_) => "device-key",
+            Self::UnknownWorkspace(_) => "unknown-workspace",
+            Self::Refused(refused) => refused.code(),
+            Self::Busy => "busy",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// One workspace of a node.
+#[derive(Clone)]
+pub struct Handle {
+    id: WorkspaceId,
+    number: u32,
+    address: Addr<Workspace<Disk>>,
+    published: Arc<RwLock<Published<Disk>>>,
+}
+
+/// What [`Node::workspaces`] tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkspaceInfo {
+    /// Its id.
+    pub id: WorkspaceId,
+    /// Its name.
+    pub name: String,
+    /// This copy is for reading only.
+    pub left: bool,
+}
+
+/// A member's device, as [`Handle::members`] lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberInfo {
+    /// The device.
+    pub device: DeviceKey,
+    /// The person, where known.
+    pub member: Option<MemberId>,
+    /// Their name.
+    pub name: String,
+    /// Their present role; none after a removal.
+    pub role: Option<Role>,
+}
+
+/// A reader of the state whose answers were released last.
+pub type State = Reader<Arc<<Disk as Engine>::Snapshot>>;
+
+impl Node {
+    /// Opens the node in `dir`, which is made if it does not exist.
+    pub fn open(dir: impl AsRef<Path>, options: Options) -> Result<Self, NodeError> {
+        let engine = Arc::new(Disk::open(dir.as_ref(), options.engine)?);
+        let key = Arc::new(device_key::load_or_make(dir.as_ref(), random)?);
+        Ok(Self { engine: Some(engine), key, options, runtime: Some(Runtime::start()), open: Mutex::default() })
+    }
+
+    /// The node's name: the author of what it writes.
+    pub fn device(&self) -> DeviceKey {
+        self.key.device()
+    }
+
+    /// Founds a workspace whose owner is this node.
+    pub fn create_workspace(&self, name: &str, member: &str) -> Result<Handle, NodeError> {
+        let names = workspace_names(name, member)?;
+        let (id, run) = workspace::found(&self.key, random(), MemberId(random()), &names, now_ms());
+        let taken = registry::entries(self.engine())?;
+        let number = taken.last().map_or(1, |(number, _)| number + 1);
+        let mut batch = Batch::default();
+        batch.put(Table::Log, log::key(number, 0), run.encode());
+        registry::put(&mut batch, number, &Entry { id, left: false });
+        self.engine().commit(batch, Durability::Synced)?;
+        self.workspace(id)
+    }
+
+    /// The workspaces of this node, oldest first.
+    pub fn workspaces(&self) -> Result<Vec<WorkspaceInfo>, NodeError> {
+        let entries = registry::entries(self.engine())?.into_iter();
+        entries
+            .map(|(_, entry)| {
+                let name = self.workspace(entry.id)?.name();
+                Ok(WorkspaceInfo { id: entry.id, name, left: entry.left })
+            })
+            .collect()
+    }
+
+    /// A workspace, by its id.
+    pub fn workspace(&self, id: WorkspaceId) -> Result<Handle, NodeError> {
+        let mut open = self.open.lock().expect("nothing panics while it holds the list");
+        if let Some(handle) = open.get(&id) {
+            return Ok(handle.clone());
+        }
+        let (number, entry) = self.find(id)?;
+        let store = Store::open(self.engine.as_ref().expect("open").clone(), number)?;
+        let core = Core::new(store, self.key.clone(), id);
+        let actor = Workspace::new(core, entry.left, self.options.group_commands_max);
+        let published = actor.published();
+        let mailbox = self.options.mailbox_messages_max;
+        let address = self.runtime.as_ref().expect("running").call(move || {
+            Workspace::create(move |ctx| {
+                ctx.set_mailbox_capacity(mailbox);
+                actor
+            })
+        });
+        let handle = Handle { id, number, address, published };
+        open.insert(id, handle.clone());
+        Ok(handle)
+    }
+
+    /// Leaves a workspace: its copy here stays, for reading only.
+    pub fn leave(&self, id: WorkspaceId) -> Result<(), NodeError> {
+        let (number, entry) = self.find(id)?;
+        let mut batch = Batch::default();
+        registry::put(&mut batch, number, &Entry { left: true, ..entry });
+        self.engine().commit(batch, Durability::Synced)?;
+        self.workspace(id)?.ask(Perform::Leave)
+    }
+
+    /// Takes a workspace off this node, with everything in it.
+    pub fn remove(&self, id: WorkspaceId) -> Result<(), NodeError> {
+        let (number, _) = self.find(id)?;
+        let handle = self.open.lock().expect("nothing panics while it holds the list").remove(&id);
+        drop(handle);
+        registry::delete(self.engine(), number)?;
+        Store::open(self.engine.as_ref().expect("open").clone(), number)?.delete()?;
+        Ok(())
+    }
+
+    /// Stops the node and leaves its tables tidy, so that they open fast.
+    pub fn close(mut self) -> Result<(), NodeError> {
+        self.stop()
+    }
+
+    fn stop(&mut self) -> Result<(), NodeError> {
+        self.open.get_mut().expect("nothing panics while it holds the list").clear();
+        if let Some(runtime) = self.runtime.take() {
+            runtime.stop();
+        }
+        match self.engine.take() {
+            Some(engine) => Ok(engine.flush()?),
+            None => Ok(()),
+        }
+    }
+
+    fn find(&self, id: WorkspaceId) -> Result<(u32, Entry), NodeError> {
+        let found = registry::entries(self.engine())?.into_iter().find(|(_, entry)| entry.id == id);
+        found.ok_or_else(|| NodeError::UnknownWorkspace(id.to_string()))
+    }
+
+    fn engine(&self) -> &Disk {
+        self.engine.as_ref().expect("open until it is dropped")
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if let Err(error) = self.stop() {
+            tracing::warn!(%error, "the tables were not left tidy; the next start is slower");
+        }
+    }
+}
+
+impl Handle {
+    /// The workspace's id.
+    pub fn id(&self) -> WorkspaceId {
+        self.id
+    }
+
+    /// The workspace's name.
+    pub fn name(&self) -> String {
+        let genesis = self.fold().terms().genesis.clone();
+        genesis.map(|names| names.workspace).unwrap_or_default()
+    }
+
+    /// Does one command and waits until it is durable and shown. Not for use on an async runtime's threads.
+    pub fn commit(&self, command: Command) -> Result<Committed, NodeError> {
+        let mut answers = self.submit(vec![command])?.wait()?;
+        Ok(answers.remove(0)?)
+    }
+
+    /// Does one command; the future is done when it is durable and shown.
+    pub async fn commit_async(&self, command: Command) -> Result<Committed, NodeError> {
+        let mut answers = self.submit(vec![command])?.await_answers().await?;
+        Ok(answers.remove(0)?)
+    }
+
+    /// Hands commands in and returns at once; each is done on its own, all in this order.
+    pub fn submit(&self, commands: Vec<Command>) -> Result<Pending, NodeError> {
+        let (answer, answers) = oneshot::channel();
+        self.send(Perform::Commands(commands, answer))?;
+        Ok(Pending(answers))
+    }
+
+    /// The state that the last answers spoke of.
+    pub fn read(&self) -> State {
+        let published = self.published.read().expect("the writer does not panic");
+        Reader::new(published.snapshot.clone(), &published.fold)
+    }
+
+    /// Every device that is or was a member's.
+    pub fn members(&self) -> Vec<MemberInfo> {
+        let fold = self.fold();
+        let of = |(device, grants): (&DeviceKey, &Vec<tandem_storage::fold::members::Grant>)| {
+            let named = grants.iter().rev().find_map(|grant| grant.member.clone());
+            let (member, name) = named.map_or((None, String::new()), |(member, name)| (Some(member), name));
+            MemberInfo { device: *device, member, name, role: fold.role_of(*device) }
+        };
+        fold.members().grants.iter().map(of).collect()
+    }
+
+    /// The digest of the views: equal on every node that has the same events.
+    pub fn digest(&self) -> Result<[u8; 32], NodeError> {
+        let (snapshot, fold) = {
+            let published = self.published.read().expect("the writer does not panic");
+            (published.snapshot.clone(), published.fold.clone())
+        };
+        Ok(store::digest(&fold, &snapshot)?)
+    }
+
+    /// Checks every signature of the log, and the views against views made anew from it.
+    pub fn verify(&self) -> Result<Verified, NodeError> {
+        Ok(self.ask(Perform::Verify)??)
+    }
+
+    /// Makes the views anew from the log.
+    pub fn rebuild(&self) -> Result<(), NodeError> {
+        Ok(self.ask(Perform::Rebuild)??)
+    }
+
+    /// The control plane as the last answers left it.
+    pub fn fold(&self) -> Arc<Fold> {
+        self.published.read().expect("the writer does not panic").fold.clone()
+    }
+
+    /// Its number on this node.
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Perform) -> Result<T, NodeError> {
+        let (answer, answered) = oneshot::channel();
+        self.send(message(answer))?;
+        answered.blocking_recv().map_err(|_| NodeError::Stopped)
+    }
+
+    fn send(&self, message: Perform) -> Result<(), NodeError> {
+        self.address.try_send(message).map_err(|error| match error {
+            actix::dev::SendError::Full(_) => NodeError::Busy,
+            actix::dev::SendError::Closed(_) => NodeError::Stopped,
+        })
+    }
+}
+
+/// Answers that are on their way.
+pub struct Pending(oneshot::Receiver<Vec<Result<Committed, Refused>>>);
+
+impl Pending {
+    /// Waits for them. Not for use on an async runtime's threads.
+    pub fn wait(self) -> Result<Vec<Result<Committed, Refused>>, NodeError> {
+        self.0.blocking_recv().map_err(|_| NodeError::Stopped)
+    }
+
+    /// Waits for them.
+    pub async fn await_answers(self) -> Result<Vec<Result<Committed, Refused>>, NodeError> {
+        self.0.await.map_err(|_| NodeError::Stopped)
+    }
+}
+
+/// A fresh record id, for [`crate::Change::Create`].
+pub fn fresh_record() -> RecordId {
+    RecordId(random())
+}
+
+/// A fresh batch id, for [`crate::Transaction::batch`].
+pub fn fresh_batch() -> BatchId {
+    BatchId(random())
+}
+
+fn workspace_names(name: &str, member: &str) -> Result<tandem_wire::GenesisText, Refused> {
+    workspace::names(name, member)
+}
+
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
+    bytes
+}
+
+#[expect(clippy::disallowed_methods, reason = "the handle is a shell: the founding event needs a clock")]
+fn now_ms() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_millis() as u64)
+}
+
+/// The thread that the actors run on.
+struct Runtime {
+    system: System,
+    thread: JoinHandle<()>,
+}
+
+impl Runtime {
+    fn start() -> Self {
+        let (tell, told) = mpsc::channel();
+        let run = move || {
+            let runner = System::new();
+            tell.send(System::current()).expect("the starter waits");
+            runner.run().expect("the system runs until it is stopped");
+        };
+        let thread = thread::Builder::new().name("tandem-actors".into()).spawn(run).expect("threads can be made");
+        Self { system: told.recv().expect("the thread starts"), thread }
+    }
+
+    /// Runs `work` on the thread.
+    fn call<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+        let (tell, told) = mpsc::channel();
+        self.system.arbiter().spawn_fn(move || drop(tell.send(work())));
+        told.recv().expect("the thread runs")
+    }
+
+    fn stop(self) {
+        self.system.stop();
+        // A panic there was an abort; there is nothing more to learn from the thread.
+        let _ = self.thread.join();
+    }
+}

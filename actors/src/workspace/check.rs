@@ -1,0 +1,117 @@
+//! Whether what a command says fits the design.
+
+use crate::command::{NameKind, Refused};
+use tandem_storage::fold::Design;
+use tandem_wire::{
+    CellKey, FieldId, ListId, Value,
+    design::{BaseType, FieldType},
+    limits::NAME_BYTES_MAX,
+};
+
+pub(super) fn list(design: &Design, list: ListId) -> Result<(), Refused> {
+    if design.lists().any(|known| known == list) { Ok(()) } else { Err(Refused::UnknownList(list.to_string())) }
+}
+
+/// The list and field exist, and the field can hold the value there.
+pub(super) fn cell(design: &Design, cell: &CellKey, value: &Value) -> Result<(), Refused> {
+    list(design, cell.record.list)?;
+    let fields = design.fields(cell.record.list);
+    if !fields.contains(&cell.field) {
+        return Err(Refused::UnknownField {
+            list: design.name(cell.record.list),
+            field: cell.field.to_string(),
+            known: fields.iter().map(|field| design.name(*field)).collect::<Vec<_>>().join(", "),
+        });
+    }
+    let Some(field_type) = design.field_type(cell.field) else {
+        return Err(wrong_type(design, cell.field, "a type of a newer version", value));
+    };
+    if fits(&field_type, cell, value) {
+        return Ok(());
+    }
+    let base = field_type.base().map_or("a type of a newer version", BaseType::name);
+    let expected =
+        if field_type.many { format!("any number of {base}, each in a part of its own") } else { base.into() };
+    Err(wrong_type(design, cell.field, &expected, value))
+}
+
+fn wrong_type(design: &Design, field: FieldId, expected: &str, value: &Value) -> Refused {
+    Refused::Type { field: design.name(field), expected: expected.into(), got: describe(value) }
+}
+
+fn fits(field_type: &FieldType, cell: &CellKey, value: &Value) -> bool {
+    let Some(base) = field_type.base() else { return false };
+    let steps_above = usize::from(field_type.many);
+    let depth = cell.part.steps().len();
+    if base.is_composite() {
+        // Each part is a plain value; a registry of part types comes with the composite types themselves.
+        return depth > steps_above && !matches!(value, Value::Other { .. });
+    }
+    depth == steps_above && (*value == Value::Null || is_of(base, value))
+}
+
+fn is_of(base: BaseType, value: &Value) -> bool {
+    match base {
+        BaseType::Bool => matches!(value, Value::Bool(_)),
+        BaseType::Int => matches!(value, Value::Int(_)),
+        BaseType::Decimal => matches!(value, Value::Decimal(_) | Value::Int(_)),
+        BaseType::Float => matches!(value, Value::Float(_)),
+        BaseType::Text => matches!(value, Value::Text(_)),
+        BaseType::Date => matches!(value, Value::Date(_)),
+        BaseType::DateTime => matches!(value, Value::DateTime { .. }),
+        BaseType::Duration => matches!(value, Value::Duration { .. }),
+        BaseType::Choice => matches!(value, Value::Choice(_) | Value::Bool(_)),
+        BaseType::Reference => matches!(value, Value::Reference { .. }),
+        BaseType::Rank => matches!(value, Value::Rank(_)),
+        BaseType::Blob => matches!(value, Value::Blob { .. }),
+        BaseType::PersonName
+        | BaseType::Phone
+        | BaseType::Email
+        | BaseType::PostalAddress
+        | BaseType::User
+        | BaseType::Lookup
+        | BaseType::Url
+        | BaseType::Currency
+        | BaseType::GeoPoint
+        | BaseType::RichText
+        | BaseType::DateRange => false,
+    }
+}
+
+fn describe(value: &Value) -> String {
+    match value {
+        Value::Null => "nothing".into(),
+        Value::Bool(value) => format!("the bool {value}"),
+        Value::Int(value) => format!("the number {value}"),
+        Value::Decimal(_) => "a decimal number".into(),
+        Value::Float(value) => format!("the number {value}"),
+        Value::Text(text) => format!("the text {:?}", text.chars().take(40).collect::<String>()),
+        Value::Date(_) => "a date".into(),
+        Value::DateTime { .. } => "a date-time".into(),
+        Value::Duration { .. } => "a duration".into(),
+        Value::Choice(_) => "a choice".into(),
+        Value::Reference { .. } => "a reference".into(),
+        Value::Rank(_) => "a rank".into(),
+        Value::Bytes(_) => "bytes".into(),
+        Value::Blob { .. } => "a file".into(),
+        Value::Other { .. } => "a value of a newer version".into(),
+    }
+}
+
+/// A name that people can use: not empty, not too long, not taken, on one line.
+pub(super) fn name<'a>(kind: NameKind, name: &str, mut taken: impl Iterator<Item = &'a str>) -> Result<(), Refused> {
+    let refuse = |why| Err(Refused::Name { kind, name: name.into(), why });
+    if name.trim().is_empty() {
+        return refuse("is empty");
+    }
+    if name.len() > NAME_BYTES_MAX {
+        return refuse("is longer than 256 bytes");
+    }
+    if name.chars().any(char::is_control) {
+        return refuse("has a control character in it");
+    }
+    if taken.any(|other| other == name) {
+        return refuse("is taken");
+    }
+    Ok(())
+}

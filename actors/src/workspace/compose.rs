@@ -1,0 +1,148 @@
+//! Composing events: what goes into a header besides the ops.
+
+use std::{cell::RefCell, collections::BTreeMap, sync::Arc};
+use tandem_storage::{
+    EngineError,
+    engine::{Overlay, Read},
+    fold::incremental::{Applied, Events, Fold, LogPlace, Tip},
+    log::LogReader,
+};
+use tandem_wire::{
+    ActorId, BadRun, BatchId, ChainId, Event, EventRef, Header, Malformed, Op, Payload, Run, SecretKey, WorkspaceId,
+    limits::{DEPS_MAX, RUN_BYTES_MAX, RUN_EVENTS_MAX},
+};
+
+/// Bytes of a run besides its events: envelope, shared header and signature, at most.
+const RUN_OVERHEAD_BYTES: usize = 512;
+
+/// A group of events in the making, and the views as they will be after it.
+pub(super) struct Draft<'a, R: Read> {
+    pub(super) fold: Fold,
+    pub(super) rows: Overlay<'a, R>,
+    pub(super) log: DraftLog<'a, R>,
+    key: &'a SecretKey,
+    workspace: WorkspaceId,
+    first_arrival: u64,
+    wall_ms: u64,
+    /// Number of the control chain; the data chain is the next.
+    pair: u32,
+}
+
+/// An op with its body.
+pub(super) type OpWithBody = (Op, Vec<u8>);
+
+/// What the events of one command share.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Shared {
+    pub(super) batch: Option<BatchId>,
+    pub(super) actor: Option<ActorId>,
+}
+
+/// The log as it will be: what is stored, and the runs of the draft.
+pub(super) struct DraftLog<'a, R> {
+    stored: LogReader<'a, R>,
+    runs: RefCell<BTreeMap<u64, Vec<Arc<Event>>>>,
+}
+
+impl<R: Read> Events for DraftLog<'_, R> {
+    fn event(&self, at: LogPlace) -> Result<Arc<Event>, EngineError> {
+        match self.runs.borrow().get(&at.arrival) {
+            Some(run) => Ok(run[usize::from(at.index)].clone()),
+            None => self.stored.event(at),
+        }
+    }
+}
+
+impl<'a, R: Read> Draft<'a, R> {
+    /// On the state `rows`, in which the next run has the number `first_arrival`.
+    pub(super) fn new(
+        (fold, rows, workspace_number): (Fold, &'a R, u32),
+        (key, workspace, pair): (&'a SecretKey, WorkspaceId, u32),
+        first_arrival: u64,
+        wall_ms: u64,
+    ) -> Self {
+        let log = DraftLog { stored: LogReader::new(rows, workspace_number), runs: RefCell::default() };
+        Self { fold, rows: Overlay::new(rows), log, key, workspace, first_arrival, wall_ms, pair }
+    }
+
+    /// Adds one event and applies it to the draft's views.
+    pub(super) fn add(
+        &mut self,
+        ops: Vec<OpWithBody>,
+        shared: Shared,
+    ) -> Result<Result<Arc<Event>, Malformed>, EngineError> {
+        let control = ops.first().is_some_and(|(op, _)| op.act.is_control());
+        let chain = ChainId { device: self.key.device(), number: self.pair + u32::from(!control) };
+        let head = self.fold.head(chain, &self.rows, &self.log)?;
+        let (deps, lamport) = self.past(head, control);
+        let (ops, bodies): (Vec<Op>, Vec<Vec<u8>>) = ops.into_iter().unzip();
+        let header = Header {
+            workspace: self.workspace,
+            chain,
+            seq: head.map_or(0, |head| head.event.seq + 1),
+            prev: head.map(|head| head.event.id),
+            deps,
+            lamport,
+            wall_ms: self.wall_ms,
+            design: self.fold.design().digest(),
+            actor: shared.actor,
+            batch: shared.batch,
+            resubmits: None,
+            ops,
+        };
+        let event = match Event::new(header, Payload::of(bodies)) {
+            Ok(event) => Arc::new(event),
+            Err(why) => return Ok(Err(why)),
+        };
+        let at = self.place(&event);
+        let applied = self.fold.apply(&mut self.rows, &self.log, at, &event)?;
+        assert_eq!(applied, Applied::Valid, "what this node composes is valid");
+        Ok(Ok(event))
+    }
+
+    /// The direct past of the next event of a chain with this head, and its lamport.
+    fn past(&self, head: Option<Tip>, control: bool) -> (Vec<EventRef>, u64) {
+        let mut tips: Vec<&Tip> =
+            self.fold.frontier(control).filter(|tip| Some(tip.event) != head.map(|head| head.event)).collect();
+        // Of too many, the oldest: the rest is named by the events after this one.
+        tips.sort_by_key(|tip| (tip.lamport, tip.event));
+        tips.truncate(DEPS_MAX);
+        let lamport = 1 + tips.iter().map(|tip| tip.lamport).chain(head.map(|head| head.lamport)).max().unwrap_or(0);
+        let mut deps: Vec<EventRef> = tips.into_iter().map(|tip| tip.event).collect();
+        deps.sort_unstable();
+        (deps, lamport)
+    }
+
+    /// Puts the event at the end of the last run, or into a new one.
+    fn place(&self, event: &Arc<Event>) -> LogPlace {
+        let mut runs = self.log.runs.borrow_mut();
+        if let Some((arrival, run)) = runs.iter_mut().next_back()
+            && goes_with(run, event)
+        {
+            run.push(event.clone());
+            return LogPlace { arrival: *arrival, index: run.len() as u16 - 1 };
+        }
+        let arrival = self.first_arrival + runs.len() as u64;
+        runs.insert(arrival, vec![event.clone()]);
+        LogPlace { arrival, index: 0 }
+    }
+
+    /// The signed runs by number, the fold, and the views' changes.
+    pub(super) fn finish(self) -> Result<(Vec<(u64, Run)>, Fold, Overlay<'a, R>), BadRun> {
+        let runs = self.log.runs.into_inner().into_iter();
+        let signed = runs.map(|(arrival, events)| {
+            let events = events.into_iter().map(|event| (*event).clone()).collect();
+            Ok((arrival, Run::sign(events, self.key)?))
+        });
+        Ok((signed.collect::<Result<_, BadRun>>()?, self.fold, self.rows))
+    }
+}
+
+fn goes_with(run: &[Arc<Event>], event: &Event) -> bool {
+    let last = run.last().expect("a run has events").header();
+    let next = event.header();
+    let bytes = RUN_OVERHEAD_BYTES + event.size() + run.iter().map(|event| event.size()).sum::<usize>();
+    run.len() < RUN_EVENTS_MAX
+        && bytes <= RUN_BYTES_MAX
+        && (last.chain, last.design, last.actor, last.batch) == (next.chain, next.design, next.actor, next.batch)
+}

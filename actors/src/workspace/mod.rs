@@ -1,0 +1,14 @@
+//! The workspace actor: one at a time, it decides what commands become, makes that durable, and shows it.
+//!
+//! [`Core`] is pure: it decides and composes events, and gives batches to commit. The shell ([`Workspace`]) collects
+//! what waits in the mailbox into one group, and for each group carries out, in this order and no other: decide →
+//! append → durable → apply → release the answers. What a crash leaves between the last two is applied on opening.
+
+mod check;
+mod compose;
+mod core;
+mod shell;
+
+pub(crate) use self::core::names;
+pub use self::core::{Core, Group, found, plain_cell};
+pub use shell::{Perform, Published, Workspace};

@@ -1,0 +1,167 @@
+//! The actix shell of the workspace actor.
+
+use super::{Core, Group};
+use crate::command::{Command, Committed, Refused};
+use actix::{Actor, AsyncContext, Context, Handler, Message};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, RwLock},
+};
+use tandem_storage::{
+    EngineError,
+    engine::{Durability, Engine},
+    fold::incremental::Fold,
+    store::Verified,
+};
+use tokio::sync::oneshot;
+
+/// Does what commands ask, in groups.
+pub struct Workspace<E: Engine> {
+    core: Core<E>,
+    left: bool,
+    waiting: VecDeque<(Vec<Command>, Answer<Answers>)>,
+    group_commands_max: usize,
+    published: Arc<RwLock<Published<E>>>,
+}
+
+/// The state that readers see: the last one whose answers were released.
+pub struct Published<E: Engine> {
+    /// The rows.
+    pub snapshot: Arc<E::Snapshot>,
+    /// What they mean.
+    pub fold: Arc<Fold>,
+}
+
+type Answers = Vec<Result<Committed, Refused>>;
+type Answer<T> = oneshot::Sender<T>;
+
+/// A message to the actor.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub enum Perform {
+    /// Do these, each on its own, and answer when they are durable and shown.
+    Commands(Vec<Command>, Answer<Answers>),
+    /// Check log and views.
+    Verify(Answer<Result<Verified, EngineError>>),
+    /// Make the views anew.
+    Rebuild(Answer<Result<(), EngineError>>),
+    /// From now on, this copy is for reading only.
+    Leave(Answer<()>),
+}
+
+/// Everything that waits is to be done.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Flush;
+
+impl<E: Engine> Workspace<E> {
+    /// Around a core; `left` for a copy that is for reading only. Groups end at `group_commands_max` commands.
+    pub fn new(core: Core<E>, left: bool, group_commands_max: usize) -> Self {
+        let published = Arc::new(RwLock::new(publish(&core)));
+        Self { core, left, waiting: VecDeque::new(), group_commands_max, published }
+    }
+
+    /// Where readers find the state.
+    pub fn published(&self) -> Arc<RwLock<Published<E>>> {
+        self.published.clone()
+    }
+
+    /// One group: as many of the waiting commands as fit.
+    fn flush(&mut self) {
+        let mut group: Vec<(Vec<Command>, Answer<Answers>)> = Vec::new();
+        let mut commands = 0;
+        while let Some((next, _)) = self.waiting.front() {
+            if commands > 0 && commands + next.len() > self.group_commands_max {
+                break;
+            }
+            commands += next.len();
+            group.extend(self.waiting.pop_front());
+        }
+        let all: Vec<Command> = group.iter().flat_map(|(commands, _)| commands.iter().cloned()).collect();
+        let mut answers = match self.left {
+            true => all.iter().map(|_| Err(Refused::Left)).collect(),
+            false => self.commit(&all),
+        };
+        for (commands, answer) in group {
+            let rest = answers.split_off(commands.len());
+            // Who asked may have gone; what was done stays done.
+            let _ = answer.send(std::mem::replace(&mut answers, rest));
+        }
+    }
+
+    fn commit(&mut self, commands: &[Command]) -> Answers {
+        self.try_commit(commands).unwrap_or_else(|error| stop(&error))
+    }
+
+    /// Decide → append → durable → apply; the caller releases the answers.
+    fn try_commit(&mut self, commands: &[Command]) -> Result<Answers, EngineError> {
+        let mut group: Group = self.core.decide(now_ms(), commands)?;
+        let engine = self.core.store().engine().clone();
+        if group.log.is_empty() {
+            return Ok(group.answers);
+        }
+        engine.commit(std::mem::take(&mut group.log), Durability::Synced)?;
+        let (views, answers) = self.core.settle(group);
+        engine.commit(views, Durability::Buffered)?;
+        *self.published.write().expect("readers do not panic") = publish(&self.core);
+        Ok(answers)
+    }
+}
+
+fn publish<E: Engine>(core: &Core<E>) -> Published<E> {
+    let store = core.store();
+    Published { snapshot: Arc::new(store.engine().snapshot()), fold: Arc::new(store.fold().clone()) }
+}
+
+/// After a failed write only reopening tells what the disk kept: nothing more may be shown as saved.
+fn stop(error: &EngineError) -> ! {
+    tracing::error!(%error, "stopping: what is on the disk can no longer be known");
+    eprintln!("tandem: {error}");
+    std::process::abort();
+}
+
+#[expect(clippy::disallowed_methods, reason = "the shell reads the clock, once for each group")]
+fn now_ms() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_millis() as u64)
+}
+
+impl<E: Engine> Actor for Workspace<E> {
+    type Context = Context<Self>;
+}
+
+impl<E: Engine> Handler<Perform> for Workspace<E> {
+    type Result = ();
+
+    fn handle(&mut self, message: Perform, ctx: &mut Context<Self>) {
+        match message {
+            Perform::Commands(commands, answer) => {
+                if self.waiting.is_empty() {
+                    // Comes after everything that is in the mailbox now: that makes the group.
+                    ctx.notify(Flush);
+                }
+                self.waiting.push_back((commands, answer));
+            }
+            Perform::Verify(answer) => drop(answer.send(self.core.store().verify(&mut |_| {}))),
+            Perform::Rebuild(answer) => {
+                let done = self.core.rebuild(&mut |_| {});
+                *self.published.write().expect("readers do not panic") = publish(&self.core);
+                let _ = answer.send(done);
+            }
+            Perform::Leave(answer) => {
+                self.left = true;
+                let _ = answer.send(());
+            }
+        }
+    }
+}
+
+impl<E: Engine> Handler<Flush> for Workspace<E> {
+    type Result = ();
+
+    fn handle(&mut self, _: Flush, _: &mut Context<Self>) {
+        while !self.waiting.is_empty() {
+            self.flush();
+        }
+    }
+}
