@@ -6,14 +6,17 @@
 //! field gives no cell, and nothing is trimmed but the column names.
 
 use super::{
-    COLUMNS_MAX, Cell, Column, Entry, ImportError, RECORD_BYTES_MAX, ROW_VALUE_BYTES_MAX, ROWS_MAX, Rejected, Row,
+    COLUMNS_MAX, Cell, Column, Entry, ImportError, ROW_VALUE_BYTES_MAX, ROWS_MAX, Rejected, Row,
     csv_infer::Guess,
+    csv_records::Records,
     encoding::{Encoding, Utf8Reader},
     row_keys::RowKeys,
     text_form,
 };
-use csv::StringRecord;
-use std::io::{self, Read, Seek};
+use std::{
+    collections::HashSet,
+    io::{Read, Seek},
+};
 use tandem_wire::limits::NAME_BYTES_MAX;
 
 /// A table whose columns are known.
@@ -74,19 +77,19 @@ impl<R: Read> Iterator for Rows<'_, R> {
 
 impl<R: Read> Rows<'_, R> {
     fn entry(&mut self) -> Result<Entry, ImportError> {
-        let (line, record) = (self.records.line(), &self.records.record);
-        let rejected = |reason: String| Ok(Err(Rejected::new(line, reason, &quote(record, self.records.separator))));
+        let (line, width) = (self.records.line(), self.records.fields().len());
+        let rejected = |reason: String| Ok(Err(Rejected::new(line, reason, &self.records.quote())));
         // Keys count equal rows, rejected ones included, so that mending one row leaves the others' keys alone.
-        let key = self.keys.next(record.iter().map(str::as_bytes));
-        if record.len() != self.columns.len() {
-            return rejected(format!("{} fields instead of {}", record.len(), self.columns.len()));
+        let key = self.keys.next(self.records.fields().map(str::as_bytes));
+        if width != self.columns.len() {
+            return rejected(format!("{width} fields instead of {}", self.columns.len()));
         }
-        let bytes: usize = record.iter().map(str::len).sum();
+        let bytes: usize = self.records.fields().map(str::len).sum();
         if bytes > ROW_VALUE_BYTES_MAX {
             return rejected(format!("{bytes} bytes, more than the {ROW_VALUE_BYTES_MAX} that a record can hold"));
         }
         let mut cells = Vec::new();
-        for (index, (column, text)) in self.columns.iter().zip(record).enumerate() {
+        for (index, (column, text)) in self.columns.iter().zip(self.records.fields()).enumerate() {
             if !text.is_empty() {
                 let value = column.ty.base().and_then(|base| text_form::read(base, text));
                 cells.push(Cell::plain(index, value.ok_or(ImportError::Changed { line })?));
@@ -94,10 +97,6 @@ impl<R: Read> Rows<'_, R> {
         }
         Ok(Ok(Row { key, cells }))
     }
-}
-
-fn quote(record: &StringRecord, separator: u8) -> String {
-    record.iter().collect::<Vec<_>>().join(&char::from(separator).to_string())
 }
 
 /// Lines that the separator is guessed from.
@@ -131,11 +130,11 @@ fn score(sample: &[u8], separator: u8) -> (usize, usize) {
     }
 }
 
-fn infer_columns<R: Read>(mut records: Records<'_, R>) -> Result<Vec<Column>, ImportError> {
+fn infer_columns<R: Read + Seek>(mut records: Records<'_, R>) -> Result<Vec<Column>, ImportError> {
     if !records.next()? {
         return Err(ImportError::Empty);
     }
-    let names = usable_names(&records.record);
+    let names = usable_names(records.fields());
     if names.len() > COLUMNS_MAX {
         return Err(ImportError::TooManyColumns { count: names.len() });
     }
@@ -146,8 +145,8 @@ fn infer_columns<R: Read>(mut records: Records<'_, R>) -> Result<Vec<Column>, Im
         if rows > ROWS_MAX {
             return Err(ImportError::TooManyRows);
         }
-        if records.record.len() == names.len() {
-            guesses.iter_mut().zip(&records.record).for_each(|(guess, text)| guess.see(text));
+        if records.fields().len() == names.len() {
+            guesses.iter_mut().zip(records.fields()).for_each(|(guess, text)| guess.see(text));
         }
     }
     if rows == 0 {
@@ -158,11 +157,11 @@ fn infer_columns<R: Read>(mut records: Records<'_, R>) -> Result<Vec<Column>, Im
 
 /// The header's names: trimmed, cut to what a name may have, `column 3` where one is empty, `name 2` where one was
 /// there before.
-fn usable_names(header: &StringRecord) -> Vec<String> {
+fn usable_names<'a>(header: impl Iterator<Item = &'a str>) -> Vec<String> {
     const SUFFIX_BYTES: usize = 8;
     let mut names = Vec::<String>::new();
-    let mut taken = std::collections::HashSet::new();
-    for (index, text) in header.iter().enumerate() {
+    let mut taken = HashSet::new();
+    for (index, text) in header.enumerate() {
         let text = text.trim();
         let text = &text[..text.floor_char_boundary(NAME_BYTES_MAX - SUFFIX_BYTES)];
         let base = if text.is_empty() { format!("column {}", index + 1) } else { text.to_owned() };
@@ -175,64 +174,10 @@ fn usable_names(header: &StringRecord) -> Vec<String> {
     names
 }
 
-/// The records of a table, the header first, none of them longer than [`RECORD_BYTES_MAX`].
-struct Records<'a, R> {
-    reader: csv::Reader<Budgeted<Utf8Reader<&'a mut R>>>,
-    separator: u8,
-    /// The record that was read last.
-    record: StringRecord,
-}
-
-impl<'a, R: Read> Records<'a, R> {
-    fn start(input: &'a mut R, encoding: Encoding, separator: u8) -> Result<Self, ImportError>
-    where
-        R: Seek,
-    {
-        input.rewind()?;
-        let input = Budgeted { input: Utf8Reader::new(input, encoding), bytes_left: 0 };
-        let reader = csv::ReaderBuilder::new().delimiter(separator).has_headers(false).flexible(true).from_reader(input);
-        Ok(Self { reader, separator, record: StringRecord::new() })
-    }
-
-    /// Reads the next record; `false` after the last.
-    fn next(&mut self) -> Result<bool, ImportError> {
-        self.reader.get_mut().bytes_left = RECORD_BYTES_MAX;
-        let line = self.reader.position().line();
-        self.reader.read_record(&mut self.record).map_err(|error| match error.into_kind() {
-            csv::ErrorKind::Io(error) if error.kind() == io::ErrorKind::QuotaExceeded => {
-                ImportError::RecordTooLong { line }
-            }
-            csv::ErrorKind::Io(error) => error.into(),
-            _other => ImportError::Changed { line },
-        })
-    }
-
-    /// The line that the record begins at, from 1.
-    fn line(&self) -> u64 {
-        self.record.position().map_or(0, csv::Position::line)
-    }
-}
-
-/// Stops a record that takes too many bytes, before it takes all memory: the CSV reader itself has no limit.
-struct Budgeted<R> {
-    input: R,
-    bytes_left: usize,
-}
-
-impl<R: Read> Read for Budgeted<R> {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        if self.bytes_left == 0 {
-            return Err(io::ErrorKind::QuotaExceeded.into());
-        }
-        let count = self.input.read(out)?;
-        self.bytes_left = self.bytes_left.saturating_sub(count);
-        Ok(count)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use super::super::RECORD_BYTES_MAX;
     use std::io::Cursor;
     use tandem_wire::design::BaseType;
 

@@ -15,6 +15,7 @@
 
 pub mod csv_infer;
 pub mod csv_read;
+mod csv_records;
 pub mod csv_write;
 mod encoding;
 mod error;
