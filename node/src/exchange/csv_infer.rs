@@ -7,8 +7,7 @@ use tandem_wire::design::{BaseType, FieldType};
 ///
 /// `Float` is for coordinates and measurements as programs write them, `44.0` beside `38.704022`: a decimal
 /// number has no trailing zeros, so it could not give `44.0` back.
-const CANDIDATES: [BaseType; 5] =
-    [BaseType::Bool, BaseType::Int, BaseType::Decimal, BaseType::Float, BaseType::Date];
+const CANDIDATES: [BaseType; 5] = [BaseType::Bool, BaseType::Int, BaseType::Decimal, BaseType::Float, BaseType::Date];
 
 /// What the values seen so far leave open.
 #[derive(Debug, Clone, Default)]

@@ -122,7 +122,8 @@ fn is_vcard(sample: &[u8]) -> bool {
 }
 
 fn score(sample: &[u8], separator: u8) -> (usize, usize) {
-    let mut reader = csv::ReaderBuilder::new().delimiter(separator).has_headers(false).flexible(true).from_reader(sample);
+    let mut reader =
+        csv::ReaderBuilder::new().delimiter(separator).has_headers(false).flexible(true).from_reader(sample);
     let widths: Vec<usize> = reader.byte_records().take(SAMPLE_LINES).flatten().map(|record| record.len()).collect();
     match widths.first() {
         None | Some(1) => (0, 0),
@@ -176,8 +177,8 @@ fn usable_names<'a>(header: impl Iterator<Item = &'a str>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use super::super::RECORD_BYTES_MAX;
+    use super::*;
     use std::io::Cursor;
     use tandem_wire::design::BaseType;
 
@@ -201,7 +202,8 @@ mod tests {
 
     #[test]
     fn types_and_cells() {
-        let (columns, rows) = import("code,n,price,day,ok,note\n007,1,2.5,2024-02-29,true,\"a, \"\"b\"\"\nc\"\n8,,3,,,\n").unwrap();
+        let (columns, rows) =
+            import("code,n,price,day,ok,note\n007,1,2.5,2024-02-29,true,\"a, \"\"b\"\"\nc\"\n8,,3,,,\n").unwrap();
         let names: Vec<_> = columns.iter().map(|(name, base)| format!("{name} {}", base.name())).collect();
         assert_eq!(names, ["code text", "n int", "price decimal", "day date", "ok bool", "note text"]);
         let first = ["0=007", "1=1", "2=2.5", "3=2024-02-29", "4=true", "5=a, \"b\"\nc"].map(str::to_owned).to_vec();

@@ -121,7 +121,8 @@ mod tests {
             }
             lines
         };
-        let own = |expect: &[(u64, &str)]| expect.iter().map(|(line, text)| (*line, (*text).to_owned())).collect::<Vec<_>>();
+        let own =
+            |expect: &[(u64, &str)]| expect.iter().map(|(line, text)| (*line, (*text).to_owned())).collect::<Vec<_>>();
         assert_eq!(lines("a,b\n1\n\n\"x\ny\",2\n3"), own(&[(1, "a,b"), (2, "1"), (4, "x\ny,2"), (6, "3")]));
         assert_eq!(lines("a\r\n\r\n\"x\r\ny\"\r\n3\r\n"), own(&[(1, "a"), (3, "x\r\ny"), (5, "3")]));
         assert_eq!(lines(&format!("{}\n1\n", "é,".repeat(40_000))).len(), 2);

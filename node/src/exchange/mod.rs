@@ -21,6 +21,11 @@ mod encoding;
 mod error;
 mod row_keys;
 pub mod text_form;
+pub mod vcard;
+mod vcard_lines;
+mod vcard_property;
+pub mod vcard_read;
+pub mod vcard_write;
 
 pub use error::ImportError;
 
