@@ -3,15 +3,18 @@
 //! [`read`] gives parts only where [`write`] makes a line of them that means the same, so that nothing is lost on
 //! the way in and out. What a line means is calcard's judgement.
 
-use super::vcard::{Element, Field};
+use super::{
+    text_form,
+    vcard::{Element, Field},
+    vcard_lines::is_quoted_printable,
+};
 use calcard::{
     Entry, Parser,
     common::IanaString,
     vcard::{VCardEntry, VCardParameter, VCardParameterName, VCardParameterValue, VCardProperty, VCardValue},
 };
+use std::borrow::Cow;
 use tandem_wire::{Value, design::BaseType};
-
-use super::text_form;
 
 /// What decides how some values are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,10 +120,23 @@ const UNIT_SEPARATOR: &str = "; ";
 
 /// Parses one line as a card of this version would have it.
 fn parse(line: &str, version: Version) -> Option<VCardEntry> {
+    let line = with_named_encoding(line);
     let card = format!("BEGIN:VCARD\r\nVERSION:{}\r\n{line}\r\nEND:VCARD\r\n", version.name());
     match Parser::new(&card).entry() {
         Entry::VCard(card) => card.entries.into_iter().nth(1).filter(|entry| entry.name != VCardProperty::End),
         _other => None,
+    }
+}
+
+/// In vCard 2.1 a parameter may lack its name; calcard knows that of all encodings but quoted-printable.
+fn with_named_encoding(line: &str) -> Cow<'_, str> {
+    const BARE: &str = ";QUOTED-PRINTABLE";
+    let head = line.split(':').next().unwrap_or_default().to_ascii_uppercase();
+    match head.find(BARE) {
+        Some(at) if is_quoted_printable(line) && !head.contains("ENCODING=") => {
+            Cow::Owned(format!("{};ENCODING=QUOTED-PRINTABLE{}", &line[..at], &line[at + BARE.len()..]))
+        }
+        Some(_) | None => Cow::Borrowed(line),
     }
 }
 
@@ -151,7 +167,9 @@ fn elements(entry: &VCardEntry, line: &str) -> Option<(Field, Vec<Element>)> {
         }
         VCardProperty::Bday => birthday(line).map(|value| (Field::Birthday, vec![Element::plain(value)])),
         VCardProperty::Fn if is_bare => Some((Field::Name, plain(one()?))),
-        VCardProperty::Org if is_bare => Some((Field::Organization, plain(texts.join(UNIT_SEPARATOR)))),
+        VCardProperty::Org if is_bare => {
+            Some((Field::Organization, plain(texts.join(UNIT_SEPARATOR).trim_end_matches(UNIT_SEPARATOR).to_owned())))
+        }
         VCardProperty::Title if is_bare => Some((Field::Title, plain(one()?))),
         VCardProperty::Role if is_bare => Some((Field::Role, plain(one()?))),
         VCardProperty::Note if is_bare => Some((Field::Note, plain(one()?))),

@@ -119,9 +119,13 @@ impl Contact {
         lines
     }
 
+    /// Whether an FN in `others` says the name, and will be read as the name again: none there is a plain FN, which
+    /// would be taken for it first.
     fn is_in_others(&self, others: &[String], version: Version) -> bool {
         let name = self.fields.get(&Field::Name).and_then(|names| names.first()).map(|name| name.text(Element::PLAIN));
-        others.iter().any(|line| vcard_property::formatted_name(line, version) == name)
+        let says_it = |line: &String| vcard_property::formatted_name(line, version) == name;
+        let is_plain = |line: &String| matches!(vcard_property::read(line, version), Some((Field::Name, _)));
+        others.iter().any(says_it) && !others.iter().any(is_plain)
     }
 }
 
