@@ -69,6 +69,7 @@ impl<R: BufRead> Pieces<R> {
             }
             unfolded.push(&self.bytes);
         }
+        unfolded.finish();
         let bad = |reason: String| {
             let text = unfolded.lines.first().map(|line| decode(line)).unwrap_or_default();
             Ok(Piece::BadCard { line, reason, text })
@@ -103,6 +104,11 @@ impl<R: BufRead> Pieces<R> {
 fn is_line(bytes: &[u8], expect: &[u8]) -> bool {
     let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
     bytes.trim_ascii_end().eq_ignore_ascii_case(expect)
+}
+
+/// Whether a line is no property but the beginning or end of a card; some programs even fold those.
+pub(super) fn is_boundary(line: &[u8]) -> bool {
+    is_line(line, b"BEGIN:VCARD") || is_line(line, b"END:VCARD")
 }
 
 /// The properties of a card, each in one line.
@@ -141,8 +147,20 @@ impl Unfolded {
         }
     }
 
+    /// Takes away what is no content: a soft break that nothing follows, and an END that was folded.
+    fn finish(&mut self) {
+        if let (Some(Transfer::QuotedPrintable), Some(last)) = (self.transfer, self.lines.last_mut()) {
+            while last.ends_with(b"=") {
+                last.pop();
+            }
+        }
+        self.lines.retain(|line| !is_boundary(line));
+    }
+
     fn start(&mut self, line: &[u8]) {
         if line.is_empty() {
+            // The end of Base64 in vCard 2.1.
+            self.transfer = self.transfer.map(|_| Transfer::Plain);
             return;
         }
         self.count += 1;
@@ -159,7 +177,6 @@ fn continuation<'a, 'b>(
     transfer: Option<Transfer>,
     next: &'b [u8],
 ) -> Option<(&'a mut Vec<u8>, &'b [u8])> {
-    let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=".contains(byte);
     match (transfer, next) {
         (Some(Transfer::QuotedPrintable), _) if last.ends_with(b"=") => {
             last.pop();
@@ -169,6 +186,10 @@ fn continuation<'a, 'b>(
         (Some(Transfer::Base64), [_, ..]) if next.iter().all(is_base64) => Some((last, next)),
         (_, _) => None,
     }
+}
+
+pub(super) fn is_base64(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"+/=".contains(byte)
 }
 
 /// How the value of `line` is encoded; nothing as long as `new`, its latest bytes, has brought no colon.
@@ -238,6 +259,7 @@ mod tests {
         );
         check("PHOTO;BASE64:AAAA\r\nBBBB\r\n CC==\r\n\r\nN:d", &["PHOTO;BASE64:AAAABBBBCC==", "N:d"]);
         check("PHOTO;ENC\r\n ODING=b:AAAA\r\nBBBB\r\nN:d", &["PHOTO;ENCODING=b:AAAABBBB", "N:d"]);
+        check("FN:a\nEND\n :VCARD", &["FN:a"]);
         check("AGENT:BEGIN:VCARD\n FN:x\n END:VCARD\r\r\nN:d", &["AGENT:BEGIN:VCARDFN:xEND:VCARD", "N:d"]);
     }
 

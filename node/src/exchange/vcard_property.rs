@@ -55,17 +55,19 @@ pub(super) fn read(line: &str, version: Version) -> Option<(Field, Vec<Element>)
     if elements.iter().any(|element| element.parts().is_empty()) {
         return None;
     }
-    if field == Field::Birthday {
-        return Some((field, elements));
-    }
-    let again = parse(&write(field, &elements, version), version)?;
-    (meaning(again) == meaning(entry)).then_some((field, elements))
+    let again = write(field, &elements, version);
+    let is_same = if field == Field::Birthday {
+        birthday(&again) == birthday(line)
+    } else {
+        meaning(parse(&again, version)?) == meaning(entry)
+    };
+    is_same.then_some((field, elements))
 }
 
 /// The value of an FN line, whatever its parameters.
 pub(super) fn formatted_name(line: &str, version: Version) -> Option<String> {
     let entry = parse(line, version).filter(|entry| entry.name == VCardProperty::Fn)?;
-    texts(&entry)?.into_iter().next().filter(|text| !text.trim().is_empty())
+    texts(&entry)?.first().filter(|text| !text.trim().is_empty()).map(|text| with_plain_breaks(text))
 }
 
 /// The name that an N line makes: `prefix given additional family suffix`.
@@ -78,7 +80,7 @@ pub(super) fn composed_name(line: &str, version: Version) -> Option<String> {
     };
     let words = [3, 1, 2, 0, 4].map(component);
     let words: Vec<&str> = words.iter().map(|word| word.trim()).filter(|word| !word.is_empty()).collect();
-    (!words.is_empty()).then(|| words.join(" "))
+    (!words.is_empty()).then(|| with_plain_breaks(&words.join(" ")))
 }
 
 /// The line of a property with these elements: one, but of categories all.
@@ -242,7 +244,12 @@ fn escape(text: &str) -> String {
 }
 
 fn escape_uri(text: &str) -> String {
-    one_line(&text.replace('\\', "\\\\").replace("\r\n", "\\n").replace(['\r', '\n'], "\\n"))
+    with_plain_breaks(&text.replace('\\', "\\\\")).replace('\n', "\\n")
+}
+
+/// vCard has one kind of line break.
+fn with_plain_breaks(text: &str) -> String {
+    text.replace("\r\n", "\n").replace('\r', "\n")
 }
 
 /// Line breaks would begin another property.

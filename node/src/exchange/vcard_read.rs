@@ -103,17 +103,14 @@ struct Contact {
 impl Contact {
     fn of(properties: &[String]) -> Self {
         let mut contact = Self::default();
-        let version_line = properties.iter().position(|line| Version::of(line).is_some());
-        let version = version_line.and_then(|index| Version::of(&properties[index])).unwrap_or(Version::V4_0);
-        // First, as it is when written.
-        if let Some(line) = version_line.map(|index| &properties[index]).filter(|line| *line != "VERSION:4.0") {
-            contact.add_other(line);
+        let (versions, others): (Vec<&String>, Vec<&String>) =
+            properties.iter().partition(|line| Version::of(line).is_some());
+        let version = versions.first().and_then(|line| Version::of(line)).unwrap_or(Version::V4_0);
+        // First, as they are when written.
+        if versions.iter().any(|line| *line != "VERSION:4.0") {
+            versions.iter().for_each(|line| contact.add_other(line));
         }
-        for (index, line) in properties.iter().enumerate() {
-            if Some(index) != version_line {
-                contact.add(line, version);
-            }
-        }
+        others.iter().for_each(|line| contact.add(line, version));
         contact.name_anyway(properties, version);
         contact.cells.sort_by(|a, b| (a.column, &a.part).cmp(&(b.column, &b.part)));
         contact
@@ -137,7 +134,7 @@ impl Contact {
     fn add_element(&mut self, field: Field, element: &Element) {
         let key = field.ty().many.then(|| self.next_key(field, element));
         for (part, value) in element.parts() {
-            let name = (part != Element::PLAIN).then(|| part.as_bytes());
+            let name = (part != Element::PLAIN).then_some(part.as_bytes());
             self.push(field, key.as_deref().into_iter().chain(name), value.clone());
         }
     }

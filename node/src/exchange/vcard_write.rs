@@ -6,7 +6,7 @@
 use super::{
     Cell,
     vcard::{Element, Field},
-    vcard_lines::is_quoted_printable,
+    vcard_lines::{is_base64, is_boundary, is_quoted_printable},
     vcard_property::{self, Version},
 };
 use std::{
@@ -43,6 +43,10 @@ impl<W: Write> CardWriter<W> {
     /// RFC 6350 §3.2: at most 75 bytes, then a line break and a blank.
     fn line(&mut self, line: &str) -> io::Result<()> {
         const LINE_BYTES: usize = 75;
+        if line.as_bytes().iter().take(LINE_BYTES).all(is_base64) {
+            // Damaged content, which must not look like the rest of a Base64 value before it.
+            write!(self.out, "\r\n")?;
+        }
         let mut rest = line;
         let mut room = if is_quoted_printable(line) { line.len() } else { LINE_BYTES };
         while rest.len() > room {
@@ -83,7 +87,7 @@ impl Contact {
     fn lines(&self) -> Vec<String> {
         let others = self.fields.get(&Field::Other).map(Vec::as_slice).unwrap_or_default();
         let as_line = |other| vcard_property::write(Field::Other, std::slice::from_ref(other), Version::V4_0);
-        let others: Vec<String> = others.iter().map(as_line).collect();
+        let others: Vec<String> = others.iter().map(as_line).filter(|line| !is_boundary(line.as_bytes())).collect();
         let version_line = others.iter().position(|line| Version::of(line).is_some());
         let version = version_line.and_then(|index| Version::of(&others[index])).unwrap_or(Version::V4_0);
 
