@@ -160,7 +160,9 @@ impl Unfolded {
     fn start(&mut self, line: &[u8]) {
         if line.is_empty() {
             // The end of Base64 in vCard 2.1.
-            self.transfer = self.transfer.map(|_| Transfer::Plain);
+            if self.transfer == Some(Transfer::Base64) {
+                self.transfer = Some(Transfer::Plain);
+            }
             return;
         }
         self.count += 1;
