@@ -1,2 +1,3 @@
-//! .
+//! The `tandem` program.
+
 fn main() {}

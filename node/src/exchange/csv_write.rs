@@ -1,0 +1,225 @@
+//! Tables as CSV, for spreadsheets: UTF-8, commas, a header of column names, CR LF at the line ends.
+//!
+//! Each column is one column there. What has parts is written the way people do: the elements of a multi-value
+//! behind each other, with `; ` between; of a phone, an e-mail address or a link the thing itself and its kind in
+//! brackets, `+49 170 1 (work); +49 30 2`; a name in the order `prefix given additional family, suffix`; other
+//! composites with `, ` between their parts. Read back, such a column is text; for exchange without loss there
+//! are vCard and JSON.
+
+use super::{Cell, Column, text_form};
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+};
+use tandem_wire::{
+    Value,
+    design::{BaseType, FieldType},
+};
+
+/// Writes records as lines of a table.
+pub struct CsvWriter<W: Write> {
+    out: csv::Writer<W>,
+    columns: Vec<FieldType>,
+}
+
+impl<W: Write> CsvWriter<W> {
+    /// Writes the header.
+    pub fn new(out: W, columns: &[Column]) -> io::Result<Self> {
+        let mut out = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(out);
+        out.write_record(columns.iter().map(|column| &column.name))?;
+        Ok(Self { out, columns: columns.iter().map(|column| column.ty.clone()).collect() })
+    }
+
+    /// Writes a record's cells, given in any order; cells of unknown columns are left out.
+    pub fn write(&mut self, cells: &[Cell]) -> io::Result<()> {
+        let mut by_column = vec![Vec::new(); self.columns.len()];
+        for cell in cells {
+            if let Some(of_column) = by_column.get_mut(cell.column) {
+                of_column.push(cell);
+            }
+        }
+        for (ty, mut cells) in self.columns.iter().zip(by_column) {
+            cells.sort_by(|a, b| a.part.cmp(&b.part));
+            // A formula (a text that begins with `=`, `+`, `-`, `@`) is to be defused here, and only here.
+            self.out.write_field(field_text(ty, &cells))?;
+        }
+        self.out.write_record(None::<&[u8]>)?;
+        Ok(())
+    }
+
+    /// Writes what is still held back, and gives the output back.
+    pub fn finish(self) -> io::Result<W> {
+        self.out.into_inner().map_err(|error| error.into_error())
+    }
+}
+
+/// All cells of a column, in the order of their parts, as one text.
+fn field_text(ty: &FieldType, cells: &[&Cell]) -> String {
+    let base = ty.base().unwrap_or(BaseType::Text);
+    let depth = usize::from(ty.many);
+    let mut elements = BTreeMap::<Vec<&[u8]>, Vec<(&[u8], String)>>::new();
+    for cell in cells.iter().filter(|cell| cell.value != Value::Null) {
+        let element = cell.part.steps().take(depth).collect();
+        let part = cell.part.steps().nth(depth).filter(|_| base.is_composite()).unwrap_or_default();
+        elements.entry(element).or_default().push((part, text_form::show(&cell.value)));
+    }
+    let texts: Vec<String> = elements.values().map(|parts| element_text(base, parts)).collect();
+    texts.join("; ")
+}
+
+/// The parts that a reader expects, in order, with what stands before each.
+fn layout(base: BaseType) -> &'static [(&'static str, &'static str)] {
+    match base {
+        BaseType::PersonName => {
+            &[("prefix", " "), ("given", " "), ("additional", " "), ("family", " "), ("suffix", ", ")]
+        }
+        BaseType::Phone => &[("number", "")],
+        BaseType::Email => &[("address", "")],
+        BaseType::PostalAddress => &[
+            ("box", ", "),
+            ("extended", ", "),
+            ("street", ", "),
+            ("city", ", "),
+            ("region", ", "),
+            ("code", " "),
+            ("country", ", "),
+        ],
+        BaseType::User => &[("name", ""), ("email", ", ")],
+        BaseType::Lookup => &[("text", "")],
+        BaseType::Url => &[("url", "")],
+        BaseType::Currency => &[("amount", ""), ("currency", " ")],
+        BaseType::GeoPoint => &[("lat", ""), ("lon", ", ")],
+        BaseType::RichText => &[("text", "")],
+        BaseType::DateRange => &[("from", ""), ("to", " – ")],
+        BaseType::Bool
+        | BaseType::Int
+        | BaseType::Decimal
+        | BaseType::Float
+        | BaseType::Text
+        | BaseType::Date
+        | BaseType::DateTime
+        | BaseType::Duration
+        | BaseType::Choice
+        | BaseType::Reference
+        | BaseType::Rank
+        | BaseType::Blob => &[],
+    }
+}
+
+fn element_text(base: BaseType, parts: &[(&[u8], String)]) -> String {
+    if !base.is_composite() {
+        return parts.iter().map(|(_, text)| text.as_str()).collect();
+    }
+    let part = |name: &str| {
+        let found = parts.iter().find(|(part, _)| *part == name.as_bytes());
+        found.map(|(_, text)| text.as_str()).filter(|text| !text.is_empty())
+    };
+    let mut out = String::new();
+    for (name, before) in layout(base) {
+        if let Some(text) = part(name) {
+            out.push_str(if out.is_empty() { "" } else { before });
+            out.push_str(text);
+        }
+    }
+    if let Some(aside) = part("kind").or_else(|| part("title")) {
+        out.push_str(&format!("{}({aside})", if out.is_empty() { "" } else { " " }));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{csv_read::CsvFile, csv_write};
+    use super::*;
+    use proptest::prelude::*;
+    use tandem_wire::PartPath;
+
+    fn text_column(name: &str) -> Column {
+        Column { name: name.to_owned(), ty: FieldType::one(BaseType::Text) }
+    }
+
+    fn write(columns: &[Column], rows: &[Vec<Cell>]) -> Vec<u8> {
+        let mut writer = csv_write::CsvWriter::new(Vec::new(), columns).unwrap();
+        rows.iter().for_each(|cells| writer.write(cells).unwrap());
+        writer.finish().unwrap()
+    }
+
+    fn read(bytes: &[u8]) -> Vec<Vec<(usize, String)>> {
+        let mut file = CsvFile::open(io::Cursor::new(bytes)).unwrap();
+        let rows = file.rows().unwrap().map(|entry| entry.unwrap().unwrap());
+        rows.map(|row| row.cells.iter().map(|cell| (cell.column, text_form::show(&cell.value))).collect()).collect()
+    }
+
+    #[test]
+    fn values_with_parts_read_as_people_write_them() {
+        let check = |ty: FieldType, parts: &[(&[&str], &str)], expect: &str| {
+            let columns = [Column { name: "x".into(), ty }];
+            let cell = |(path, text): &(&[&str], &str)| {
+                let part = PartPath::new(path.iter()).unwrap();
+                Cell { column: 0, part, value: Value::Text((*text).into()) }
+            };
+            let bytes = write(&columns, &[parts.iter().map(cell).collect()]);
+            let text = String::from_utf8(bytes).unwrap();
+            assert_eq!(text, format!("x\r\n{expect}\r\n"));
+        };
+        let phones = FieldType::many(BaseType::Phone);
+        let two: &[(&[&str], &str)] =
+            &[(&["2", "number"], "+1 5"), (&["1", "kind"], "work, fax"), (&["1", "number"], "+49 3")];
+        check(phones.clone(), two, "\"+49 3 (work, fax); +1 5\"");
+        check(phones, &[(&["1", "kind"], "home")], "(home)");
+        let name: &[(&[&str], &str)] =
+            &[(&["family"], "Doe"), (&["given"], "Jo"), (&["prefix"], "Dr."), (&["suffix"], "Jr.")];
+        check(FieldType::one(BaseType::PersonName), name, "\"Dr. Jo Doe, Jr.\"");
+        let address: &[(&[&str], &str)] =
+            &[(&["1", "city"], "Ulm"), (&["1", "street"], "Weg 1"), (&["1", "code"], "89073")];
+        check(FieldType::many(BaseType::PostalAddress), address, "\"Weg 1, Ulm 89073\"");
+        check(FieldType::many(BaseType::Text), &[(&["1"], "a"), (&["2"], "b")], "a; b");
+        // Chunks of one long text stand for one text.
+        check(FieldType::many(BaseType::Text), &[(&["1", "0"], "a"), (&["1", "1"], "b")], "ab");
+    }
+
+    /// Texts with everything that a CSV reader may stumble over. Zero bytes are in no text file.
+    fn nasty_text() -> impl Strategy<Value = String> {
+        let pieces = prop_oneof![
+            Just("\"".to_owned()),
+            Just("\r\n".to_owned()),
+            Just("\n".to_owned()),
+            Just("\r".to_owned()),
+            Just(",".to_owned()),
+            Just(";".to_owned()),
+            Just("\t".to_owned()),
+            Just("|".to_owned()),
+            Just(" ".to_owned()),
+            Just("=1+1".to_owned()),
+            Just("007".to_owned()),
+            Just("-1.50".to_owned()),
+            Just("44.0".to_owned()),
+            Just("true".to_owned()),
+            Just("2024-02-29".to_owned()),
+            Just("Größe".to_owned()),
+            Just("مرحبا".to_owned()),
+            Just("東京".to_owned()),
+            "[^\0]{0,6}",
+        ];
+        proptest::collection::vec(pieces, 0..4).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_written_is_read(
+            rows in (1usize..5).prop_flat_map(|width| {
+                proptest::collection::vec(proptest::collection::vec(nasty_text(), width), 1..8)
+            })
+        ) {
+            let columns: Vec<Column> = (0..rows[0].len()).map(|i| text_column(&format!("field {i}"))).collect();
+            let filled = |row: &Vec<String>| -> Vec<(usize, String)> {
+                row.iter().cloned().enumerate().filter(|(_, text)| !text.is_empty()).collect()
+            };
+            let cells = |row: &Vec<String>| -> Vec<Cell> {
+                filled(row).into_iter().map(|(i, text)| Cell::plain(i, Value::Text(text))).collect()
+            };
+            let bytes = write(&columns, &rows.iter().map(cells).collect::<Vec<_>>());
+            prop_assert_eq!(read(&bytes), rows.iter().map(filled).collect::<Vec<_>>());
+        }
+    }
+}
