@@ -2,10 +2,11 @@
 
 use crate::{
     engine::{EngineError, Read, Table, prefix_end},
+    field_type::fits,
     fold::{
         Design, RecordState,
         incremental::{EventKey, EventRow, EventState, Fold, Look, Prefix, records_of_list},
-        record::is_conflict,
+        record::{Sibling, is_conflict},
     },
     log::LogReader,
     sort_order::compare,
@@ -162,8 +163,15 @@ pub fn winner(state: &RecordState, field: FieldId, part: &PartPath) -> Option<Va
 }
 
 /// What a person should know about a record besides its values.
-pub fn flags(state: &RecordState) -> Vec<&'static str> {
+pub fn flags(design: &Design, state: &RecordState) -> Vec<&'static str> {
     let mut flags = Vec::new();
+    let is_raw = |((field, part), siblings): (&(FieldId, PartPath), &Vec<Sibling>)| {
+        let value = siblings.first().and_then(Sibling::value);
+        value.is_some_and(|value| design.field_type(*field).is_some_and(|ty| !fits(&ty, part, &value)))
+    };
+    if state.cells.iter().any(is_raw) {
+        flags.push("raw");
+    }
     if state.cells.values().any(|siblings| is_conflict(siblings)) {
         flags.push("conflict");
     }

@@ -1,19 +1,15 @@
 //! Whether what a command says fits the design.
 
 use crate::command::{NameKind, Refused};
-use tandem_storage::fold::Design;
-use tandem_wire::{
-    CellKey, FieldId, ListId, Value,
-    design::{BaseType, FieldType},
-    limits::NAME_BYTES_MAX,
-};
+use tandem_storage::{field_type::fits, fold::Design};
+use tandem_wire::{CellKey, FieldId, ListId, Value, design::BaseType, limits::NAME_BYTES_MAX};
 
 pub(super) fn list(design: &Design, list: ListId) -> Result<(), Refused> {
     if design.lists().any(|known| known == list) { Ok(()) } else { Err(Refused::UnknownList(list.to_string())) }
 }
 
-/// The list and field exist, and the field can hold the value there.
-pub(super) fn cell(design: &Design, cell: &CellKey, value: &Value) -> Result<(), Refused> {
+/// The list and field exist, and the field can hold the value there; without a value, anything may be kept there.
+pub(super) fn cell(design: &Design, cell: &CellKey, value: Option<&Value>) -> Result<(), Refused> {
     list(design, cell.record.list)?;
     let fields = design.fields(cell.record.list);
     if !fields.contains(&cell.field) {
@@ -23,10 +19,11 @@ pub(super) fn cell(design: &Design, cell: &CellKey, value: &Value) -> Result<(),
             known: fields.iter().map(|field| design.name(*field)).collect::<Vec<_>>().join(", "),
         });
     }
+    let Some(value) = value else { return Ok(()) };
     let Some(field_type) = design.field_type(cell.field) else {
         return Err(wrong_type(design, cell.field, "a type of a newer version", value));
     };
-    if fits(&field_type, cell, value) {
+    if fits(&field_type, &cell.part, value) {
         return Ok(());
     }
     let base = field_type.base().map_or("a type of a newer version", BaseType::name);
@@ -37,45 +34,6 @@ pub(super) fn cell(design: &Design, cell: &CellKey, value: &Value) -> Result<(),
 
 fn wrong_type(design: &Design, field: FieldId, expected: &str, value: &Value) -> Refused {
     Refused::Type { field: design.name(field), expected: expected.into(), got: describe(value) }
-}
-
-fn fits(field_type: &FieldType, cell: &CellKey, value: &Value) -> bool {
-    let Some(base) = field_type.base() else { return false };
-    let steps_above = usize::from(field_type.many);
-    let depth = cell.part.steps().len();
-    if base.is_composite() {
-        // Each part is a plain value; a registry of part types comes with the composite types themselves.
-        return depth > steps_above && !matches!(value, Value::Other { .. });
-    }
-    depth == steps_above && (*value == Value::Null || is_of(base, value))
-}
-
-fn is_of(base: BaseType, value: &Value) -> bool {
-    match base {
-        BaseType::Bool => matches!(value, Value::Bool(_)),
-        BaseType::Int => matches!(value, Value::Int(_)),
-        BaseType::Decimal => matches!(value, Value::Decimal(_) | Value::Int(_)),
-        BaseType::Float => matches!(value, Value::Float(_)),
-        BaseType::Text => matches!(value, Value::Text(_)),
-        BaseType::Date => matches!(value, Value::Date(_)),
-        BaseType::DateTime => matches!(value, Value::DateTime { .. }),
-        BaseType::Duration => matches!(value, Value::Duration { .. }),
-        BaseType::Choice => matches!(value, Value::Choice(_) | Value::Bool(_)),
-        BaseType::Reference => matches!(value, Value::Reference { .. }),
-        BaseType::Rank => matches!(value, Value::Rank(_)),
-        BaseType::Blob => matches!(value, Value::Blob { .. }),
-        BaseType::PersonName
-        | BaseType::Phone
-        | BaseType::Email
-        | BaseType::PostalAddress
-        | BaseType::User
-        | BaseType::Lookup
-        | BaseType::Url
-        | BaseType::Currency
-        | BaseType::GeoPoint
-        | BaseType::RichText
-        | BaseType::DateRange => false,
-    }
 }
 
 fn describe(value: &Value) -> String {
