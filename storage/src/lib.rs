@@ -10,6 +10,7 @@ pub mod field_type;
 pub mod fold;
 pub mod log;
 pub mod query;
+pub mod record_row;
 pub mod sort_order;
 pub mod store;
 

@@ -11,7 +11,7 @@ use tandem_storage::{
     EngineError, Store,
     engine::{Batch, Engine, Read, Table},
     fold::{RecordState, incremental::Fold, record::Stamp},
-    log,
+    log, record_row,
 };
 use tandem_wire::{
     Act, CellKey, ChainId, DesignDigest, DeviceKey, Event, Genesis, GenesisText, Header, Malformed, MemberId, Op,
@@ -183,8 +183,7 @@ impl States {
     fn get<R: Read>(&mut self, draft: &Draft<'_, R>, key: RecordKey) -> Result<&mut (RecordState, bool), EngineError> {
         if !self.0.contains_key(&key) {
             let row = draft.rows.get(Table::Records, &draft.fold.prefix().record(key))?;
-            let state: RecordState =
-                row.map_or_else(RecordState::default, |bytes| postcard::from_bytes(&bytes).expect("rows are our own"));
+            let state = row.map_or_else(RecordState::default, |row| record_row::decode(&row));
             let exists = state.exists();
             self.0.insert(key, (state, exists));
         }

@@ -119,8 +119,10 @@ pub fn summary(design: &Design, event: &Event) -> String {
             _other => counts.push((op.act.name(), 1)),
         }
     }
-    let ops: Vec<String> =
-        counts.iter().map(|(name, count)| if *count == 1 { (*name).into() } else { format!("{name} ×{count}") }).collect();
+    let ops: Vec<String> = counts
+        .iter()
+        .map(|(name, count)| if *count == 1 { (*name).into() } else { format!("{name} ×{count}") })
+        .collect();
     let list = event.header().ops.iter().find_map(|op| op.target.record()).map(|record| design.name(record.list));
     match list {
         Some(list) => format!("{}: {}", list, ops.join(", ")),

@@ -70,7 +70,9 @@ fn fields(design: &Design, list: ListId, format: Format) -> Result<Vec<(FieldId,
         return Ok(fields);
     }
     let list = design.name(list);
-    Err(CliError::Usage(format!("list {list} holds no contacts (it has no text field `name`); export it as csv or json")))
+    Err(CliError::Usage(format!(
+        "list {list} holds no contacts (it has no text field `name`); export it as csv or json"
+    )))
 }
 
 fn write(

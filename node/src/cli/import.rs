@@ -4,13 +4,11 @@
 //! id is derived from its list and the row, so that importing a file twice makes nothing twice, and two members who
 //! import one file apart make one set of records.
 
-use super::{
-    CliError, Exit, Out,
-    args::Import,
-    names,
-};
+use super::{CliError, Exit, Out, args::Import, names};
 use crate::{
-    exchange::{Cell, Column, Entry, ImportError, Rejected, Row, csv_read::CsvFile, text_form, vcard, vcard_read::Cards},
+    exchange::{
+        Cell, Column, Entry, ImportError, Rejected, Row, csv_read::CsvFile, text_form, vcard, vcard_read::Cards,
+    },
     show::{Progress, escape},
 };
 use std::{
@@ -90,12 +88,7 @@ struct Target<'a> {
 
 impl<'a> Target<'a> {
     /// Makes the list, or the fields that it lacks.
-    fn prepare(
-        workspace: &'a Handle,
-        name: &str,
-        columns: &[Column],
-        source: &'static str,
-    ) -> Result<Self, CliError> {
+    fn prepare(workspace: &'a Handle, name: &str, columns: &[Column], source: &'static str) -> Result<Self, CliError> {
         let all = || columns.iter().map(|column| (column.name.clone(), column.ty.clone()));
         let design = workspace.read().design().clone();
         let list = match names::list(&design, name) {

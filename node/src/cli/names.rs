@@ -40,9 +40,7 @@ pub struct Place {
 /// Reads a place. The longest field name that `text` begins with counts.
 pub fn place(design: &Design, list: ListId, text: &str) -> Result<Place, CliError> {
     let fields = design.fields(list).into_iter().map(|field| (design.name(field), field));
-    let begins = |name: &str| {
-        text.strip_prefix(name).filter(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-    };
+    let begins = |name: &str| text.strip_prefix(name).filter(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
     let longest = fields.filter(|(name, _)| begins(name).is_some()).max_by_key(|(name, _)| name.len());
     let Some((name, id)) = longest else {
         let name = text.split(['.', '[']).next().unwrap_or(text);
@@ -161,7 +159,9 @@ pub fn record<R: Read>(reader: &Reader<R>, list: ListId, text: &str) -> Result<R
         .collect();
     match found.as_slice() {
         [record] => Ok(RecordKey { list, record: *record }),
-        [] => Err(CliError::NotFound(format!("list {name} has no record {text}; `tandem ls {name}` shows its records"))),
+        [] => {
+            Err(CliError::NotFound(format!("list {name} has no record {text}; `tandem ls {name}` shows its records")))
+        }
         _several => Err(CliError::Usage(format!("several records of {name} start with {text}; give more digits"))),
     }
 }

@@ -35,7 +35,9 @@ pub(super) fn lists(workspace: &Handle, json: Json, out: &mut Out) -> Result<Exi
         let records = state.count(list)?;
         if json.json {
             let fields: Vec<_> = fields.iter().map(|(name, ty)| json!({ "name": name, "type": ty })).collect();
-            out.line(json!({ "id": list.to_string(), "list": design.name(list), "records": records, "fields": fields }))?;
+            out.line(
+                json!({ "id": list.to_string(), "list": design.name(list), "records": records, "fields": fields }),
+            )?;
         } else {
             let fields: Vec<String> = fields.into_iter().map(|(name, ty)| format!("{name} ({ty})")).collect();
             table.row([design.name(list), records.to_string(), fields.join(", ")]);
@@ -189,12 +191,7 @@ pub(super) fn history(workspace: &Handle, history: &OneRecord, out: &mut Out) ->
             let line = if masked { format!("({}) {line}", look_text(entry.look)) } else { line.clone() };
             let first = |text: String| if index == 0 { text } else { String::new() };
             let id = entry.event.id().to_string()[..8].to_owned();
-            table.row([
-                first(when(header.wall_ms)),
-                first(authors.name(header.chain.device)),
-                line,
-                first(id),
-            ]);
+            table.row([first(when(header.wall_ms)), first(authors.name(header.chain.device)), line, first(id)]);
         }
     }
     out.text(&table.render(&Screen::of_stdout()))?;

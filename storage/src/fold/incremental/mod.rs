@@ -31,12 +31,15 @@ use super::{
     counts_as_past, is_authority_written,
     validity::{self, Place},
 };
-use crate::engine::{EngineError, Overlay, Read, Table, prefix_end};
+use crate::{
+    engine::{EngineError, Overlay, Read, Table, prefix_end},
+    record_row,
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
-use tandem_wire::{ChainId, DeviceKey, Event, EventId, EventRef, FieldId, ListId, PartPath, RecordId, RecordKey, Role};
+use tandem_wire::{ChainId, DeviceKey, Event, EventId, EventRef, ListId, RecordId, RecordKey, Role};
 
 /// The part of the view that is kept in memory.
 #[derive(Debug, Clone)]
@@ -458,33 +461,31 @@ pub fn records_in<R: Read>(
     rows: &R,
     prefix: Prefix,
 ) -> impl Iterator<Item = Result<(RecordKey, RecordState), EngineError>> + '_ {
-    records_from(rows, prefix.bytes().to_vec())
+    let records = record_rows(rows, prefix.bytes().to_vec());
+    records.map(|pair| pair.map(|(key, row)| (key, record_row::decode(&row))))
 }
 
-/// The records of one list, likewise.
-pub fn records_of_list<R: Read>(
+/// The rows of one list's records (see [`record_row`]), in the order of their ids.
+pub fn rows_of_list<R: Read>(
     rows: &R,
     prefix: Prefix,
     list: ListId,
-) -> impl Iterator<Item = Result<(RecordKey, RecordState), EngineError>> + '_ {
-    records_from(rows, with(prefix.bytes().to_vec(), &[&list.0]))
+) -> impl Iterator<Item = Result<(RecordKey, Vec<u8>), EngineError>> + '_ {
+    record_rows(rows, with(prefix.bytes().to_vec(), &[&list.0]))
 }
 
-fn records_from<R: Read>(
+fn record_rows<R: Read>(
     rows: &R,
     from: Vec<u8>,
-) -> impl Iterator<Item = Result<(RecordKey, RecordState), EngineError>> + '_ {
+) -> impl Iterator<Item = Result<(RecordKey, Vec<u8>), EngineError>> + '_ {
     let pairs = rows.range(Table::Records, &from, prefix_end(&from).as_deref());
     pairs.map(|pair| {
         let (key, value) = pair?;
         let (list, record) = key[8..].split_first_chunk().expect("keys are our own");
         let record = RecordId(record.try_into().expect("keys are our own"));
-        Ok((RecordKey { list: ListId(*list), record }, decode(&value)))
+        Ok((RecordKey { list: ListId(*list), record }, value))
     })
 }
-
-/// A cell of a record, as a map key.
-pub type CellPath = (FieldId, PartPath);
 
 fn range<R: Read>(rows: &R, from: Vec<u8>) -> impl Iterator<Item = Result<(Vec<u8>, Vec<u8>), EngineError>> + '_ {
     let to = prefix_end(&from);
