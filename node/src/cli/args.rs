@@ -139,6 +139,9 @@ pub struct Ls {
     /// Only records whose field has this value; may be given several times
     #[arg(long = "where", value_name = "FIELD=VALUE")]
     pub filters: Vec<String>,
+    /// Only these fields, in this order [default: those that show something]
+    #[arg(long, value_name = "FIELD,…", value_delimiter = ',')]
+    pub fields: Vec<String>,
     /// At most so many records
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,

@@ -71,8 +71,13 @@ pub(super) fn ls(workspace: &Handle, ls: &Ls, out: &mut Out) -> Result<Exit, Cli
         }
         return Ok(Exit::Success);
     }
+    let chosen: Vec<FieldId> =
+        ls.fields.iter().map(|name| names::field(design, list, name.trim())).collect::<Result<_, _>>()?;
     let is_used = |field: &FieldId| records.iter().any(|record| !text_of(design, &record.state, *field).is_empty());
-    let fields: Vec<FieldId> = design.fields(list).into_iter().filter(is_used).collect();
+    let fields = match chosen.is_empty() {
+        true => design.fields(list).into_iter().filter(is_used).collect(),
+        false => chosen,
+    };
     let mut columns = vec![Column::text("ID")];
     columns.extend(fields.iter().map(|field| column(design, *field)));
     let flagged = records.iter().any(|record| !flags(design, &record.state).is_empty());
