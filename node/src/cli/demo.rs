@@ -42,10 +42,7 @@ pub(super) fn demo(out: &mut Out) -> Result<Exit, CliError> {
     let record = friend(&workspace)?;
     let record = record[..8].to_owned();
     let value = "phones[1].number=+49 30 23125 199".to_owned();
-    story.chapter(
-        &format!("{FRIEND} has a new number"),
-        &format!("set contacts {record} \"{value}\""),
-    )?;
+    story.chapter(&format!("{FRIEND} has a new number"), &format!("set contacts {record} \"{value}\""))?;
     let list = "contacts".to_owned();
     change::set(&workspace, &Set { list: list.clone(), record: record.clone(), values: vec![value] }, story.out)?;
     story.out.line("saved: on the disk, signed, part of the record's history")?;

@@ -34,16 +34,21 @@ pub(super) fn import(workspace: &Handle, import: &Import, out: &mut Out) -> Resu
     let mut file = File::open(path).map_err(|error| CliError::File { path: path.clone(), error })?;
     let source = if is_vcard(path, &mut file).map_err(failed)? { "vcf" } else { "csv" };
     let name = import.list.clone().unwrap_or_else(|| list_name(path));
+    let mut errors = Errors::new(import);
     let counts = match source {
         "vcf" => {
             let mut cards = Cards::open(BufReader::new(file)).map_err(failed)?;
-            let target = Target::prepare(workspace, &name, &vcard::columns(), source)?;
-            Importer::new(target, import).take(&mut cards, path)?
+            let first = first_row(&mut cards, &mut errors).map_err(failed)??;
+            let target = || Target::prepare(workspace, &name, &vcard::columns(), source);
+            take(target, first, &mut cards, errors, path)?
         }
         _csv => {
             let mut table = CsvFile::open(file).map_err(failed)?;
-            let target = Target::prepare(workspace, &name, table.columns(), source)?;
-            Importer::new(target, import).take(&mut table.rows().map_err(failed)?, path)?
+            let columns = table.columns().to_vec();
+            let mut rows = table.rows().map_err(failed)?;
+            let first = first_row(&mut rows, &mut errors).map_err(failed)??;
+            let target = || Target::prepare(workspace, &name, &columns, source);
+            take(target, first, &mut rows, errors, path)?
         }
     };
     out.line(format_args!("imported {} records into {}", counts.made, escape(&name)))?;
@@ -56,6 +61,36 @@ pub(super) fn import(workspace: &Handle, import: &Import, out: &mut Out) -> Resu
             Ok(Exit::Partial)
         }
         None => Ok(Exit::Success),
+    }
+}
+
+type Entries<'a> = &'a mut dyn Iterator<Item = Result<Entry, ImportError>>;
+
+/// The first row that can be read; what comes before it is set aside. So nothing is made for a file without any.
+fn first_row(entries: Entries<'_>, errors: &mut Errors) -> Result<Result<Option<Row>, CliError>, ImportError> {
+    for entry in entries {
+        match entry? {
+            Ok(row) => return Ok(Ok(Some(row))),
+            Err(rejected) => {
+                if let Err(error) = errors.add(&rejected) {
+                    return Ok(Err(error));
+                }
+            }
+        }
+    }
+    Ok(Ok(None))
+}
+
+fn take<'a>(
+    target: impl FnOnce() -> Result<Target<'a>, CliError>,
+    first: Option<Row>,
+    rest: Entries<'_>,
+    errors: Errors,
+    path: &Path,
+) -> Result<Counts, CliError> {
+    match first {
+        Some(first) => Importer::new(target()?, errors).take(&first, rest, path),
+        None => Ok(Counts { made: 0, present: 0, errors: errors.finish()? }),
     }
 }
 
@@ -167,12 +202,7 @@ struct Importer<'a> {
 }
 
 impl<'a> Importer<'a> {
-    fn new(target: Target<'a>, import: &Import) -> Self {
-        let default = || {
-            let name = import.file.file_name().map_or_else(|| "import".into(), |name| name.to_string_lossy());
-            PathBuf::from(format!("{name}.errors.txt"))
-        };
-        let errors = Errors { path: import.errors.clone().unwrap_or_else(default), file: None, count: 0 };
+    fn new(target: Target<'a>, errors: Errors) -> Self {
         Self {
             target,
             batch: fresh_batch(),
@@ -185,13 +215,10 @@ impl<'a> Importer<'a> {
         }
     }
 
-    fn take(
-        mut self,
-        entries: &mut dyn Iterator<Item = Result<Entry, ImportError>>,
-        path: &Path,
-    ) -> Result<Counts, CliError> {
+    fn take(mut self, first: &Row, rest: Entries<'_>, path: &Path) -> Result<Counts, CliError> {
         let mut progress = Progress::new("importing", None);
-        for entry in entries {
+        self.row(first)?;
+        for entry in rest {
             match entry.map_err(|error| CliError::Import { path: path.into(), error })? {
                 Ok(row) => self.row(&row)?,
                 Err(rejected) => self.errors.add(&rejected)?,
@@ -247,6 +274,14 @@ struct Errors {
 }
 
 impl Errors {
+    fn new(import: &Import) -> Self {
+        let default = || {
+            let name = import.file.file_name().map_or_else(|| "import".into(), |name| name.to_string_lossy());
+            PathBuf::from(format!("{name}.errors.txt"))
+        };
+        Self { path: import.errors.clone().unwrap_or_else(default), file: None, count: 0 }
+    }
+
     fn add(&mut self, rejected: &Rejected) -> Result<(), CliError> {
         self.try_add(rejected).map_err(|error| CliError::File { path: self.path.clone(), error })
     }
