@@ -4,7 +4,7 @@ use crate::{
     Act, ActorId, BatchId, ChainId, DesignDigest, EventId, EventRef, Op, OpRef, PartPath, Payload, PayloadHash, Target,
     Value, WorkspaceId, body, hash, limits::*, op_form,
 };
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// What is known of an event without its payload: enough to verify, order and dominate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -188,7 +188,8 @@ impl Header {
             actor: Option<ActorId>,
             batch: Option<BatchId>,
             resubmits: Option<EventRef>,
-            ops: Vec<OpForm<'a>>,
+            #[serde(serialize_with = "op_forms")]
+            ops: &'a [Op],
         }
 
         let form = Form {
@@ -203,10 +204,15 @@ impl Header {
             actor: self.actor,
             batch: self.batch,
             resubmits: self.resubmits,
-            ops: self.ops.iter().map(OpForm::of).collect(),
+            ops: &self.ops,
         };
         postcard::to_allocvec(&form).expect("a vector takes all bytes")
     }
+}
+
+/// One after the other: a list of them would take more memory than the event.
+fn op_forms<S: Serializer>(ops: &[Op], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(ops.iter().map(OpForm::of))
 }
 
 /// The hashed form of an op.

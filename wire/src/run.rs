@@ -263,7 +263,7 @@ impl Stored {
         let lookup = Lookup { own: self.device, devices: &self.devices, names: &self.names };
         let chain = ChainId { device: self.device, number: self.number };
         let (mut prev, mut lamport, mut wall_ms) = (self.prev, self.lamport - 1, self.wall_ms as i64);
-        let mut events: Vec<Event> = Vec::new();
+        let mut events: Vec<Event> = Vec::with_capacity(self.events.len());
         for (index, stored) in self.events.into_iter().enumerate() {
             lamport = (lamport + 1).checked_add(stored.lamport_step).ok_or(BadRun::Damaged)?;
             wall_ms = wall_ms.checked_add(stored.wall_step_ms).ok_or(BadRun::Damaged)?;
@@ -407,7 +407,7 @@ impl Lookup<'_> {
     }
 
     fn ops(&self, stored: Vec<StoredOp>) -> Option<Vec<Op>> {
-        let mut ops = Vec::new();
+        let mut ops = Vec::with_capacity(stored.len());
         let mut before = None;
         for op in stored {
             let target = self.target(op.target, before)?;
