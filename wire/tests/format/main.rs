@@ -2,6 +2,7 @@
 
 mod arbitrary;
 mod document;
+mod fuzz;
 mod golden;
 mod laws;
 mod limits;
