@@ -1,6 +1,8 @@
 //! What must hold for any bytes from outside. Each function panics when it does not.
 //!
 //! The fuzz targets call these; `wire/tests/format/fuzz.rs` replays the seeds through the same file on stable.
+//!
+//! Never here: inputs, files, or a promise that `docs/format.md` does not make.
 
 use tandem_wire::{
     BadRun, Run, SecretKey, Value,

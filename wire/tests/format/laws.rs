@@ -106,7 +106,7 @@ fn the_id_covers_every_field() {
         Target::Cell(cell)
     };
     let part = |steps: &[&str]| PartPath::new(steps).unwrap();
-    let changes: Vec<Box<dyn Fn(&mut Header)>> = vec![
+    let changes: Vec<ChangeHeader> = vec![
         Box::new(|_| ()),
         Box::new(|h| h.workspace.0[0] ^= 1),
         Box::new(|h| h.chain.device.0[0] ^= 1),
@@ -149,6 +149,8 @@ fn the_id_covers_every_field() {
     ids.dedup();
     assert_eq!(ids.len(), count, "two changes have one id");
 }
+
+type ChangeHeader = Box<dyn Fn(&mut Header)>;
 
 fn with_part(part: PartPath) -> CellKey {
     CellKey { record: samples::RECORD, field: samples::FIELD, part }
