@@ -13,6 +13,9 @@ use tandem_wire::{Event, Run};
 /// Runs whose events are kept decoded.
 const CACHED_RUNS: usize = 16;
 
+/// The events of a run, decoded.
+pub type RunEvents = Arc<[Arc<Event>]>;
+
 /// The key of a run.
 pub fn key(workspace: u32, arrival: u64) -> Vec<u8> {
     let mut key = workspace.to_be_bytes().to_vec();
@@ -44,7 +47,7 @@ pub fn next_arrival<R: Read>(rows: &R, workspace: u32) -> Result<u64, EngineErro
 pub struct LogReader<'a, R> {
     rows: &'a R,
     workspace: u32,
-    cache: RefCell<Vec<(u64, Arc<[Arc<Event>]>)>>,
+    cache: RefCell<Vec<(u64, RunEvents)>>,
 }
 
 impl<'a, R: Read> LogReader<'a, R> {
@@ -57,7 +60,7 @@ impl<'a, R: Read> LogReader<'a, R> {
     ///
     /// # Panics
     /// If there is no such run, or it cannot be read: what is in the log was checked before it came there.
-    pub fn run(&self, arrival: u64) -> Result<Arc<[Arc<Event>]>, EngineError> {
+    pub fn run(&self, arrival: u64) -> Result<RunEvents, EngineError> {
         let mut cache = self.cache.borrow_mut();
         if let Some(at) = cache.iter().position(|(cached, _)| *cached == arrival) {
             let run = cache.remove(at);
@@ -81,7 +84,7 @@ impl<R: Read> Events for LogReader<'_, R> {
 }
 
 /// Decodes a run that was verified before it came into the log.
-pub(crate) fn events_of(bytes: &[u8]) -> Arc<[Arc<Event>]> {
+pub(crate) fn events_of(bytes: &[u8]) -> RunEvents {
     let run = Run::decode_trusted(bytes).expect("what is in the log was checked before it came there");
     run.into_events().into_iter().map(Arc::new).collect()
 }

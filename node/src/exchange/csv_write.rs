@@ -49,10 +49,10 @@ impl<W: Write> CsvWriter<W> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{csv_read::CsvFile, csv_write};
+    use super::super::{csv_read::CsvFile, csv_write, text_form};
     use super::*;
     use proptest::prelude::*;
-    use tandem_wire::PartPath;
+    use tandem_wire::{PartPath, Value, design::BaseType};
 
     fn text_column(name: &str) -> Column {
         Column { name: name.to_owned(), ty: FieldType::one(BaseType::Text) }
