@@ -292,3 +292,6 @@ impl Sibling {
 pub fn is_conflict(siblings: &[Sibling]) -> bool {
     siblings.windows(2).any(|pair| pair[0].content != pair[1].content)
 }
+
+#[cfg(test)]
+mod tests;
