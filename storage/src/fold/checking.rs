@@ -85,10 +85,6 @@ pub fn status(world: &World, event: Ev) -> Status {
     view.control.masked.get(&id).cloned().unwrap_or(Status::Live)
 }
 
-pub fn is_held(world: &World, event: Ev) -> bool {
-    view(world).control.held.contains(&world.event(event).id())
-}
-
 /// The role that a device was given last, as the effective changes tell it, in the order they were written.
 pub fn roles(world: &World, who: DeviceKey) -> Vec<Option<Role>> {
     let view = view(world);

@@ -134,11 +134,8 @@ impl World {
         let seen = self.seen_of(author, control);
         let prev = seen.iter().rev().find(|i| self.events[**i].header().chain == chain).copied();
         let is_covered = |i: &usize| seen.iter().any(|other| self.saw[*other].contains(i));
-        let deps: BTreeSet<EventRef> = seen
-            .iter()
-            .filter(|i| Some(**i) != prev && !is_covered(i))
-            .map(|i| self.events[*i].reference())
-            .collect();
+        let deps: BTreeSet<EventRef> =
+            seen.iter().filter(|i| Some(**i) != prev && !is_covered(i)).map(|i| self.events[*i].reference()).collect();
         let lamport = 1 + seen.iter().map(|i| self.events[*i].header().lamport).max().unwrap_or(0);
         let prev = prev.map(|i| &self.events[i]);
         let (ops, bodies): (Vec<Op>, Vec<Vec<u8>>) = lines.into_iter().unzip();

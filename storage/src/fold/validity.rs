@@ -197,3 +197,6 @@ fn may_name(op: &Op, target: &Op) -> bool {
         | Act::Put(_) => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -201,10 +201,9 @@ impl Fold {
         let past = self.past_of(work, event)?;
         let past_number = self.number_of(work, past.clone());
         self.set_state(work, key, EventState::Valid { past: past_number, last: None })?;
-        let forked = self.extend_chain(work, key, event)?;
+        let mut control_changed = self.extend_chain(work, key, event)?;
         self.write_history(work, key, event);
         let mut again = BTreeSet::new();
-        let mut control_changed = forked;
         if counts_as_past(event) {
             let number = self.control.len() as u32;
             work.put(&self.prefix.number(Kind::Control, number), &key);
@@ -260,7 +259,8 @@ impl Fold {
         EventKey { chain: chain.number, seq: header.seq, tag: event.id().tag() }
     }
 
-    /// Moves the chain's head, and says whether the chain is forked.
+    /// Moves the chain's head, and says whether the control plane is concerned: by a fork of a control chain, or
+    /// because the event tells which branch somebody meant.
     fn extend_chain<R: Read, E: Events>(
         &mut self,
         work: &mut Work<'_, '_, R, E>,
@@ -281,7 +281,7 @@ impl Fold {
         }
         let row = *chain;
         work.put(&self.prefix.chain(header.chain), &row);
-        Ok(row.first_fork.is_some())
+        Ok((forked_here && header.chain.is_control()) || self.names_a_branch(event))
     }
 
     fn set_state<R: Read, E: Events>(
