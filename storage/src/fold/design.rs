@@ -238,3 +238,6 @@ impl Element {
 fn covers(table: &[Mark], other: &[Mark]) -> bool {
     other.iter().all(|Mark(end)| table.iter().any(|Mark(own)| own.chain == end.chain && own.seq >= end.seq))
 }
+
+#[cfg(test)]
+mod tests;

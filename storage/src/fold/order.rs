@@ -40,3 +40,6 @@ pub fn control_order<'a>(
     assert_eq!(ordered.len(), control.len(), "every event's past is known, and has no cycles");
     Ok(ordered)
 }
+
+#[cfg(test)]
+mod tests;
