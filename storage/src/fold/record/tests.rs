@@ -486,6 +486,13 @@ fn a_record_without_any_live_op_leaves_no_trace() {
 }
 
 #[test]
+fn an_answer_to_nothing_leaves_no_trace() {
+    let mut w = world();
+    w.on(A, RECORD, Act::Resolve, &[]);
+    assert!(view(&w).records.is_empty());
+}
+
+#[test]
 fn a_refusal_says_by_which_verdict_and_why() {
     let (mut w, _) = with_record();
     let a = w.set(A, X, 1, &[]);
