@@ -136,7 +136,7 @@ impl Fold {
             let state = self.settle(&mut work, key, &event)?;
             applied.get_or_insert(state);
             if state != Applied::Held {
-                queue.extend(self.woken_by(&mut work, Place::from(&event.reference()))?);
+                queue.extend(self.woken_by(&mut work, Place::from(&event.reference()), state)?);
             }
         }
         Ok(applied.expect("the event itself was settled"))
@@ -176,19 +176,38 @@ impl Fold {
         }
     }
 
-    /// The held events that waited for this place.
+    /// The held events that waited for this place, which has come to `state`: those that now wait for nothing, or need
+    /// not wait any longer. An event with many references is judged once, not once for each of them.
     fn woken_by<R: Read, E: Events>(
         &self,
         work: &mut Work<'_, '_, R, E>,
         place: Place,
+        state: Applied,
     ) -> Result<Vec<(EventKey, Arc<Event>)>, EngineError> {
         let mut woken = Vec::new();
         for waits in work.lookup(self).keys_after(self.prefix.place(Kind::Awaited, place))? {
             let key = EventKey::at_end_of(&waits);
             work.rows.delete(ROWS, waits);
-            woken.push((key, work.lookup(self).event(key)?));
+            let event = work.lookup(self).event(key)?;
+            if state == Applied::Invalid || !self.waits_still(work, key, &event)? {
+                woken.push((key, event));
+            }
         }
         Ok(woken)
+    }
+
+    fn waits_still<R: Read, E: Events>(
+        &self,
+        work: &Work<'_, '_, R, E>,
+        key: EventKey,
+        event: &Event,
+    ) -> Result<bool, EngineError> {
+        for place in validity::references(event) {
+            if work.rows.get(ROWS, &with(self.prefix.place(Kind::Awaited, place), &[&key.bytes()]))?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Stages 1 to 5 for an event that has become valid.
@@ -444,3 +463,6 @@ impl<'b, R: Read, E: Events> Work<'_, 'b, R, E> {
         self.rows.put(ROWS, key, encode(row));
     }
 }
+
+#[cfg(test)]
+mod tests;

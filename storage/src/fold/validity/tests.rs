@@ -1,6 +1,5 @@
 use super::*;
 use crate::fold::testing::*;
-use std::collections::BTreeMap;
 use tandem_wire::{DeviceKey, EventRef, Header, Invite, Outcome, PartPath, Rehearsed, Role, Scope, Value, Verdict};
 
 /// Events that are known, and how far.
