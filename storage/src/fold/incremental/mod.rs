@@ -151,7 +151,7 @@ impl Fold {
             let state = self.settle(&mut work, key, &event)?;
             applied.get_or_insert(state);
             if state != Applied::Held {
-                queue.extend(self.woken_by(&mut work, Place::from(&event.reference()))?);
+                queue.extend(self.woken_by(&mut work, Place::from(&event.reference()), state)?);
             }
         }
         Ok(applied.expect("the event itself was settled"))
@@ -195,11 +195,13 @@ impl Fold {
         }
     }
 
-    /// The held events that waited for this place.
+    /// The held events that waited for this place, which has come to `state`: those that now wait for nothing, or need
+    /// not wait any longer. An event with many references is judged once, not once for each of them.
     fn woken_by<R: Read, E: Events>(
         &self,
         work: &mut Work<'_, '_, R, E>,
         place: Place,
+        state: Applied,
     ) -> Result<Vec<(EventKey, Arc<Event>)>, EngineError> {
         let mut woken = Vec::new();
         if self.waiting == 0 {
@@ -208,9 +210,26 @@ impl Fold {
         for waits in work.lookup(self).keys_after(self.prefix.place(Kind::Awaited, place))? {
             let key = EventKey::at_end_of(&waits);
             work.rows.delete(ROWS, waits);
-            woken.push((key, work.lookup(self).event(key)?));
+            let event = work.lookup(self).event(key)?;
+            if state == Applied::Invalid || !self.waits_still(work, key, &event)? {
+                woken.push((key, event));
+            }
         }
         Ok(woken)
+    }
+
+    fn waits_still<R: Read, E: Events>(
+        &self,
+        work: &Work<'_, '_, R, E>,
+        key: EventKey,
+        event: &Event,
+    ) -> Result<bool, EngineError> {
+        for place in validity::references(event) {
+            if work.rows.get(ROWS, &with(self.prefix.place(Kind::Awaited, place), &[&key.bytes()]))?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Stages 1 to 5 for an event that has become valid.
@@ -223,11 +242,10 @@ impl Fold {
         let past = self.past_of(work, event)?;
         let past_number = self.number_of(work, past.clone());
         self.set_state(work, key, EventState::Valid { past: past_number, last: None })?;
-        let forked = self.extend_chain(work, key, event)?;
+        let mut control_changed = self.extend_chain(work, key, event)?;
         self.frontier.extend(self.prefix, work.rows, event);
         self.write_history(work, key, event);
         let mut again = BTreeSet::new();
-        let mut control_changed = forked;
         if counts_as_past(event) {
             let number = self.control.len() as u32;
             work.put(&self.prefix.number(Kind::Control, number), &key);
@@ -283,7 +301,8 @@ impl Fold {
         EventKey { chain: chain.number, seq: header.seq, tag: event.id().tag() }
     }
 
-    /// Moves the chain's head, and says whether the chain is forked.
+    /// Moves the chain's head, and says whether the control plane is concerned: by a fork of a control chain, or
+    /// because the event tells which branch somebody meant.
     fn extend_chain<R: Read, E: Events>(
         &mut self,
         work: &mut Work<'_, '_, R, E>,
@@ -305,7 +324,7 @@ impl Fold {
         }
         let row = *chain;
         work.put(&self.prefix.chain(header.chain), &row);
-        Ok(row.first_fork.is_some())
+        Ok((forked_here && header.chain.is_control()) || self.names_a_branch(event))
     }
 
     fn set_state<R: Read, E: Events>(
@@ -501,3 +520,6 @@ impl<'b, R: Read, E: Events> Work<'_, 'b, R, E> {
         self.rows.put(ROWS, key, encode(row));
     }
 }
+
+#[cfg(test)]
+mod tests;

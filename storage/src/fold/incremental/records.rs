@@ -43,7 +43,7 @@ impl Fold {
             let ops = record::ops_on(event, key, look.live, look.refused, look.by_authority);
             if ops.into_iter().all(|op| state.absorb(op)) {
                 state.normalise();
-                work.rows.put(Table::Records, row, record_row::encode(&state));
+                write(work, row, &state);
             } else {
                 self.refold_record(work, key)?;
             }
@@ -73,13 +73,17 @@ impl Fold {
             let event = work.events.event(event_row.at)?;
             ops.extend(record::ops_on(&event, key, look.live, look.refused, look.by_authority));
         }
-        let state = record::fold(ops);
-        if state == RecordState::default() {
-            work.rows.delete(Table::Records, row);
-        } else {
-            work.rows.put(Table::Records, row, record_row::encode(&state));
-        }
+        write(work, row, &record::fold(ops));
         Ok(())
+    }
+}
+
+/// Empty states leave no trace.
+fn write<R: Read, E: Events>(work: &mut Work<'_, '_, R, E>, row: Vec<u8>, state: &RecordState) {
+    if *state == RecordState::default() {
+        work.rows.delete(Table::Records, row);
+    } else {
+        work.rows.put(Table::Records, row, record_row::encode(state));
     }
 }
 
