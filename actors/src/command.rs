@@ -31,7 +31,8 @@ pub enum Command {
     },
 }
 
-/// Changes that belong together.
+/// Changes that belong together. Each builds on those before it; what the last of them leaves is what is done, so that
+/// a record that is made and removed again was never there.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Transaction {
     /// In this order.

@@ -110,11 +110,7 @@ pub fn only_one_generation(store: &Store<Disk>) -> Result<(), Violation> {
 }
 
 /// P1 and P3: lists, fields, records and cells show what the model says, no more and no less.
-pub fn shown_is_what_the_model_says(
-    fold: &Fold,
-    rows: MemorySnapshot,
-    model: &Model,
-) -> Result<(), Violation> {
+pub fn shown_is_what_the_model_says(fold: &Fold, rows: MemorySnapshot, model: &Model) -> Result<(), Violation> {
     let reader = Reader::new(rows, fold);
     let design = reader.design();
     let (lists, expected): (BTreeSet<ListId>, BTreeSet<ListId>) = (design.lists().collect(), model.lists().collect());

@@ -164,7 +164,7 @@ impl Model {
             return Ok(());
         }
         if property == Property::Name {
-            let Value::Text(name) = value else { return Err("name") };
+            let Value::Text(name) = value else { return Err("type") };
             let others: Vec<ElementId> = match element.list {
                 Some(list) => self.fields(list).map(|(field, _)| field.into()).collect(),
                 None => self.lists().map(ElementId::from).collect(),

@@ -447,12 +447,18 @@ impl Site {
             return Some("is down".into());
         }
         if let Some(flight) = &self.node.flight {
-            return Some(format!("has {} commands between {} and their answers", flight.commands.len(), flight.done.name()));
+            return Some(format!(
+                "has {} commands between {} and their answers",
+                flight.commands.len(),
+                flight.done.name()
+            ));
         }
         if !self.node.waiting.is_empty() {
             return Some(format!("has {} commands waiting", self.node.waiting.len()));
         }
-        let is_last = |list: tandem_wire::ListId| self.model.elements[&list.into()].name() == Some(&tandem_wire::Value::Text("the last".into()));
+        let is_last = |list: tandem_wire::ListId| {
+            self.model.elements[&list.into()].name() == Some(&tandem_wire::Value::Text("the last".into()))
+        };
         (!self.model.lists().any(is_last)).then(|| "has not done the last command".into())
     }
 }

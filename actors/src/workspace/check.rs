@@ -3,8 +3,8 @@
 use crate::command::{NameKind, Refused};
 use tandem_storage::fold::Design;
 use tandem_wire::{
-    CellKey, FieldId, ListId, Value,
-    design::{BaseType, FieldType},
+    CellKey, ElementId, FieldId, ListId, Value,
+    design::{BaseType, ElementKind, FieldType, Property},
     limits::NAME_BYTES_MAX,
 };
 
@@ -45,7 +45,7 @@ fn fits(field_type: &FieldType, cell: &CellKey, value: &Value) -> bool {
     let depth = cell.part.steps().len();
     if base.is_composite() {
         // Each part is a plain value; a registry of part types comes with the composite types themselves.
-        return depth > steps_above && !matches!(value, Value::Other { .. });
+        return depth > steps_above && !matches!(value, Value::Other { .. }) && has_form(value);
     }
     depth == steps_above && (*value == Value::Null || is_of(base, value))
 }
@@ -55,10 +55,10 @@ fn is_of(base: BaseType, value: &Value) -> bool {
         BaseType::Bool => matches!(value, Value::Bool(_)),
         BaseType::Int => matches!(value, Value::Int(_)),
         BaseType::Decimal => matches!(value, Value::Decimal(_) | Value::Int(_)),
-        BaseType::Float => matches!(value, Value::Float(_)),
+        BaseType::Float => matches!(value, Value::Float(_)) && has_form(value),
         BaseType::Text => matches!(value, Value::Text(_)),
         BaseType::Date => matches!(value, Value::Date(_)),
-        BaseType::DateTime => matches!(value, Value::DateTime { .. }),
+        BaseType::DateTime => matches!(value, Value::DateTime { .. }) && has_form(value),
         BaseType::Duration => matches!(value, Value::Duration { .. }),
         BaseType::Choice => matches!(value, Value::Choice(_) | Value::Bool(_)),
         BaseType::Reference => matches!(value, Value::Reference { .. }),
@@ -76,6 +76,11 @@ fn is_of(base: BaseType, value: &Value) -> bool {
         | BaseType::RichText
         | BaseType::DateRange => false,
     }
+}
+
+/// Whether the format can hold it: of numbers, not those that are no number, and only one of the two zeros.
+fn has_form(value: &Value) -> bool {
+    Value::decode(&value.encode()).as_ref() == Ok(value)
 }
 
 fn describe(value: &Value) -> String {
@@ -96,6 +101,33 @@ fn describe(value: &Value) -> String {
         Value::Blob { .. } => "a file".into(),
         Value::Other { .. } => "a value of a newer version".into(),
     }
+}
+
+/// The property can have this value on this element of the design. A new name is checked as a first one is.
+pub(super) fn property(design: &Design, element: ElementId, property: Property, value: &Value) -> Result<(), Refused> {
+    let refuse = |expected: &str| {
+        let (field, expected) = (design.name(element), expected.into());
+        Err(Refused::Type { field, expected, got: describe(value) })
+    };
+    if !has_form(value) {
+        return refuse("values that the format has a form for");
+    }
+    if property != Property::Name {
+        return Ok(());
+    }
+    let Value::Text(text) = value else { return refuse("a text as its name") };
+    let (kind, parent) = design.elements.get(&element).map_or((0, None), |known| (known.kind, known.parent));
+    let (kind, siblings): (NameKind, Vec<ElementId>) = match (ElementKind::from_number(kind), parent) {
+        (Some(ElementKind::List), _) => (NameKind::List, design.lists().map(Into::into).collect()),
+        (Some(ElementKind::Field), Some(list)) => {
+            (NameKind::Field, design.fields(list.as_list()).into_iter().map(Into::into).collect())
+        }
+        // What else has a name is never looked up by it.
+        _other => (NameKind::Field, vec![]),
+    };
+    let taken: Vec<String> =
+        siblings.into_iter().filter(|other| *other != element).map(|other| design.name(other)).collect();
+    name(kind, text, taken.iter().map(String::as_str))
 }
 
 /// A name that people can use: not empty, not too long, not taken, on one line.

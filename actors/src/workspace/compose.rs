@@ -9,7 +9,7 @@ use tandem_storage::{
 };
 use tandem_wire::{
     ActorId, BadRun, BatchId, ChainId, Event, EventRef, Header, Malformed, Op, Payload, Run, SecretKey, WorkspaceId,
-    limits::{DEPS_MAX, RUN_BYTES_MAX, RUN_EVENTS_MAX},
+    limits::{DEPS_MAX, RUN_BYTES_MAX, RUN_EVENTS_MAX, WALL_MS_MAX},
 };
 
 /// Bytes of a run besides its events: envelope, shared header and signature, at most.
@@ -61,6 +61,8 @@ impl<'a, R: Read> Draft<'a, R> {
         first_arrival: u64,
         wall_ms: u64,
     ) -> Self {
+        // A clock beyond what the format holds is wrong, but no reason to lose what somebody writes.
+        let wall_ms = wall_ms.min(WALL_MS_MAX);
         let log = DraftLog { stored: LogReader::new(rows, workspace_number), runs: RefCell::default() };
         Self { fold, rows: Overlay::new(rows), log, key, workspace, first_arrival, wall_ms, pair }
     }

@@ -8,6 +8,7 @@ mod check;
 mod compose;
 mod core;
 mod shell;
+mod transaction;
 
 pub(crate) use self::core::names;
 pub use self::core::{Core, Group, found, plain_cell};
