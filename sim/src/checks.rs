@@ -60,11 +60,15 @@ pub fn released_is_durable_and_applied(
     if let Some(volatile) = released.difference(&durable.ids()).next() {
         return Violation::of("released-is-durable", format!("a power cut would take event {volatile:?}"));
     }
-    if store.next_arrival() != durable.runs() {
-        let details = format!("the views show {} runs of {}", store.next_arrival(), durable.runs());
-        return Violation::of("released-is-applied", details);
+    views_reflect_the_log(store, durable)
+}
+
+/// The views show the whole log and nothing beyond it.
+pub fn views_reflect_the_log(store: &Store<Disk>, ledger: &Ledger) -> Result<(), Violation> {
+    if store.next_arrival() == ledger.runs() {
+        return Ok(());
     }
-    Ok(())
+    Violation::of("views-reflect-the-log", format!("they show {} runs of {}", store.next_arrival(), ledger.runs()))
 }
 
 /// The stored views say truly how much of the log they reflect: who opens them now finds nothing to do.

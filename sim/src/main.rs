@@ -1,7 +1,7 @@
 //! `tandem-sim run --seeds 0..200`, and `tandem-sim replay 17` for one that failed.
 
 use clap::{Parser, Subcommand};
-use std::{ops::Range, process::ExitCode};
+use std::{ops::Range, process::ExitCode, thread};
 use tandem_sim::{
     Options,
     seed::{self, Outcome, Totals},
@@ -44,11 +44,18 @@ fn main() -> ExitCode {
 fn run(seeds: Range<u64>, options: Options) -> ExitCode {
     println!("seeds {}..{} {options} commit {}", seeds.start, seeds.end, commit());
     let mut totals = Totals::default();
-    for seed in seeds {
-        let outcome = seed::run(seed, options);
-        totals.add(&outcome);
-        if outcome.result.is_err() {
-            return report(seed, options, &outcome);
+    let workers = thread::available_parallelism().map_or(1, usize::from);
+    let all: Vec<u64> = seeds.collect();
+    for share in all.chunks(workers) {
+        let outcomes: Vec<Outcome> = thread::scope(|scope| {
+            let running: Vec<_> = share.iter().map(|seed| scope.spawn(|| seed::run(*seed, options))).collect();
+            running.into_iter().map(|worker| worker.join().expect("a seed's panics are its outcome")).collect()
+        });
+        for (seed, outcome) in share.iter().zip(&outcomes) {
+            totals.add(outcome);
+            if outcome.result.is_err() {
+                return report(*seed, options, outcome);
+            }
         }
     }
     summarise(&totals);
@@ -81,7 +88,8 @@ fn report(seed: u64, options: Options, outcome: &Outcome) -> ExitCode {
 }
 
 fn summarise(totals: &Totals) {
-    println!("{} seeds passed, each twice the same; {} events in their logs", totals.seeds, totals.events);
+    let (seeds, events) = (totals.seeds, totals.events);
+    println!("{seeds} seeds passed, each twice the same; {events} events in their logs, {} a seed", events / seeds);
     for (name, (count, seeds)) in &totals.marks {
         println!("{name:<34} {count:>8} times in {seeds:>6} seeds");
     }

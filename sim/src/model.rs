@@ -56,6 +56,7 @@ impl Model {
                 if transaction.changes.iter().any(is_large) {
                     return Err("too-large");
                 }
+                after.forget_what_was_removed(self);
             }
             Command::CreateList { name, fields } => after.create_list(name, fields, elements)?,
             Command::Put { element, property, value } => after.put(*element, *property, value)?,
@@ -115,6 +116,17 @@ impl Model {
                 Ok(())
             }
         }
+    }
+
+    /// What a transaction removes again it never did: such a record is as it was before, but gone.
+    fn forget_what_was_removed(&mut self, before: &Self) {
+        self.records.retain(|key, record| {
+            if !record.exists {
+                let Some(before) = before.records.get(key) else { return false };
+                record.cells.clone_from(&before.cells);
+            }
+            true
+        });
     }
 
     fn check_cell(&self, cell: &CellKey, value: &Value) -> Result<(), Code> {

@@ -127,6 +127,15 @@ impl Node {
         self.core().rebuild(&mut |_| {})
     }
 
+    /// The last step: gives the answers out.
+    pub fn release(&mut self) -> Flight {
+        let mut flight = self.flight.take().expect("a step has a group");
+        if self.planted == Some(Planted::DoneShownAsRefused) {
+            planted::refuse_some(&mut flight.answers);
+        }
+        flight
+    }
+
     /// One step but the last; says which is the next.
     pub fn step(&mut self, step: Step, clock_ms: u64, group_commands_max: usize) -> Result<Step, EngineError> {
         let next = match step {
@@ -140,7 +149,7 @@ impl Node {
                 self.apply()?;
                 Step::Release
             }
-            Step::Release => unreachable!("the world takes the answers"),
+            Step::Release => unreachable!("see `release`"),
         };
         self.flight.as_mut().expect("a step has a group").done = step;
         Ok(next)
@@ -151,9 +160,6 @@ impl Node {
         let count = self.waiting.len().min(group_commands_max);
         let commands: Vec<Command> = self.waiting.drain(..count).collect();
         let mut group = self.core().decide(clock_ms, &commands)?;
-        if self.planted == Some(Planted::DoneShownAsRefused) {
-            planted::refuse_some(&mut group.answers);
-        }
         let (answers, log) = (group.answers.clone(), std::mem::take(&mut group.log));
         let next = if log.is_empty() { Step::Release } else { Step::Append };
         self.flight = Some(Flight { commands, answers, done: Step::Decide, log, group: Some(group) });

@@ -20,7 +20,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { commands: 150, group_commands_max: 8, planted: None }
+        Self { commands: 200, group_commands_max: 8, planted: None }
     }
 }
 

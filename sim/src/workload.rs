@@ -12,7 +12,7 @@ use tandem_wire::{
 };
 
 /// Few, so that commands meet.
-const RECORDS: u64 = 12;
+const RECORDS: u64 = 16;
 const LISTS_MAX: usize = 4;
 
 const TYPES: [BaseType; 4] = [BaseType::Text, BaseType::Int, BaseType::Bool, BaseType::Float];
@@ -45,7 +45,7 @@ pub fn draw(stream: &mut Stream, model: &Model) -> Command {
 }
 
 fn create_list(stream: &mut Stream) -> Command {
-    let count = if stream.happens(Ratio(1, 40)) { LIST_FIELDS_MAX as u64 + 1 } else { stream.below(5) };
+    let count = if stream.happens(Ratio(1, 25)) { LIST_FIELDS_MAX as u64 + 1 } else { 1 + stream.below(4) };
     let fields = (0..count).map(|index| {
         let base = *stream.pick(&TYPES).expect("there are some");
         let field_type = if stream.happens(Ratio(1, 4)) { FieldType::many(base) } else { FieldType::one(base) };
@@ -82,16 +82,22 @@ fn put(stream: &mut Stream, model: &Model) -> Command {
 fn change(stream: &mut Stream, model: &Model, lists: &[ListId]) -> Change {
     let unknown = ListId(stream.bytes());
     let list = if stream.happens(Ratio(1, 60)) { unknown } else { *stream.pick(lists).expect("there are some") };
-    let any = RecordKey { list, record: RecordId([stream.below(RECORDS) as u8; 16]) };
-    let existing: Vec<RecordKey> = model.existing(list).map(|(key, _)| *key).collect();
-    // Mostly one that there is; the others are made, brought back, or refused.
-    let there = *stream.pick(&existing).unwrap_or(&any);
+    let all: Vec<RecordKey> = (0..RECORDS).map(|n| RecordKey { list, record: RecordId([n as u8; 16]) }).collect();
+    let known = |key: &RecordKey| model.records.get(key).map(|record| record.exists);
+    let mut one = |wanted: &[Option<bool>]| {
+        let fitting: Vec<RecordKey> = all.iter().copied().filter(|key| wanted.contains(&known(key))).collect();
+        // Mostly one that the change is legal on; now and then any.
+        let from = if fitting.is_empty() || stream.happens(Ratio(1, 20)) { &all } else { &fitting };
+        *stream.pick(from).expect("there are some")
+    };
+    let (new, gone, there) = (one(&[None]), one(&[Some(false)]), one(&[Some(true)]));
+    let something_to_set = model.existing(list).next().is_some() && model.fields(list).next().is_some();
     match stream.below(20) {
-        0..=3 => Change::Create(any),
-        4 => Change::Delete(any),
+        0..=3 => Change::Create(new),
+        4 => Change::Create(gone),
+        _ if !something_to_set => Change::Create(new),
         5 | 6 => Change::Delete(there),
-        7 | 8 => Change::Restore(any),
-        9 => set(stream, model, any),
+        7 | 8 => Change::Restore(gone),
         _ => set(stream, model, there),
     }
 }
@@ -102,7 +108,7 @@ fn set(stream: &mut Stream, model: &Model, record: RecordKey) -> Change {
     let unknown = (FieldId(stream.bytes()), FieldType::one(BaseType::Int));
     let (field, field_type) =
         if stream.happens(Ratio(1, 60)) { &unknown } else { stream.pick(&fields).unwrap_or(&unknown) };
-    let is_element = field_type.many != stream.happens(Ratio(1, 80));
+    let is_element = field_type.many != stream.happens(Ratio(1, 200));
     let step = [b'a' + stream.below(3) as u8];
     let part = if is_element { PartPath::new([step]).expect("short") } else { PartPath::default() };
     let base = if stream.happens(Ratio(1, 60)) { TYPES.first().copied() } else { field_type.base() };
@@ -126,7 +132,7 @@ fn value(stream: &mut Stream, base: BaseType) -> Value {
 }
 
 fn text(stream: &mut Stream) -> String {
-    if stream.happens(Ratio(1, 150)) {
+    if stream.happens(Ratio(1, 80)) {
         return "x".repeat(EVENT_BYTES_MAX);
     }
     let texts = ["", "Zoë", "Grüße", "山田", "عبد", "a longer text, so that runs differ in size"];

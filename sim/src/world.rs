@@ -22,15 +22,17 @@ const COMMAND_GAP_US: u64 = 200;
 /// Time that a step of a group takes, at most.
 const STEP_US: u64 = 100;
 /// Time that a node is down, at most.
-const DOWN_US: u64 = 1000;
+const DOWN_US: u64 = 300;
 /// For each fault, so many commands.
-const COMMANDS_PER_FAULT: u64 = 6;
+const COMMANDS_PER_FAULT: u64 = 10;
 /// What the wall clocks show when the world begins, in milliseconds since 1970.
 const EPOCH_MS: u64 = 1_750_000_000_000;
 /// How far a clock jumps, at most.
 const CLOCK_JUMP_MS: u64 = 400 * 24 * 3_600_000;
 /// How many writes a rebuild or an opening does, about; a fuse of such a length ends it somewhere.
 const WRITES_OF_A_REBUILD: u64 = 8;
+/// How often the views of a node at rest are compared with everything that they must equal, besides when it starts.
+const LOOK: Ratio = Ratio(1, 32);
 /// After the last fault everything must be done within so many happenings.
 const HEALED_HAPPENINGS_MAX: u32 = 100;
 
@@ -216,7 +218,7 @@ impl World {
     /// The answers go out: from here on their promises must be kept.
     fn release(&mut self, at: usize) -> Result<(), Violation> {
         let site = &mut self.sites[at];
-        let flight = site.node.flight.take().expect("a step has a group");
+        let flight = site.node.release();
         let released = flight.events();
         site.durable.read(&site.node.disk.crash(0), WORKSPACE)?;
         let store = site.node.store().expect("a step has a node that is up");
@@ -226,7 +228,7 @@ impl World {
             self.trace.mark(match answer {
                 Ok(done) if done.events.is_empty() => "nothing-to-do",
                 Ok(_) => "done",
-                Err(_) => "refused",
+                Err(refused) => refused.code(),
             });
             site.take_answer(command, answer)?;
         }
@@ -350,7 +352,7 @@ impl World {
         site.log.read(&site.node.disk, WORKSPACE)?;
         let in_flight = site.node.flight.as_ref().map(Flight::events).unwrap_or_default();
         checks::log_is_what_was_promised(&site.log, &site.kept, &in_flight)?;
-        if site.node.flight.is_none() && self.streams.looks.happens(Ratio(1, 16)) {
+        if site.node.flight.is_none() && self.streams.looks.happens(LOOK) {
             site.check_views()?;
         }
         Ok(())
@@ -434,6 +436,7 @@ impl Site {
     fn check_views(&mut self) -> Result<[u8; 32], Violation> {
         self.log.read(&self.node.disk, WORKSPACE)?;
         let store = self.node.store().expect("up");
+        checks::views_reflect_the_log(store, &self.log)?;
         checks::views_are_the_naive_fold(store, &self.log)?;
         checks::views_are_the_rebuilt_ones(store)?;
         checks::opening_finds_nothing_to_do(store)?;
