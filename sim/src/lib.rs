@@ -13,6 +13,7 @@
 pub mod chance;
 pub mod checks;
 pub mod disk;
+mod faults;
 pub mod ledger;
 pub mod model;
 pub mod node;
@@ -20,6 +21,7 @@ pub mod options;
 pub mod planted;
 pub mod queue;
 pub mod seed;
+mod site;
 pub mod trace;
 pub mod workload;
 pub mod world;

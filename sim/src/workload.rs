@@ -44,6 +44,15 @@ pub fn draw(stream: &mut Stream, model: &Model) -> Command {
     Command::Change(Transaction { changes, batch, actor: None })
 }
 
+/// A command in a few words, for traces.
+pub fn describe(command: &Command) -> String {
+    match command {
+        Command::Change(transaction) => format!("{} changes", transaction.changes.len()),
+        Command::CreateList { name, fields } => format!("create list {name:?} with {} fields", fields.len()),
+        Command::Put { element, property, .. } => format!("put {property:?} on {element:?}"),
+    }
+}
+
 fn create_list(stream: &mut Stream) -> Command {
     let count = if stream.happens(Ratio(1, 25)) { LIST_FIELDS_MAX as u64 + 1 } else { 1 + stream.below(4) };
     let fields = (0..count).map(|index| {

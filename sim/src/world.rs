@@ -3,19 +3,18 @@
 use crate::{
     chance::{Ratio, Stream},
     checks::{self, Violation},
-    ledger::Ledger,
-    model::Model,
+    faults::{self, Break},
     node::{Flight, Node, Step, WORKSPACE},
     options::Options,
     planted::{self, Planted},
     queue::Queue,
+    site::{LAST, Site},
     trace::{Trace, short},
     workload,
 };
-use std::collections::BTreeSet;
-use tandem_actors::{Command, Committed, Refused};
-use tandem_storage::engine::{Engine, Fault};
-use tandem_wire::{EventId, SecretKey};
+use tandem_actors::Command;
+use tandem_storage::engine::Fault;
+use tandem_wire::SecretKey;
 
 /// Time between two commands, at most; so that some come while a group is on its way, and share the next.
 const COMMAND_GAP_US: u64 = 200;
@@ -46,20 +45,6 @@ pub struct World {
     streams: Streams,
 }
 
-/// A node, and what the world knows of it.
-struct Site {
-    node: Node,
-    model: Model,
-    /// Events that were acknowledged, or found after a crash that left their fate open.
-    kept: BTreeSet<EventId>,
-    /// A group that a crash took the answers of, until the log shows what became of it.
-    unanswered: Option<Flight>,
-    /// The log as it is read.
-    log: Ledger,
-    /// The log as a power cut would leave it.
-    durable: Ledger,
-}
-
 struct Streams {
     workload: Stream,
     pace: Stream,
@@ -82,29 +67,12 @@ enum Happening {
     LastCommand,
 }
 
-#[derive(Debug, Clone, Copy)]
-enum Break {
-    PowerCut,
-    Fuse(Fault),
-    ClockJump,
-    ClockBroken,
-    Rebuild,
-}
-
 impl World {
     /// Of this seed, with one node, whose disk has its workspace's founding event.
     pub fn new(seed: u64, options: Options) -> Self {
         let stream = |name| Stream::of(seed, name);
         let mut keys = stream("keys");
         let node = Node::found(SecretKey::from_bytes(&keys.bytes()), keys.bytes(), options.planted);
-        let site = Site {
-            node,
-            model: Model::default(),
-            kept: BTreeSet::new(),
-            unanswered: None,
-            log: Ledger::default(),
-            durable: Ledger::default(),
-        };
         let streams = Streams {
             workload: stream("workload"),
             pace: stream("pace"),
@@ -112,7 +80,7 @@ impl World {
             disk: stream("disk"),
             looks: stream("looks"),
         };
-        Self { trace: Trace::default(), options, queue: Queue::default(), sites: vec![site], streams }
+        Self { trace: Trace::default(), options, queue: Queue::default(), sites: vec![Site::new(node)], streams }
     }
 
     /// Lets everything happen: first things break, then they heal and must get on. Gives the digest of the views.
@@ -133,9 +101,6 @@ impl World {
     fn plan(&mut self) {
         let count = u64::from(self.options.commands);
         for at in 0..self.sites.len() {
-            let site = &mut self.sites[at];
-            site.log.read(&site.node.disk, WORKSPACE).expect("the founding event is good");
-            site.kept = site.log.ids();
             self.queue.plan(0, (at, Happening::Open));
             let mut in_us = 0;
             for _ in 0..count {
@@ -143,7 +108,7 @@ impl World {
                 self.queue.plan(in_us, (at, Happening::Command));
             }
             for _ in 0..count / COMMANDS_PER_FAULT {
-                let what = draw_break(&mut self.streams.faults);
+                let what = faults::draw(&mut self.streams.faults);
                 let when = self.streams.faults.below(in_us.max(1));
                 self.queue.plan(when, (at, Happening::Break(what)));
             }
@@ -158,7 +123,7 @@ impl World {
             Happening::Break(what) => self.break_it(at, what)?,
             Happening::Open => self.open(at)?,
             Happening::LastCommand => {
-                let last = Command::CreateList { name: "the last".into(), fields: vec![] };
+                let last = Command::CreateList { name: LAST.into(), fields: vec![] };
                 self.hand_in(at, last);
             }
         }
@@ -175,7 +140,7 @@ impl World {
     }
 
     fn hand_in(&mut self, at: usize, command: Command) {
-        self.line(at, "command", &describe(&command));
+        self.line(at, "command", &workload::describe(&command));
         self.sites[at].node.waiting.push_back(command);
         self.start_group(at);
     }
@@ -301,7 +266,7 @@ impl World {
         let unsynced = node.disk.unsynced();
         let keep = self.streams.disk.below(unsynced as u64 + 1) as usize;
         let flight = node.crash(keep);
-        self.trace.mark(crash_mark(flight.as_ref()));
+        self.trace.mark(faults::crash_mark(flight.as_ref()));
         if unsynced > 0 {
             self.trace.mark(if keep < unsynced { "torn-tail" } else { "whole-tail" });
         }
@@ -389,108 +354,5 @@ impl World {
 
     fn line(&mut self, at: usize, what: &str, details: &str) {
         self.trace.line(self.queue.now_us(), at, what, details);
-    }
-}
-
-impl Site {
-    /// What an answer says must be what the model says; the model then goes on from there.
-    fn take_answer(&mut self, command: &Command, answer: &Result<Committed, Refused>) -> Result<(), Violation> {
-        let made = answer.as_ref().map_or(&[][..], |done| &done.elements);
-        let wrong = |expected: &str| {
-            let details = format!("{} must be {expected}, but was {answer:?}", describe(command));
-            Violation::of("answers-are-the-models", details)
-        };
-        match (self.model.after(command, made), answer) {
-            (Err(code), Err(refused)) if refused.code() == code => Ok(()),
-            (Err(code), _) => wrong(&format!("refused as {code}")),
-            (Ok(after), Ok(done)) if (after == self.model) == done.events.is_empty() => {
-                self.model = after;
-                self.kept.extend(&done.events);
-                Ok(())
-            }
-            (Ok(after), _) => wrong(if after == self.model { "nothing" } else { "done" }),
-        }
-    }
-
-    /// A crash took the answers of a group: it is in the log whole, or not at all. Says which, if there was one.
-    fn resolve_unanswered(&mut self) -> Result<Option<bool>, Violation> {
-        let Some(flight) = self.unanswered.take() else { return Ok(None) };
-        let events = flight.events();
-        checks::log_is_what_was_promised(&self.log, &self.kept, &events)?;
-        let found = !events.is_empty() && events.is_subset(&self.log.ids());
-        if found {
-            for (command, answer) in flight.commands.iter().zip(&flight.answers) {
-                self.take_answer(command, answer)?;
-            }
-        }
-        Ok(Some(found))
-    }
-
-    /// What is durable now stays at its place for ever.
-    fn settle(&mut self) -> Result<(), Violation> {
-        self.durable.read(&self.node.disk.crash(0), WORKSPACE)?;
-        self.durable.settle()
-    }
-
-    /// The views of a node that is up and has no group on its way. Gives their digest.
-    fn check_views(&mut self) -> Result<[u8; 32], Violation> {
-        self.log.read(&self.node.disk, WORKSPACE)?;
-        let store = self.node.store().expect("up");
-        checks::views_reflect_the_log(store, &self.log)?;
-        checks::views_are_the_naive_fold(store, &self.log)?;
-        checks::views_are_the_rebuilt_ones(store)?;
-        checks::opening_finds_nothing_to_do(store)?;
-        checks::shown_is_what_the_model_says(store.fold(), store.engine().snapshot(), &self.model)?;
-        Ok(store.digest().expect("memory can be read"))
-    }
-
-    /// What it still lacks when everything must be done.
-    fn missing(&self) -> Option<String> {
-        if self.node.store().is_none() {
-            return Some("is down".into());
-        }
-        if let Some(flight) = &self.node.flight {
-            return Some(format!(
-                "has {} commands between {} and their answers",
-                flight.commands.len(),
-                flight.done.name()
-            ));
-        }
-        if !self.node.waiting.is_empty() {
-            return Some(format!("has {} commands waiting", self.node.waiting.len()));
-        }
-        let is_last = |list: tandem_wire::ListId| {
-            self.model.elements[&list.into()].name() == Some(&tandem_wire::Value::Text("the last".into()))
-        };
-        (!self.model.lists().any(is_last)).then(|| "has not done the last command".into())
-    }
-}
-
-fn draw_break(stream: &mut Stream) -> Break {
-    match stream.below(12) {
-        0..=4 => Break::PowerCut,
-        5 => Break::Fuse(Fault::DiskFull),
-        6 | 7 => Break::Fuse(Fault::SyncFailed),
-        8 => Break::ClockJump,
-        9 => Break::ClockBroken,
-        _ => Break::Rebuild,
-    }
-}
-
-fn crash_mark(flight: Option<&Flight>) -> &'static str {
-    match flight.map(|flight| flight.done) {
-        None => "crash-at-rest",
-        Some(Step::Decide) => "crash-after-decide",
-        Some(Step::Append) => "crash-between-append-and-sync",
-        Some(Step::Sync) => "crash-between-sync-and-apply",
-        Some(Step::Apply | Step::Release) => "crash-between-apply-and-release",
-    }
-}
-
-fn describe(command: &Command) -> String {
-    match command {
-        Command::Change(transaction) => format!("{} changes", transaction.changes.len()),
-        Command::CreateList { name, fields } => format!("create list {name:?} with {} fields", fields.len()),
-        Command::Put { element, property, .. } => format!("put {property:?} on {element:?}"),
     }
 }

@@ -40,11 +40,14 @@ pub fn next_arrival<R: Read>(rows: &R, workspace: u32) -> Result<u64, EngineErro
     Ok(last.map_or(0, |(key, _)| u64::from_be_bytes(*key.last_chunk().expect("keys are our own")) + 1))
 }
 
+/// The events of a run.
+type Decoded = Arc<[Arc<Event>]>;
+
 /// Reads single events of a log; keeps the runs read last.
 pub struct LogReader<'a, R> {
     rows: &'a R,
     workspace: u32,
-    cache: RefCell<Vec<(u64, Arc<[Arc<Event>]>)>>,
+    cache: RefCell<Vec<(u64, Decoded)>>,
 }
 
 impl<'a, R: Read> LogReader<'a, R> {
@@ -57,7 +60,7 @@ impl<'a, R: Read> LogReader<'a, R> {
     ///
     /// # Panics
     /// If there is no such run, or it cannot be read: what is in the log was checked before it came there.
-    pub fn run(&self, arrival: u64) -> Result<Arc<[Arc<Event>]>, EngineError> {
+    pub fn run(&self, arrival: u64) -> Result<Decoded, EngineError> {
         let mut cache = self.cache.borrow_mut();
         if let Some(at) = cache.iter().position(|(cached, _)| *cached == arrival) {
             let run = cache.remove(at);
@@ -81,7 +84,7 @@ impl<R: Read> Events for LogReader<'_, R> {
 }
 
 /// Decodes a run that was verified before it came into the log.
-pub(crate) fn events_of(bytes: &[u8]) -> Arc<[Arc<Event>]> {
+pub(crate) fn events_of(bytes: &[u8]) -> Decoded {
     let run = Run::decode_trusted(bytes).expect("what is in the log was checked before it came there");
     run.into_events().into_iter().map(Arc::new).collect()
 }
