@@ -5,6 +5,9 @@ use tandem_wire::{
     design::{ElementKind, FieldType, Property},
 };
 
+/// Fields that a new list can have; more can be added to it later.
+pub const LIST_FIELDS_MAX: usize = 1024;
+
 /// Something to do. Each command is done whole or not at all.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
@@ -35,7 +38,8 @@ pub enum Command {
     },
 }
 
-/// Changes that belong together.
+/// Changes that belong together. Each builds on those before it; what the last of them leaves is what is done, so that
+/// a record that is made and removed again was never there.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Transaction {
     /// In this order.

@@ -5,7 +5,7 @@
 //! log is applied. A rebuild writes a new generation of all views beside the live one, and one batch flips to it.
 
 use crate::{
-    engine::{Batch, Durability, Engine, EngineError, Overlay, Read, Table},
+    engine::{Batch, Durability, Engine, EngineError, Overlay, Read, Table, prefix_end},
     fold::{
         ViewHasher,
         incremental::{Applied, Fold, Prefix, records_in},
@@ -137,17 +137,15 @@ impl<E: Engine> Store<E> {
 
     /// Makes all views anew from the log, beside the live ones, and flips to them.
     pub fn rebuild(&mut self, progress: &mut dyn FnMut(u64)) -> Result<(), EngineError> {
-        let old = self.fold.prefix();
-        let new = Prefix { generation: old.generation + 1, ..old };
-        // Left over from a rebuild that a crash ended.
-        self.drop_views(new)?;
+        let new = Prefix { generation: self.fold.prefix().generation + 1, ..self.fold.prefix() };
+        self.drop_other_generations()?;
         let (fold, applied) = self.replay_into(new, progress)?;
         self.pointer = Pointer { generation: new.generation, applied, made_by: MADE_BY };
         let mut flip = Batch::default();
         flip.put(Table::Meta, pointer_key(self.workspace), encode(&self.pointer));
         self.engine.commit(flip, Durability::Synced)?;
         self.fold = fold;
-        self.drop_views(old)
+        self.drop_other_generations()
     }
 
     /// Checks every run of the log, and the live views against views made anew from it.
@@ -166,8 +164,8 @@ impl<E: Engine> Store<E> {
             return Ok(verified);
         }
         let live = self.fold.prefix();
+        self.drop_other_generations()?;
         let aside = Prefix { generation: u32::MAX, ..live };
-        self.drop_views(aside)?;
         let counts = &mut verified;
         let (fold, _) = self.replay_counting(aside, progress, &mut |applied| {
             counts.events += 1;
@@ -175,7 +173,7 @@ impl<E: Engine> Store<E> {
         })?;
         verified.held = fold.control_view(&*self.engine)?.held.len() as u64;
         verified.rebuilt = digest(&fold, &*self.engine)?;
-        self.drop_views(aside)?;
+        self.drop_other_generations()?;
         Ok(verified)
     }
 
@@ -210,9 +208,24 @@ impl<E: Engine> Store<E> {
         replay_each(&*self.engine, self.workspace, empty, 0, &mut |_, _| {}, progress, each)
     }
 
-    fn drop_views(&self, prefix: Prefix) -> Result<(), EngineError> {
-        let tables = [Table::Records, Table::History, Table::Index];
-        tables.into_iter().try_for_each(|table| self.engine.drop_prefix(table, &prefix.bytes()))
+    /// Drops what is not live: generations that were replaced, and those that a crash left unfinished.
+    fn drop_other_generations(&self) -> Result<(), EngineError> {
+        let live = self.fold.prefix();
+        let workspace_end = prefix_end(&self.workspace.to_be_bytes());
+        for table in [Table::Records, Table::History, Table::Index] {
+            let mut next = Some(0);
+            while let Some(generation) = next {
+                let from = Prefix { generation, ..live }.bytes();
+                let first = self.engine.range(table, &from, workspace_end.as_deref()).next().transpose()?;
+                let Some((key, _)) = first else { break };
+                let found = generation_of(&key, live);
+                if found != live {
+                    self.engine.drop_prefix(table, &found.bytes())?;
+                }
+                next = found.generation.checked_add(1);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -275,6 +288,11 @@ fn replay_each<E: Engine>(
         events_done += events_in_batch as u64;
         progress(events_done);
     }
+}
+
+fn generation_of(key: &[u8], live: Prefix) -> Prefix {
+    let generation = key[4..].first_chunk().expect("keys are our own");
+    Prefix { generation: u32::from_be_bytes(*generation), ..live }
 }
 
 fn pointer_key(workspace: u32) -> Vec<u8> {

@@ -2,24 +2,19 @@
 
 use crate::command::{NameKind, Refused};
 use tandem_storage::{field_type::fits, fold::Design};
-use tandem_wire::{CellKey, FieldId, ListId, Value, design::BaseType, limits::NAME_BYTES_MAX};
+use tandem_wire::{
+    CellKey, ElementId, FieldId, ListId, Value,
+    design::{BaseType, ElementKind, Property},
+    limits::NAME_BYTES_MAX,
+};
 
 pub(super) fn list(design: &Design, list: ListId) -> Result<(), Refused> {
     if design.lists().any(|known| known == list) { Ok(()) } else { Err(Refused::UnknownList(list.to_string())) }
 }
 
-/// The list and field exist, and the field can hold the value there; without a value, anything may be kept there.
-pub(super) fn cell(design: &Design, cell: &CellKey, value: Option<&Value>) -> Result<(), Refused> {
-    list(design, cell.record.list)?;
-    let fields = design.fields(cell.record.list);
-    if !fields.contains(&cell.field) {
-        return Err(Refused::UnknownField {
-            list: design.name(cell.record.list),
-            field: cell.field.to_string(),
-            known: fields.iter().map(|field| design.name(*field)).collect::<Vec<_>>().join(", "),
-        });
-    }
-    let Some(value) = value else { return Ok(()) };
+/// The list and field exist, and the field can hold the value there.
+pub(super) fn cell(design: &Design, cell: &CellKey, value: &Value) -> Result<(), Refused> {
+    raw(design, cell, value)?;
     let Some(field_type) = design.field_type(cell.field) else {
         return Err(wrong_type(design, cell.field, "a type of a newer version", value));
     };
@@ -32,8 +27,30 @@ pub(super) fn cell(design: &Design, cell: &CellKey, value: Option<&Value>) -> Re
     Err(wrong_type(design, cell.field, &expected, value))
 }
 
+/// The list and field exist, and the format can hold the value.
+pub(super) fn raw(design: &Design, cell: &CellKey, value: &Value) -> Result<(), Refused> {
+    list(design, cell.record.list)?;
+    let fields = design.fields(cell.record.list);
+    if !fields.contains(&cell.field) {
+        return Err(Refused::UnknownField {
+            list: design.name(cell.record.list),
+            field: cell.field.to_string(),
+            known: fields.iter().map(|field| design.name(*field)).collect::<Vec<_>>().join(", "),
+        });
+    }
+    if has_form(value) {
+        return Ok(());
+    }
+    Err(wrong_type(design, cell.field, "values that the format has a form for", value))
+}
+
 fn wrong_type(design: &Design, field: FieldId, expected: &str, value: &Value) -> Refused {
     Refused::Type { field: design.name(field), expected: expected.into(), got: describe(value) }
+}
+
+/// Whether the format can hold it: of numbers, not those that are no number, and only one of the two zeros.
+fn has_form(value: &Value) -> bool {
+    Value::decode(&value.encode()).as_ref() == Ok(value)
 }
 
 fn describe(value: &Value) -> String {
@@ -72,4 +89,31 @@ pub(super) fn name<'a>(kind: NameKind, name: &str, mut taken: impl Iterator<Item
         return refuse("is taken");
     }
     Ok(())
+}
+
+/// The property can have this value on this element of the design. A new name is checked as a first one is.
+pub(super) fn property(design: &Design, element: ElementId, property: Property, value: &Value) -> Result<(), Refused> {
+    let refuse = |expected: &str| {
+        let (field, expected) = (design.name(element), expected.into());
+        Err(Refused::Type { field, expected, got: describe(value) })
+    };
+    if !has_form(value) {
+        return refuse("values that the format has a form for");
+    }
+    if property != Property::Name {
+        return Ok(());
+    }
+    let Value::Text(text) = value else { return refuse("a text as its name") };
+    let (kind, parent) = design.elements.get(&element).map_or((0, None), |known| (known.kind, known.parent));
+    let (kind, siblings): (NameKind, Vec<ElementId>) = match (ElementKind::from_number(kind), parent) {
+        (Some(ElementKind::List), _) => (NameKind::List, design.lists().map(Into::into).collect()),
+        (Some(ElementKind::Field), Some(list)) => {
+            (NameKind::Field, design.fields(list.as_list()).into_iter().map(Into::into).collect())
+        }
+        // What else has a name is never looked up by it.
+        _other => (NameKind::Field, vec![]),
+    };
+    let taken: Vec<String> =
+        siblings.into_iter().filter(|other| *other != element).map(|other| design.name(other)).collect();
+    name(kind, text, taken.iter().map(String::as_str))
 }

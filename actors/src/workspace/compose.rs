@@ -9,7 +9,7 @@ use tandem_storage::{
 };
 use tandem_wire::{
     ActorId, BadRun, BatchId, ChainId, Event, EventRef, Header, Malformed, Op, Payload, Run, SecretKey, WorkspaceId,
-    limits::{DEPS_MAX, RUN_BYTES_MAX, RUN_EVENTS_MAX},
+    limits::{DEPS_MAX, RUN_BYTES_MAX, RUN_EVENTS_MAX, WALL_MS_MAX},
 };
 
 /// Bytes of a run besides its events: envelope, shared header and signature, at most.
@@ -26,6 +26,16 @@ pub(super) struct Draft<'a, R: Read> {
     wall_ms: u64,
     /// Number of the control chain; the data chain is the next.
     pair: u32,
+}
+
+/// A group of events, signed.
+pub(super) struct Composed<'a, R: Read> {
+    /// By number of arrival.
+    pub(super) runs: Vec<(u64, Run)>,
+    /// The fold after them.
+    pub(super) fold: Fold,
+    /// The rows after them.
+    pub(super) rows: Overlay<'a, R>,
 }
 
 /// An op with its body.
@@ -61,6 +71,8 @@ impl<'a, R: Read> Draft<'a, R> {
         first_arrival: u64,
         wall_ms: u64,
     ) -> Self {
+        // A clock beyond what the format holds is wrong, but no reason to lose what somebody writes.
+        let wall_ms = wall_ms.min(WALL_MS_MAX);
         let log = DraftLog { stored: LogReader::new(rows, workspace_number), runs: RefCell::default() };
         Self { fold, rows: Overlay::new(rows), log, key, workspace, first_arrival, wall_ms, pair }
     }
@@ -127,14 +139,14 @@ impl<'a, R: Read> Draft<'a, R> {
         LogPlace { arrival, index: 0 }
     }
 
-    /// The signed runs by number, the fold, and the views' changes.
-    pub(super) fn finish(self) -> Result<(Vec<(u64, Run)>, Fold, Overlay<'a, R>), BadRun> {
+    /// Signs everything.
+    pub(super) fn finish(self) -> Result<Composed<'a, R>, BadRun> {
         let runs = self.log.runs.into_inner().into_iter();
         let signed = runs.map(|(arrival, events)| {
             let events = events.into_iter().map(|event| (*event).clone()).collect();
             Ok((arrival, Run::sign(events, self.key)?))
         });
-        Ok((signed.collect::<Result<_, BadRun>>()?, self.fold, self.rows))
+        Ok(Composed { runs: signed.collect::<Result<_, BadRun>>()?, fold: self.fold, rows: self.rows })
     }
 }
 

@@ -2,20 +2,20 @@
 
 use super::{
     check,
-    compose::{Draft, OpWithBody, Shared},
-    design,
+    compose::{Composed, Draft, Shared},
+    design, transaction,
 };
-use crate::command::{Change, Command, Committed, NameKind, Refused, Transaction};
-use std::{collections::BTreeMap, sync::Arc};
+use crate::command::{Command, Committed, NameKind, Refused, Transaction};
+use std::sync::Arc;
 use tandem_storage::{
     EngineError, Store,
     engine::{Batch, Engine, Read, Table},
-    fold::{RecordState, incremental::Fold, record::Stamp},
-    log, record_row,
+    fold::incremental::Fold,
+    log,
 };
 use tandem_wire::{
     Act, CellKey, ChainId, DesignDigest, DeviceKey, Event, Genesis, GenesisText, Header, Malformed, MemberId, Op,
-    OpRef, PartPath, Payload, RecordKey, Role, Run, SecretKey, Target, Value, WorkspaceId, limits::PREDS_MAX,
+    PartPath, Payload, RecordKey, Role, Run, SecretKey, Target, WorkspaceId, limits::WALL_MS_MAX,
 };
 
 /// Decides what commands become.
@@ -80,7 +80,7 @@ impl<E: Engine> Core<E> {
         for command in commands {
             answers.push(self.decide_one(&mut draft, command)?);
         }
-        let (runs, fold, rows) = draft.finish().expect("runs are kept within their limits");
+        let Composed { runs, fold, rows } = draft.finish().expect("runs are kept within their limits");
         let mut log = Batch::default();
         let count = runs.len() as u64;
         for (arrival, run) in runs {
@@ -135,7 +135,7 @@ pub fn found(
         prev: None,
         deps: vec![],
         lamport: 1,
-        wall_ms: now_ms,
+        wall_ms: now_ms.min(WALL_MS_MAX),
         design: DesignDigest([0; 16]),
         actor: None,
         batch: None,
@@ -157,14 +157,10 @@ pub(crate) fn names(workspace: &str, member: &str) -> Result<GenesisText, Refuse
 pub(super) type Decided = Result<Result<Committed, Refused>, EngineError>;
 
 fn change<R: Read>(draft: &mut Draft<'_, R>, transaction: &Transaction) -> Decided {
-    let mut ops = Vec::new();
-    let mut states = States::default();
-    for change in &transaction.changes {
-        match decide_change(draft, &mut states, change)? {
-            Ok(more) => ops.extend(more),
-            Err(refused) => return Ok(Err(refused)),
-        }
-    }
+    let ops = match transaction::ops(draft, &transaction.changes)? {
+        Ok(ops) => ops,
+        Err(refused) => return Ok(Err(refused)),
+    };
     if ops.is_empty() {
         return Ok(Ok(Committed::default()));
     }
@@ -173,99 +169,6 @@ fn change<R: Read>(draft: &mut Draft<'_, R>, transaction: &Transaction) -> Decid
         Ok(event) => Ok(Committed { events: vec![event.id()], elements: vec![] }),
         Err(why) => Err(too_large(why)),
     })
-}
-
-/// Records as the changes before this one, in the same event, left them.
-#[derive(Default)]
-struct States(BTreeMap<RecordKey, (RecordState, bool)>);
-
-impl States {
-    fn get<R: Read>(&mut self, draft: &Draft<'_, R>, key: RecordKey) -> Result<&mut (RecordState, bool), EngineError> {
-        if !self.0.contains_key(&key) {
-            let row = draft.rows.get(Table::Records, &draft.fold.prefix().record(key))?;
-            let state = row.map_or_else(RecordState::default, |row| record_row::decode(&row));
-            let exists = state.exists();
-            self.0.insert(key, (state, exists));
-        }
-        Ok(self.0.get_mut(&key).expect("just put there"))
-    }
-}
-
-fn decide_change<R: Read>(
-    draft: &Draft<'_, R>,
-    states: &mut States,
-    change: &Change,
-) -> Result<Result<Vec<OpWithBody>, Refused>, EngineError> {
-    let design = draft.fold.design();
-    let record = match change {
-        Change::Create(record) | Change::Delete(record) | Change::Restore(record) => *record,
-        Change::Set(cell, _) | Change::SetRaw(cell, _) => cell.record,
-    };
-    let checked = match change {
-        Change::Set(cell, value) => check::cell(design, cell, Some(value)),
-        Change::SetRaw(cell, _) => check::cell(design, cell, None),
-        Change::Create(_) | Change::Delete(_) | Change::Restore(_) => check::list(design, record.list),
-    };
-    if let Err(refused) = checked {
-        return Ok(Err(refused));
-    }
-    let unknown = || Refused::UnknownRecord { list: design.name(record.list), record };
-    let (state, exists) = states.get(draft, record)?;
-    Ok(match change {
-        Change::Create(_) if *exists => Err(Refused::RecordExists(record)),
-        Change::Create(_) | Change::Restore(_) => {
-            let restores = matches!(change, Change::Restore(_));
-            if restores && (*exists || state.creates.is_empty()) {
-                return Ok(Err(if *exists { Refused::RecordExists(record) } else { unknown() }));
-            }
-            *exists = true;
-            let act = if restores { Act::Restore } else { Act::Create };
-            Ok(vec![on_record(record, act, unanswered_deletes(state))])
-        }
-        Change::Set(..) | Change::SetRaw(..) | Change::Delete(_) if !*exists => Err(unknown()),
-        Change::Set(cell, value) | Change::SetRaw(cell, value) => Ok(set(state, cell, value).into_iter().collect()),
-        Change::Delete(_) => {
-            *exists = false;
-            Ok(current(state).chunks(PREDS_MAX).map(|preds| on_record(record, Act::Delete, preds.to_vec())).collect())
-        }
-    })
-}
-
-/// Replaces the winner that the author sees; its losers stay in conflict until somebody resolves them.
-fn set(state: &RecordState, cell: &CellKey, value: &Value) -> Option<OpWithBody> {
-    let siblings = state.cells.get(&(cell.field, cell.part.clone())).map_or(&[][..], Vec::as_slice);
-    let shown = siblings.first().and_then(|winner| winner.value());
-    if shown.as_ref().unwrap_or(&Value::Null) == value && siblings.len() <= 1 {
-        return None;
-    }
-    let preds = siblings.first().map(|winner| op_of(&winner.stamp)).into_iter().collect();
-    Some((Op { target: Target::Cell(cell.clone()), preds, act: Act::Set }, value.encode()))
-}
-
-fn on_record(record: RecordKey, act: Act, preds: Vec<OpRef>) -> OpWithBody {
-    (Op { target: Target::Record(record), preds, act }, Vec::new())
-}
-
-fn unanswered_deletes(state: &RecordState) -> Vec<OpRef> {
-    let deletes = state.deletes.iter().filter(|removal| !removal.answered);
-    sorted(deletes.map(|removal| op_of(&removal.stamp)))
-}
-
-/// What a delete names: creates, restores and all siblings, losers too.
-fn current(state: &RecordState) -> Vec<OpRef> {
-    let edits = state.creates.iter().chain(&state.restores).map(|edit| &edit.stamp);
-    let siblings = state.cells.values().flatten().map(|sibling| &sibling.stamp);
-    sorted(edits.chain(siblings).map(op_of))
-}
-
-fn op_of(stamp: &Stamp) -> OpRef {
-    stamp.event.op(stamp.op)
-}
-
-fn sorted(ops: impl Iterator<Item = OpRef>) -> Vec<OpRef> {
-    let mut ops: Vec<OpRef> = ops.collect();
-    ops.sort_unstable();
-    ops
 }
 
 /// The only way in which what passed the checks can still be malformed.

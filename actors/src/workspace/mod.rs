@@ -9,6 +9,7 @@ mod compose;
 mod core;
 mod design;
 mod shell;
+mod transaction;
 
 pub(crate) use self::core::names;
 pub use self::core::{Core, Group, found, plain_cell};

@@ -14,7 +14,7 @@ use super::{
     text_form,
 };
 use std::{
-    collections::HashSet,
+    collections::BTreeSet,
     io::{Read, Seek},
 };
 use tandem_wire::limits::NAME_BYTES_MAX;
@@ -161,7 +161,7 @@ fn infer_columns<R: Read + Seek>(mut records: Records<'_, R>) -> Result<Vec<Colu
 fn usable_names<'a>(header: impl Iterator<Item = &'a str>) -> Vec<String> {
     const SUFFIX_BYTES: usize = 8;
     let mut names = Vec::<String>::new();
-    let mut taken = HashSet::new();
+    let mut taken = BTreeSet::new();
     for (index, text) in header.enumerate() {
         let text = text.trim();
         let text = &text[..text.floor_char_boundary(NAME_BYTES_MAX - SUFFIX_BYTES)];

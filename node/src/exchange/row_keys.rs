@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// Gives each record of a file a key of its own that is the same whenever the file is read.
 ///
@@ -8,7 +8,7 @@ use std::collections::HashMap;
 pub(super) struct RowKeys {
     /// Records so far, by the beginning of their hash. Should two records share that, then the second merely gets
     /// another number than it would have.
-    seen: HashMap<u64, u32>,
+    seen: BTreeMap<u64, u32>,
 }
 
 impl RowKeys {

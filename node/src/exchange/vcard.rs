@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn columns_are_numbered_as_they_stand() {
         assert!(Field::ALL.iter().enumerate().all(|(index, field)| field.index() == index));
-        let names: std::collections::HashSet<_> = columns().into_iter().map(|column| column.name).collect();
+        let names: std::collections::BTreeSet<_> = columns().into_iter().map(|column| column.name).collect();
         assert_eq!(names.len(), Field::ALL.len());
     }
 

@@ -440,7 +440,7 @@ fn invite(w: &mut World, role: Role, uses: u32) -> (Ev, SecretKey) {
 
 fn join(w: &mut World, by: DeviceKey, who: DeviceKey, role: Role, invite: Ev, key: &SecretKey) -> Ev {
     let workspace = w.event(invite).header().workspace;
-    let proof = key.sign_join(workspace, &w.op(invite), who).to_vec();
+    let proof = key.sign_join(workspace, &w.op(invite), who);
     w.write(by, vec![admission(who, role, Some(Invited { invite: w.op(invite), proof }))])
 }
 
@@ -450,10 +450,10 @@ fn an_admission_by_invitation_needs_the_invited_keys_signature_over_that_device(
     let (invited, key) = invite(&mut w, Role::Writer, 9);
     join(&mut w, B, D, Role::Writer, invited, &SecretKey::from_bytes(&[8; 32]));
     assert_eq!(roles(&w, D), [], "another key's");
-    let proof = key.sign_join(w.event(invited).header().workspace, &w.op(invited), T).to_vec();
+    let proof = key.sign_join(w.event(invited).header().workspace, &w.op(invited), T);
     w.write(B, vec![admission(D, Role::Writer, Some(Invited { invite: w.op(invited), proof }))]);
     assert_eq!(roles(&w, D), [], "for another device");
-    w.write(B, vec![admission(D, Role::Writer, Some(Invited { invite: w.op(invited), proof: vec![0; 63] }))]);
+    w.write(B, vec![admission(D, Role::Writer, Some(Invited { invite: w.op(invited), proof: [0; 64] }))]);
     assert_eq!(roles(&w, D), [], "no signature at all");
     join(&mut w, B, D, Role::Writer, invited, &key);
     assert_eq!(roles(&w, D), [WRITER]);

@@ -279,7 +279,7 @@ fn control_ops_name_what_they_are_about() {
         let is = |right: Ev| named == right;
         let check = |line: Line, fits| check_may_name(&w, line.0, line.1, fits);
         check(on_workspace(Act::Withdraw(op)), is(invited));
-        check(admission(D, Role::Writer, Some(tandem_wire::Invited { invite: op, proof: vec![] })), is(invited));
+        check(admission(D, Role::Writer, Some(tandem_wire::Invited { invite: op, proof: [0; 64] })), is(invited));
         check(on_workspace(Act::Keep(op)), is(admitted));
         check(on_workspace(Act::Unbind(end(op))), is(bound));
         let bind = tandem_wire::Bind { ends: vec![end(op)], ..binding(T, Scope::Workspace) };

@@ -1,0 +1,174 @@
+//! What a transaction becomes: the ops of one event.
+//!
+//! Changes build on those before them, but the ops of one event cannot name one another. So what counts is where the
+//! changes leave each record: of several values for a cell the last, of a record that is made and removed again
+//! nothing at all.
+
+use super::{
+    check,
+    compose::{Draft, OpWithBody},
+};
+use crate::command::{Change, Refused};
+use std::collections::BTreeMap;
+use tandem_storage::{
+    EngineError,
+    engine::{Read, Table},
+    fold::{RecordState, record::Stamp},
+    record_row,
+};
+use tandem_wire::{Act, CellKey, FieldId, Op, OpRef, PartPath, RecordKey, Target, Value, limits::PREDS_MAX};
+
+/// The ops that do all changes; none where everything is so already.
+pub(super) fn ops<R: Read>(
+    draft: &Draft<'_, R>,
+    changes: &[Change],
+) -> Result<Result<Vec<OpWithBody>, Refused>, EngineError> {
+    let mut touched = Touched::default();
+    for change in changes {
+        if let Err(refused) = touched.take(draft, change)? {
+            return Ok(Err(refused));
+        }
+    }
+    Ok(Ok(touched.into_ops()))
+}
+
+/// The records that a transaction touches, in the order of their first change.
+#[derive(Default)]
+struct Touched {
+    index: BTreeMap<RecordKey, usize>,
+    records: Vec<(RecordKey, Pending)>,
+}
+
+/// A record on its way through a transaction.
+struct Pending {
+    /// As the transaction found it.
+    found: RecordState,
+    existed: bool,
+    exists: bool,
+    /// The act that makes it exist, if it did not.
+    revival: Option<Act>,
+    /// Values by cell, in the order of their first set.
+    index: BTreeMap<(FieldId, PartPath), usize>,
+    values: Vec<(CellKey, Value)>,
+}
+
+impl Touched {
+    fn take<R: Read>(&mut self, draft: &Draft<'_, R>, change: &Change) -> Result<Result<(), Refused>, EngineError> {
+        let design = draft.fold.design();
+        let (record, checked) = match change {
+            Change::Set(cell, value) => (cell.record, check::cell(design, cell, value)),
+            Change::SetRaw(cell, value) => (cell.record, check::raw(design, cell, value)),
+            Change::Create(record) | Change::Delete(record) | Change::Restore(record) => {
+                (*record, check::list(design, record.list))
+            }
+        };
+        if let Err(refused) = checked {
+            return Ok(Err(refused));
+        }
+        let unknown = || Refused::UnknownRecord { list: design.name(record.list), record };
+        let pending = self.record(draft, record)?;
+        match change {
+            Change::Create(_) | Change::Restore(_) if pending.exists => return Ok(Err(Refused::RecordExists(record))),
+            Change::Restore(_) if !pending.was_created() => return Ok(Err(unknown())),
+            Change::Set(..) | Change::SetRaw(..) | Change::Delete(_) if !pending.exists => return Ok(Err(unknown())),
+            Change::Create(_) => pending.revive(Act::Create),
+            Change::Restore(_) => pending.revive(Act::Restore),
+            Change::Set(cell, value) | Change::SetRaw(cell, value) => pending.set(cell, value),
+            Change::Delete(_) => pending.exists = false,
+        }
+        Ok(Ok(()))
+    }
+
+    fn record<R: Read>(&mut self, draft: &Draft<'_, R>, key: RecordKey) -> Result<&mut Pending, EngineError> {
+        let at = match self.index.get(&key) {
+            Some(at) => *at,
+            None => {
+                let row = draft.rows.get(Table::Records, &draft.fold.prefix().record(key))?;
+                let found = row.map(|row| record_row::decode(&row));
+                self.records.push((key, Pending::new(found.unwrap_or_default())));
+                self.index.insert(key, self.records.len() - 1);
+                self.records.len() - 1
+            }
+        };
+        Ok(&mut self.records[at].1)
+    }
+
+    fn into_ops(self) -> Vec<OpWithBody> {
+        self.records.into_iter().flat_map(|(key, pending)| pending.into_ops(key)).collect()
+    }
+}
+
+impl Pending {
+    fn new(found: RecordState) -> Self {
+        let existed = found.exists();
+        Self { found, existed, exists: existed, revival: None, index: BTreeMap::new(), values: Vec::new() }
+    }
+
+    fn was_created(&self) -> bool {
+        !self.found.creates.is_empty() || self.revival == Some(Act::Create)
+    }
+
+    /// A record that existed before the transaction was only removed within it: there is nothing to bring back.
+    fn revive(&mut self, act: Act) {
+        self.exists = true;
+        if !self.existed {
+            self.revival.get_or_insert(act);
+        }
+    }
+
+    fn set(&mut self, cell: &CellKey, value: &Value) {
+        let next = self.values.len();
+        match *self.index.entry((cell.field, cell.part.clone())).or_insert(next) {
+            at if at < next => self.values[at].1 = value.clone(),
+            _new => self.values.push((cell.clone(), value.clone())),
+        }
+    }
+
+    fn into_ops(self, record: RecordKey) -> Vec<OpWithBody> {
+        let Self { found, existed, exists, revival, values, index: _ } = self;
+        if !exists {
+            let seen = if existed { current(&found) } else { vec![] };
+            return seen.chunks(PREDS_MAX).map(|preds| on_record(record, Act::Delete, preds.to_vec())).collect();
+        }
+        let revival = revival.map(|act| on_record(record, act, unanswered_deletes(&found)));
+        let sets = values.iter().filter_map(|(cell, value)| set_op(&found, cell, value));
+        revival.into_iter().chain(sets).collect()
+    }
+}
+
+/// Replaces the winner that the author sees; its losers stay in conflict until somebody resolves them.
+fn set_op(found: &RecordState, cell: &CellKey, value: &Value) -> Option<OpWithBody> {
+    let siblings = found.cells.get(&(cell.field, cell.part.clone())).map_or(&[][..], Vec::as_slice);
+    let shown = siblings.first().and_then(|winner| winner.value());
+    if shown.as_ref().unwrap_or(&Value::Null) == value && siblings.len() <= 1 {
+        return None;
+    }
+    let preds = siblings.first().map(|winner| op_of(&winner.stamp)).into_iter().collect();
+    Some((Op { target: Target::Cell(cell.clone()), preds, act: Act::Set }, value.encode()))
+}
+
+fn on_record(record: RecordKey, act: Act, preds: Vec<OpRef>) -> OpWithBody {
+    (Op { target: Target::Record(record), preds, act }, Vec::new())
+}
+
+fn unanswered_deletes(found: &RecordState) -> Vec<OpRef> {
+    let deletes = found.deletes.iter().filter(|removal| !removal.answered);
+    sorted(deletes.map(|removal| op_of(&removal.stamp)))
+}
+
+/// What a delete names: creates, restores and all siblings, losers too.
+fn current(found: &RecordState) -> Vec<OpRef> {
+    let edits = found.creates.iter().chain(&found.restores).map(|edit| &edit.stamp);
+    let siblings = found.cells.values().flatten().map(|sibling| &sibling.stamp);
+    sorted(edits.chain(siblings).map(op_of))
+}
+
+fn op_of(stamp: &Stamp) -> OpRef {
+    stamp.event.op(stamp.op)
+}
+
+fn sorted(ops: impl Iterator<Item = OpRef>) -> Vec<OpRef> {
+    let mut ops: Vec<OpRef> = ops.collect();
+    ops.sort_unstable();
+    ops
+}

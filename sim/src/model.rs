@@ -1,0 +1,272 @@
+//! The reference model: what one person's commands, done one after the other, leave behind.
+//!
+//! It knows nothing of events, logs or folds. With one author nobody is ever concurrent, so that maps are enough; what
+//! commands mean between members who had not seen each other's is for models to come.
+
+use std::collections::BTreeMap;
+use tandem_actors::{Change, Command};
+use tandem_wire::{
+    CellKey, ElementId, FieldId, ListId, PartPath, RecordKey, Value,
+    design::{BaseType, ElementKind, FieldType, Property},
+    limits::{EVENT_BYTES_MAX, NAME_BYTES_MAX},
+};
+
+/// What must be there, no more and no less.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Model {
+    /// Every element ever defined: lists and fields.
+    pub elements: BTreeMap<ElementId, Element>,
+    /// Every record ever created.
+    pub records: BTreeMap<RecordKey, Record>,
+}
+
+/// A list or a field.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Element {
+    /// Which of the two.
+    pub kind: ElementKind,
+    /// The list of a field.
+    pub list: Option<ListId>,
+    /// The type of a field.
+    pub field_type: Option<FieldType>,
+    /// What was put on it, its name too; by the property's number.
+    pub properties: BTreeMap<u16, Value>,
+}
+
+/// A record that exists or did.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Record {
+    /// Whether it does.
+    pub exists: bool,
+    /// What its cells show; those that show nothing are left out.
+    pub cells: BTreeMap<(FieldId, PartPath), Value>,
+}
+
+/// The code of the refusal that a command must get.
+pub type Code = &'static str;
+
+impl Model {
+    /// What a command makes of it, or the refusal it must get. `elements` are those that the answer says were made.
+    pub fn after(&self, command: &Command, elements: &[ElementId]) -> Result<Self, Code> {
+        let mut after = self.clone();
+        match command {
+            Command::Change(transaction) => {
+                transaction.changes.iter().try_for_each(|change| after.change(change))?;
+                let is_large = |change: &Change| matches!(change, Change::Set(_, value) | Change::SetRaw(_, value) if is_large(value));
+                if transaction.changes.iter().any(is_large) {
+                    return Err("too-large");
+                }
+                after.forget_what_was_removed(self);
+            }
+            Command::CreateList { name, fields } => after.create_list(name, fields, elements)?,
+            Command::AddFields { list, fields } => after.add_fields(*list, fields, elements)?,
+            Command::Put { element, property, value } => after.put(*element, *property, value)?,
+        }
+        Ok(after)
+    }
+
+    /// The lists that are not dropped.
+    pub fn lists(&self) -> impl Iterator<Item = ListId> + '_ {
+        let lists = self.elements.iter().filter(|(_, element)| element.kind == ElementKind::List);
+        lists.filter(|(_, list)| !list.is_dropped()).map(|(id, _)| id.as_list())
+    }
+
+    /// The fields of a list that are not dropped.
+    pub fn fields(&self, list: ListId) -> impl Iterator<Item = (FieldId, &Element)> + '_ {
+        let fields = self.elements.iter().filter(move |(_, element)| element.list == Some(list));
+        fields.filter(|(_, field)| !field.is_dropped()).map(|(id, field)| (id.as_field(), field))
+    }
+
+    /// The records of a list that exist, by id.
+    pub fn existing(&self, list: ListId) -> impl Iterator<Item = (&RecordKey, &Record)> + '_ {
+        self.records.iter().filter(move |(key, record)| key.list == list && record.exists)
+    }
+
+    fn change(&mut self, change: &Change) -> Result<(), Code> {
+        let key = match change {
+            Change::Create(key) | Change::Delete(key) | Change::Restore(key) => *key,
+            Change::Set(cell, _) | Change::SetRaw(cell, _) => cell.record,
+        };
+        if !self.lists().any(|list| list == key.list) {
+            return Err("unknown-list");
+        }
+        match change {
+            Change::Set(cell, value) => self.check_cell(cell, value)?,
+            Change::SetRaw(cell, _) => {
+                let mut fields = self.fields(key.list);
+                fields.find(|(id, _)| *id == cell.field).ok_or("unknown-field")?;
+            }
+            Change::Create(_) | Change::Delete(_) | Change::Restore(_) => {}
+        }
+        let known = self.records.get(&key).map(|record| record.exists);
+        match (change, known) {
+            (Change::Create(_) | Change::Restore(_), Some(true)) => Err("record-exists"),
+            (Change::Restore(_), None)
+            | (Change::Set(..) | Change::SetRaw(..) | Change::Delete(_), None | Some(false)) => Err("unknown-record"),
+            (Change::Create(_), None) => {
+                self.records.insert(key, Record { exists: true, cells: BTreeMap::new() });
+                Ok(())
+            }
+            (Change::Create(_) | Change::Restore(_) | Change::Delete(_), Some(existed)) => {
+                self.records.get_mut(&key).expect("known").exists = !existed;
+                Ok(())
+            }
+            (Change::Set(cell, value) | Change::SetRaw(cell, value), Some(true)) => {
+                let cells = &mut self.records.get_mut(&key).expect("known").cells;
+                let at = (cell.field, cell.part.clone());
+                match value {
+                    Value::Null => cells.remove(&at),
+                    value => cells.insert(at, value.clone()),
+                };
+                Ok(())
+            }
+        }
+    }
+
+    /// What a transaction removes again it never did: such a record is as it was before, but gone.
+    fn forget_what_was_removed(&mut self, before: &Self) {
+        self.records.retain(|key, record| {
+            if !record.exists {
+                let Some(before) = before.records.get(key) else { return false };
+                record.cells.clone_from(&before.cells);
+            }
+            true
+        });
+    }
+
+    fn check_cell(&self, cell: &CellKey, value: &Value) -> Result<(), Code> {
+        let field = self.fields(cell.record.list).find(|(id, _)| *id == cell.field);
+        let (_, field) = field.ok_or("unknown-field")?;
+        let field_type = field.field_type.as_ref().expect("fields have types");
+        let depth = cell.part.steps().len();
+        let fits = match field_type.base().expect("a type of this version") {
+            BaseType::Text => matches!(value, Value::Text(_)),
+            BaseType::Int => matches!(value, Value::Int(_)),
+            BaseType::Bool => matches!(value, Value::Bool(_)),
+            BaseType::Float => matches!(value, Value::Float(number) if number.is_finite()),
+            other => unreachable!("the workload makes no {}", other.name()),
+        };
+        let in_place = depth == usize::from(field_type.many);
+        if in_place && (fits || *value == Value::Null) { Ok(()) } else { Err("type") }
+    }
+
+    fn create_list(&mut self, name: &str, fields: &[(String, FieldType)], made: &[ElementId]) -> Result<(), Code> {
+        let taken: Vec<&Value> = self.lists().filter_map(|list| self.elements[&list.into()].name()).collect();
+        check_name(name, &taken)?;
+        check_fields(fields, &[])?;
+        let [list, made @ ..] = made else { return Ok(()) };
+        self.elements.insert(*list, element(ElementKind::List, None, None, name));
+        self.insert_fields(list.as_list(), fields, made);
+        Ok(())
+    }
+
+    fn add_fields(&mut self, list: ListId, fields: &[(String, FieldType)], made: &[ElementId]) -> Result<(), Code> {
+        if !self.lists().any(|known| known == list) {
+            return Err("unknown-list");
+        }
+        let taken: Vec<&Value> = self.fields(list).filter_map(|(_, field)| field.name()).collect();
+        check_fields(fields, &taken)?;
+        self.insert_fields(list, fields, made);
+        Ok(())
+    }
+
+    fn insert_fields(&mut self, list: ListId, fields: &[(String, FieldType)], made: &[ElementId]) {
+        for (id, (name, field_type)) in made.iter().zip(fields) {
+            let field = element(ElementKind::Field, Some(list), Some(field_type.clone()), name);
+            self.elements.insert(*id, field);
+        }
+    }
+
+    fn put(&mut self, id: ElementId, property: Property, value: &Value) -> Result<(), Code> {
+        let element = self.elements.get(&id).ok_or("unknown-element")?;
+        if element.properties.get(&property.number()) == Some(value) {
+            return Ok(());
+        }
+        if property == Property::Name {
+            let Value::Text(name) = value else { return Err("type") };
+            let others: Vec<ElementId> = match element.list {
+                Some(list) => self.fields(list).map(|(field, _)| field.into()).collect(),
+                None => self.lists().map(ElementId::from).collect(),
+            };
+            let others = others.into_iter().filter(|other| *other != id);
+            let taken: Vec<&Value> = others.filter_map(|other| self.elements[&other].name()).collect();
+            check_name(name, &taken)?;
+        }
+        if is_large(value) {
+            return Err("too-large");
+        }
+        self.elements.get_mut(&id).expect("known").properties.insert(property.number(), value.clone());
+        Ok(())
+    }
+}
+
+impl Element {
+    /// Its name.
+    pub fn name(&self) -> Option<&Value> {
+        self.properties.get(&Property::Name.number())
+    }
+
+    /// Whether it is dropped.
+    pub fn is_dropped(&self) -> bool {
+        self.properties.get(&Property::Dropped.number()) == Some(&Value::Bool(true))
+    }
+}
+
+fn element(kind: ElementKind, list: Option<ListId>, field_type: Option<FieldType>, name: &str) -> Element {
+    Element {
+        kind,
+        list,
+        field_type,
+        properties: BTreeMap::from([(Property::Name.number(), Value::Text(name.into()))]),
+    }
+}
+
+fn check_fields(fields: &[(String, FieldType)], taken: &[&Value]) -> Result<(), Code> {
+    if fields.len() + taken.len() > tandem_actors::command::LIST_FIELDS_MAX {
+        return Err("too-large");
+    }
+    for (index, (name, _)) in fields.iter().enumerate() {
+        let before: Vec<Value> = fields[..index].iter().map(|(name, _)| Value::Text(name.clone())).collect();
+        check_name(name, &before.iter().chain(taken.iter().copied()).collect::<Vec<_>>())?;
+    }
+    Ok(())
+}
+
+fn check_name(name: &str, taken: &[&Value]) -> Result<(), Code> {
+    let is_taken = taken.iter().any(|other| matches!(other, Value::Text(other) if other == name));
+    let is_bad = name.trim().is_empty() || name.len() > NAME_BYTES_MAX || name.chars().any(char::is_control);
+    if is_taken || is_bad { Err("name") } else { Ok(()) }
+}
+
+/// Whether a value alone is beyond what one event holds; the workload makes none that are near it.
+fn is_large(value: &Value) -> bool {
+    matches!(value, Value::Text(text) if text.len() >= EVENT_BYTES_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tandem_actors::Transaction;
+    use tandem_wire::RecordId;
+
+    #[test]
+    fn a_command_is_done_whole_or_refused_whole() {
+        let id = |n: u8| ElementId([n; 16]);
+        let fields = vec![("n".to_string(), FieldType::one(BaseType::Int))];
+        let create = Command::CreateList { name: "List".into(), fields };
+        let model = Model::default().after(&create, &[id(1), id(2)]).unwrap();
+        assert_eq!(model.after(&create, &[]).unwrap_err(), "name");
+        let key = RecordKey { list: id(1).as_list(), record: RecordId([9; 16]) };
+        let cell = CellKey { record: key, field: id(2).as_field(), part: PartPath::default() };
+        let change = |changes: Vec<Change>| Command::Change(Transaction { changes, ..Transaction::default() });
+        let made = model.after(&change(vec![Change::Create(key), Change::Set(cell.clone(), Value::Int(1))]), &[]);
+        let made = made.unwrap();
+        let check = |changes: Vec<Change>, expect: Result<&Model, Code>| {
+            assert_eq!(made.after(&change(changes.clone()), &[]).as_ref().map_err(|code| *code), expect, "{changes:?}");
+        };
+        check(vec![Change::Delete(key), Change::Restore(key)], Ok(&made));
+        check(vec![Change::Delete(key), Change::Set(cell.clone(), Value::Int(1))], Err("unknown-record"));
+        check(vec![Change::Set(cell.clone(), Value::Bool(true))], Err("type"));
+        check(vec![Change::Create(key)], Err("record-exists"));
+    }
+}

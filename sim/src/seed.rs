@@ -1,0 +1,68 @@
+//! One seed, from beginning to end.
+
+use crate::{
+    checks::Violation,
+    options::Options,
+    trace::{Marks, Trace},
+    world::World,
+};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// What became of a seed.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The digest of the views at the end, or what went wrong.
+    pub result: Result<[u8; 32], Violation>,
+    /// What happened.
+    pub trace: Trace,
+    /// Events in the log at the end.
+    pub events: u64,
+}
+
+/// Sums over many seeds.
+#[derive(Debug, Default, Clone)]
+pub struct Totals {
+    /// How many.
+    pub seeds: u64,
+    /// Events in their logs at the end.
+    pub events: u64,
+    /// What happened, and in how many seeds it did.
+    pub marks: std::collections::BTreeMap<&'static str, (u64, u64)>,
+}
+
+/// Lets one seed happen. A panic in a core is a violation like any other.
+pub fn run_once(seed: u64, options: Options) -> Outcome {
+    let mut world = World::new(seed, options);
+    let result = catch_unwind(AssertUnwindSafe(|| world.run())).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("something without words");
+        Violation::of("nothing-panics", text)
+    });
+    let events = if result.is_ok() { world.events() } else { 0 };
+    Outcome { result, trace: world.trace, events }
+}
+
+/// Lets one seed happen twice, and it must be the same both times.
+pub fn run(seed: u64, options: Options) -> Outcome {
+    let (first, mut second) = (run_once(seed, options), run_once(seed, options));
+    if first.trace.hash() != second.trace.hash() || first.result != second.result {
+        let differs = first.trace.lines.iter().zip(&second.trace.lines).find(|(a, b)| a != b);
+        let details = differs.map_or("one trace is longer".into(), |(a, b)| format!("{a:?} became {b:?}"));
+        second.result = Violation::of("same-seed-same-run", details);
+    }
+    second
+}
+
+impl Totals {
+    /// Adds a seed.
+    pub fn add(&mut self, outcome: &Outcome) {
+        self.seeds += 1;
+        self.events += outcome.events;
+        let marks: &Marks = &outcome.trace.marks;
+        for (name, count) in marks {
+            let (total, seeds) = self.marks.entry(name).or_default();
+            *total += count;
+            *seeds += 1;
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Draws commands: mostly legal ones, which it asks the model for, and some of every kind that must be refused.
+
+use crate::{
+    chance::{Ratio, Stream},
+    model::Model,
+};
+use tandem_actors::{Change, Command, Transaction, command::LIST_FIELDS_MAX};
+use tandem_wire::{
+    BatchId, CellKey, ElementId, FieldId, ListId, PartPath, RecordId, RecordKey, Value,
+    design::{BaseType, FieldType, Property},
+    limits::{EVENT_BYTES_MAX, NAME_BYTES_MAX},
+};
+
+/// Few, so that commands meet.
+const RECORDS: u64 = 16;
+const LISTS_MAX: usize = 4;
+
+const TYPES: [BaseType; 4] = [BaseType::Text, BaseType::Int, BaseType::Bool, BaseType::Float];
+
+/// A command that somebody might hand in.
+pub fn draw(stream: &mut Stream, model: &Model) -> Command {
+    let lists: Vec<ListId> = model.lists().collect();
+    let make_list = if lists.len() < LISTS_MAX { Ratio(1, 8) } else { Ratio(1, 60) };
+    if lists.is_empty() || stream.happens(make_list) {
+        return create_list(stream);
+    }
+    if stream.happens(Ratio(1, 10)) {
+        return put(stream, model);
+    }
+    // Made with many changes now and then, so that they concern one record more than once.
+    let count = if stream.happens(Ratio(1, 6)) { 2 + stream.below(8) } else { 1 + stream.below(2) };
+    let mut so_far = model.clone();
+    let mut changes = Vec::new();
+    for _ in 0..count {
+        let change = change(stream, &so_far, &lists);
+        let one = Command::Change(Transaction { changes: vec![change.clone()], ..Transaction::default() });
+        // Later changes are drawn on what this one leaves.
+        if let Ok(after) = so_far.after(&one, &[]) {
+            so_far = after;
+        }
+        changes.push(change);
+    }
+    let batch = stream.happens(Ratio(1, 5)).then(|| BatchId([stream.below(3) as u8; 16]));
+    Command::Change(Transaction { changes, batch, actor: None })
+}
+
+/// A command in a few words, for traces.
+pub fn describe(command: &Command) -> String {
+    match command {
+        Command::Change(transaction) => format!("{} changes", transaction.changes.len()),
+        Command::CreateList { name, fields } => format!("create list {name:?} with {} fields", fields.len()),
+        Command::Put { element, property, .. } => format!("put {property:?} on {element:?}"),
+    }
+}
+
+fn create_list(stream: &mut Stream) -> Command {
+    let count = if stream.happens(Ratio(1, 25)) { LIST_FIELDS_MAX as u64 + 1 } else { 1 + stream.below(4) };
+    let fields = (0..count).map(|index| {
+        let base = *stream.pick(&TYPES).expect("there are some");
+        let field_type = if stream.happens(Ratio(1, 4)) { FieldType::many(base) } else { FieldType::one(base) };
+        (name(stream, "field", index), field_type)
+    });
+    let fields = fields.collect();
+    let index = stream.below(6);
+    Command::CreateList { name: name(stream, "list", index), fields }
+}
+
+fn name(stream: &mut Stream, kind: &str, index: u64) -> String {
+    if !stream.happens(Ratio(1, 60)) {
+        return format!("{kind} {index}");
+    }
+    let bad = [String::new(), " ".into(), "a\nb".into(), "x".repeat(NAME_BYTES_MAX + 1)];
+    stream.pick(&bad).expect("there are some").clone()
+}
+
+fn put(stream: &mut Stream, model: &Model) -> Command {
+    let elements: Vec<ElementId> = model.elements.keys().copied().collect();
+    let unknown = ElementId(stream.bytes());
+    let element = if stream.happens(Ratio(1, 12)) { unknown } else { *stream.pick(&elements).unwrap_or(&unknown) };
+    let index = stream.below(6);
+    let (property, value) = match stream.below(8) {
+        0..=2 => (Property::Name, Value::Text(name(stream, "name", index))),
+        3 => (Property::Name, Value::Int(7)),
+        4 | 5 => (Property::Help, Value::Text(text(stream))),
+        6 => (Property::Dropped, Value::Bool(stream.happens(Ratio(1, 3)))),
+        _ => (Property::Dropped, Value::Bool(false)),
+    };
+    Command::Put { element, property, value }
+}
+
+fn change(stream: &mut Stream, model: &Model, lists: &[ListId]) -> Change {
+    let unknown = ListId(stream.bytes());
+    let list = if stream.happens(Ratio(1, 60)) { unknown } else { *stream.pick(lists).expect("there are some") };
+    let all: Vec<RecordKey> = (0..RECORDS).map(|n| RecordKey { list, record: RecordId([n as u8; 16]) }).collect();
+    let known = |key: &RecordKey| model.records.get(key).map(|record| record.exists);
+    let mut one = |wanted: &[Option<bool>]| {
+        let fitting: Vec<RecordKey> = all.iter().copied().filter(|key| wanted.contains(&known(key))).collect();
+        // Mostly one that the change is legal on; now and then any.
+        let from = if fitting.is_empty() || stream.happens(Ratio(1, 20)) { &all } else { &fitting };
+        *stream.pick(from).expect("there are some")
+    };
+    let (new, gone, there) = (one(&[None]), one(&[Some(false)]), one(&[Some(true)]));
+    let something_to_set = model.existing(list).next().is_some() && model.fields(list).next().is_some();
+    match stream.below(20) {
+        0..=3 => Change::Create(new),
+        4 => Change::Create(gone),
+        _ if !something_to_set => Change::Create(new),
+        5 | 6 => Change::Delete(there),
+        7 | 8 => Change::Restore(gone),
+        _ => set(stream, model, there),
+    }
+}
+
+fn set(stream: &mut Stream, model: &Model, record: RecordKey) -> Change {
+    let fields: Vec<(FieldId, FieldType)> =
+        model.fields(record.list).filter_map(|(id, field)| Some((id, field.field_type.clone()?))).collect();
+    let unknown = (FieldId(stream.bytes()), FieldType::one(BaseType::Int));
+    let (field, field_type) =
+        if stream.happens(Ratio(1, 60)) { &unknown } else { stream.pick(&fields).unwrap_or(&unknown) };
+    let is_element = field_type.many != stream.happens(Ratio(1, 200));
+    let step = [b'a' + stream.below(3) as u8];
+    let part = if is_element { PartPath::new([step]).expect("short") } else { PartPath::default() };
+    let base = if stream.happens(Ratio(1, 60)) { TYPES.first().copied() } else { field_type.base() };
+    let value = value(stream, base.expect("a type of this version"));
+    Change::Set(CellKey { record, field: *field, part }, value)
+}
+
+/// Of few values, so that some are what the cell shows already.
+fn value(stream: &mut Stream, base: BaseType) -> Value {
+    if stream.happens(Ratio(1, 10)) {
+        return Value::Null;
+    }
+    match base {
+        BaseType::Int => Value::Int(stream.below(5) as i64),
+        BaseType::Bool => Value::Bool(stream.happens(Ratio(1, 2))),
+        // A caller can pass any float; those that are not finite must be refused.
+        BaseType::Float if stream.happens(Ratio(1, 30)) => Value::Float(f64::NAN),
+        BaseType::Float => Value::float(stream.below(4) as f64 / 2.0).expect("finite"),
+        _ => Value::Text(text(stream)),
+    }
+}
+
+fn text(stream: &mut Stream) -> String {
+    if stream.happens(Ratio(1, 80)) {
+        return "x".repeat(EVENT_BYTES_MAX);
+    }
+    let texts = ["", "Zoë", "Grüße", "山田", "عبد", "a longer text, so that runs differ in size"];
+    (*stream.pick(&texts).expect("there are some")).to_owned()
+}
