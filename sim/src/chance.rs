@@ -26,7 +26,7 @@ impl Stream {
 
     /// A number less than `bound`, which is at least 1.
     pub fn below(&mut self, bound: u64) -> u64 {
-        (u128::from(self.number()) * u128::from(bound) >> 64) as u64
+        ((u128::from(self.number()) * u128::from(bound)) >> 64) as u64
     }
 
     /// Whether it happens this time.

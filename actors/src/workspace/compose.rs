@@ -31,6 +31,9 @@ pub(super) struct Draft<'a, R: Read> {
 /// An op with its body.
 pub(super) type OpWithBody = (Op, Vec<u8>);
 
+/// The signed runs by number, the fold after them, and the views' changes.
+pub(super) type Finished<'a, R> = (Vec<(u64, Run)>, Fold, Overlay<'a, R>);
+
 /// What the events of one command share.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Shared {
@@ -129,8 +132,8 @@ impl<'a, R: Read> Draft<'a, R> {
         LogPlace { arrival, index: 0 }
     }
 
-    /// The signed runs by number, the fold, and the views' changes.
-    pub(super) fn finish(self) -> Result<(Vec<(u64, Run)>, Fold, Overlay<'a, R>), BadRun> {
+    /// Signs the runs.
+    pub(super) fn finish(self) -> Result<Finished<'a, R>, BadRun> {
         let runs = self.log.runs.into_inner().into_iter();
         let signed = runs.map(|(arrival, events)| {
             let events = events.into_iter().map(|event| (*event).clone()).collect();

@@ -65,18 +65,16 @@ impl Touched {
         }
         let unknown = || Refused::UnknownRecord { list: design.name(record.list), record };
         let pending = self.record(draft, record)?;
-        Ok(match change {
-            Change::Create(_) | Change::Restore(_) if pending.exists => Err(Refused::RecordExists(record)),
-            Change::Restore(_) if !pending.was_created() => Err(unknown()),
-            Change::Create(_) => Ok(pending.revive(Act::Create)),
-            Change::Restore(_) => Ok(pending.revive(Act::Restore)),
-            Change::Set(..) | Change::Delete(_) if !pending.exists => Err(unknown()),
-            Change::Set(cell, value) => Ok(pending.set(cell, value)),
-            Change::Delete(_) => {
-                pending.exists = false;
-                Ok(())
-            }
-        })
+        match change {
+            Change::Create(_) | Change::Restore(_) if pending.exists => return Ok(Err(Refused::RecordExists(record))),
+            Change::Restore(_) if !pending.was_created() => return Ok(Err(unknown())),
+            Change::Set(..) | Change::Delete(_) if !pending.exists => return Ok(Err(unknown())),
+            Change::Create(_) => pending.revive(Act::Create),
+            Change::Restore(_) => pending.revive(Act::Restore),
+            Change::Set(cell, value) => pending.set(cell, value),
+            Change::Delete(_) => pending.exists = false,
+        }
+        Ok(Ok(()))
     }
 
     fn record<R: Read>(&mut self, draft: &Draft<'_, R>, key: RecordKey) -> Result<&mut Pending, EngineError> {
