@@ -1,12 +1,9 @@
 //! What can be asked of a workspace, and what it answers.
 
 use tandem_wire::{
-    ActorId, BatchId, CellKey, ElementId, EventId, RecordKey, Role, Value,
+    ActorId, BatchId, CellKey, ElementId, EventId, ListId, RecordKey, Role, Value,
     design::{ElementKind, FieldType, Property},
 };
-
-/// Fields that a new list can have; more can be added to it later.
-pub const LIST_FIELDS_MAX: usize = 1024;
 
 /// Something to do. Each command is done whole or not at all.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,6 +15,13 @@ pub enum Command {
         /// Its name.
         name: String,
         /// Its fields, in their order.
+        fields: Vec<(String, FieldType)>,
+    },
+    /// Add fields to a list, behind those that it has.
+    AddFields {
+        /// The list.
+        list: ListId,
+        /// The fields, in their order.
         fields: Vec<(String, FieldType)>,
     },
     /// Put a property on an element of the design.
@@ -50,6 +54,8 @@ pub enum Change {
     Create(RecordKey),
     /// Give a cell a value. A value that it shows already is no change.
     Set(CellKey, Value),
+    /// The same for a value from elsewhere: one that the field's type cannot hold is kept as it is, and flagged.
+    SetRaw(CellKey, Value),
     /// Remove a record.
     Delete(RecordKey),
     /// Bring a removed record back.

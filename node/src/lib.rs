@@ -6,5 +6,6 @@
 //! Never here: rules about events, conflicts or members. They live in the crates below, and this one only
 //! turns files, commands and screens into their values and back.
 
+pub mod cli;
 pub mod exchange;
 pub mod show;

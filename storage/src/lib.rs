@@ -6,9 +6,11 @@
 //! Never here: actors, sockets, clocks, and any judgement of what a server may refuse.
 
 pub mod engine;
+pub mod field_type;
 pub mod fold;
 pub mod log;
 pub mod query;
+pub mod record_row;
 pub mod sort_order;
 pub mod store;
 

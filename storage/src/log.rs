@@ -13,6 +13,9 @@ use tandem_wire::{Event, Run};
 /// Runs whose events are kept decoded.
 const CACHED_RUNS: usize = 16;
 
+/// The events of a run, decoded.
+pub type RunEvents = Arc<[Arc<Event>]>;
+
 /// The key of a run.
 pub fn key(workspace: u32, arrival: u64) -> Vec<u8> {
     let mut key = workspace.to_be_bytes().to_vec();
@@ -40,14 +43,11 @@ pub fn next_arrival<R: Read>(rows: &R, workspace: u32) -> Result<u64, EngineErro
     Ok(last.map_or(0, |(key, _)| u64::from_be_bytes(*key.last_chunk().expect("keys are our own")) + 1))
 }
 
-/// The events of a run.
-type Decoded = Arc<[Arc<Event>]>;
-
 /// Reads single events of a log; keeps the runs read last.
 pub struct LogReader<'a, R> {
     rows: &'a R,
     workspace: u32,
-    cache: RefCell<Vec<(u64, Decoded)>>,
+    cache: RefCell<Vec<(u64, RunEvents)>>,
 }
 
 impl<'a, R: Read> LogReader<'a, R> {
@@ -60,7 +60,7 @@ impl<'a, R: Read> LogReader<'a, R> {
     ///
     /// # Panics
     /// If there is no such run, or it cannot be read: what is in the log was checked before it came there.
-    pub fn run(&self, arrival: u64) -> Result<Decoded, EngineError> {
+    pub fn run(&self, arrival: u64) -> Result<RunEvents, EngineError> {
         let mut cache = self.cache.borrow_mut();
         if let Some(at) = cache.iter().position(|(cached, _)| *cached == arrival) {
             let run = cache.remove(at);
@@ -84,7 +84,7 @@ impl<R: Read> Events for LogReader<'_, R> {
 }
 
 /// Decodes a run that was verified before it came into the log.
-pub(crate) fn events_of(bytes: &[u8]) -> Decoded {
+pub(crate) fn events_of(bytes: &[u8]) -> RunEvents {
     let run = Run::decode_trusted(bytes).expect("what is in the log was checked before it came there");
     run.into_events().into_iter().map(Arc::new).collect()
 }

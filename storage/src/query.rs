@@ -2,16 +2,21 @@
 
 use crate::{
     engine::{EngineError, Read, Table, prefix_end},
+    field_type::fits,
     fold::{
         Design, RecordState,
-        incremental::{EventKey, EventRow, EventState, Fold, Look, Prefix, records_of_list},
-        record::is_conflict,
+        incremental::{EventKey, EventRow, EventState, Fold, Look, Prefix, rows_of_list},
+        record::{Sibling, is_conflict},
     },
     log::LogReader,
+    record_row,
     sort_order::compare,
 };
-use std::{collections::BinaryHeap, sync::Arc};
+use std::{cmp::Ordering, collections::BinaryHeap, sync::Arc};
 use tandem_wire::{Event, FieldId, ListId, PartPath, RecordId, RecordKey, Value};
+
+/// The canonical bytes of [`Value::Null`]: what an empty cell shows.
+const NOTHING: [u8; 1] = [0];
 
 /// A state of a workspace.
 pub struct Reader<R> {
@@ -74,7 +79,7 @@ impl<R: Read> Reader<R> {
     /// Everything about a record, whether it exists or not.
     pub fn state(&self, key: RecordKey) -> Result<RecordState, EngineError> {
         let row = self.rows.get(Table::Records, &self.prefix.record(key))?;
-        Ok(row.map_or_else(RecordState::default, |bytes| postcard::from_bytes(&bytes).expect("rows are our own")))
+        Ok(row.map_or_else(RecordState::default, |row| record_row::decode(&row)))
     }
 
     /// A record, if it exists.
@@ -85,24 +90,27 @@ impl<R: Read> Reader<R> {
 
     /// The records of a list that exist and fit, in the order asked for.
     pub fn list(&self, list: ListId, query: &Query) -> Result<Vec<Record>, EngineError> {
-        let fits = |state: &RecordState| {
-            let shows =
-                |(field, part, value): &(FieldId, PartPath, Value)| winner(state, *field, part).as_ref() == Some(value);
-            state.exists() && query.filters.iter().all(shows)
+        let filters: Vec<(FieldId, &PartPath, Vec<u8>)> =
+            query.filters.iter().map(|(field, part, value)| (*field, part, value.encode())).collect();
+        let fits = |row: &[u8]| {
+            let mut shows = filters.iter().map(|(field, part, value)| (record_row::winner(row, *field, part), value));
+            record_row::exists(row) && shows.all(|(shown, value)| shown.unwrap_or(&NOTHING) == value)
         };
         let limit = query.limit.unwrap_or(usize::MAX);
-        let all = records_of_list(&self.rows, self.prefix, list)
-            .map(|pair| pair.map(|(key, state)| Record { id: key.record, state }))
-            .filter(|record| record.as_ref().map_or(true, |record| fits(&record.state)));
-        let Some(sort) = &query.sort else { return all.take(limit).collect() };
-        if limit == 0 {
-            return Ok(Vec::new());
-        }
+        let rows = rows_of_list(&self.rows, self.prefix, list).filter(|pair| {
+            // An error passes, to be returned below.
+            pair.as_ref().map_or(true, |(_, row)| fits(row))
+        });
+        let Some(sort) = &query.sort else {
+            return rows.take(limit).map(|pair| pair.map(|(key, row)| Record::of(key.record, &row))).collect();
+        };
         let mut least: BinaryHeap<Ranked> = BinaryHeap::new();
-        for record in all {
-            let record = record?;
-            let key = winner(&record.state, sort.field, &sort.part);
-            let ranked = Ranked { key: SortKey { value: key, descending: sort.descending }, record };
+        for pair in rows {
+            let (key, row) = pair?;
+            let value = record_row::winner(&row, sort.field, &sort.part);
+            let value = value.map(|value| Value::decode(value).expect("bodies were checked"));
+            let value = value.filter(|value| *value != Value::Null);
+            let ranked = Ranked { value, descending: sort.descending, id: key.record, row };
             if least.len() < limit {
                 least.push(ranked);
             } else if least.peek().is_some_and(|greatest| ranked < *greatest) {
@@ -110,14 +118,14 @@ impl<R: Read> Reader<R> {
                 least.push(ranked);
             }
         }
-        Ok(least.into_sorted_vec().into_iter().map(|ranked| ranked.record).collect())
+        Ok(least.into_sorted_vec().into_iter().map(|ranked| Record::of(ranked.id, &ranked.row)).collect())
     }
 
     /// How many records of a list exist.
     pub fn count(&self, list: ListId) -> Result<u64, EngineError> {
         let mut count = 0;
-        for pair in records_of_list(&self.rows, self.prefix, list) {
-            count += u64::from(pair?.1.exists());
+        for pair in rows_of_list(&self.rows, self.prefix, list) {
+            count += u64::from(record_row::exists(&pair?.1));
         }
         Ok(count)
     }
@@ -162,8 +170,15 @@ pub fn winner(state: &RecordState, field: FieldId, part: &PartPath) -> Option<Va
 }
 
 /// What a person should know about a record besides its values.
-pub fn flags(state: &RecordState) -> Vec<&'static str> {
+pub fn flags(design: &Design, state: &RecordState) -> Vec<&'static str> {
     let mut flags = Vec::new();
+    let is_raw = |((field, part), siblings): (&(FieldId, PartPath), &Vec<Sibling>)| {
+        let value = siblings.first().and_then(Sibling::value);
+        value.is_some_and(|value| design.field_type(*field).is_some_and(|ty| !fits(&ty, part, &value)))
+    };
+    if state.cells.iter().any(is_raw) {
+        flags.push("raw");
+    }
     if state.cells.values().any(|siblings| is_conflict(siblings)) {
         flags.push("conflict");
     }
@@ -173,37 +188,43 @@ pub fn flags(state: &RecordState) -> Vec<&'static str> {
     flags
 }
 
-/// A record in its place; records without a value come last either way.
-#[derive(PartialEq)]
-struct Ranked {
-    key: SortKey,
-    record: Record,
+impl Record {
+    fn of(id: RecordId, row: &[u8]) -> Self {
+        Self { id, state: record_row::decode(row) }
+    }
 }
 
-#[derive(PartialEq)]
-struct SortKey {
+/// A record in its place; records without a value come last either way.
+struct Ranked {
     value: Option<Value>,
     descending: bool,
+    id: RecordId,
+    row: Vec<u8>,
 }
 
-impl Eq for Ranked {}
+impl Ord for Ranked {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let by_value = match (&self.value, &other.value) {
+            (Some(own), Some(others)) if self.descending => compare(others, own),
+            (Some(own), Some(others)) => compare(own, others),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (None, None) => Ordering::Equal,
+        };
+        by_value.then_with(|| self.id.cmp(&other.id))
+    }
+}
 
 impl PartialOrd for Ranked {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Ranked {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        use std::cmp::Ordering::{Greater, Less};
-        let by_value = match (&self.key.value, &other.key.value) {
-            (Some(own), Some(others)) if self.key.descending => compare(others, own),
-            (Some(own), Some(others)) => compare(own, others),
-            (Some(_), None) => Less,
-            (None, Some(_)) => Greater,
-            (None, None) => std::cmp::Ordering::Equal,
-        };
-        by_value.then_with(|| self.record.id.cmp(&other.record.id))
+impl PartialEq for Ranked {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
     }
 }
+
+impl Eq for Ranked {}

@@ -12,10 +12,14 @@ use crate::{
         view::FOLD_VERSION,
     },
     log::{self, LogReader, events_of},
+    record_row::ROWS_VERSION,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tandem_wire::{BadRun, Run};
+
+/// Views made by anything else are made anew.
+const MADE_BY: (u32, u32) = (FOLD_VERSION, ROWS_VERSION);
 
 /// Events applied in one batch while catching up or rebuilding.
 const CATCH_UP_EVENTS: usize = 4096;
@@ -34,8 +38,8 @@ struct Pointer {
     generation: u32,
     /// The number of the first run that is not in the views.
     applied: u64,
-    /// The version of the rules that made them.
-    fold_version: u32,
+    /// The versions of the rules and of the rows that made them.
+    made_by: (u32, u32),
 }
 
 /// What [`Store::verify`] found.
@@ -70,14 +74,14 @@ impl<E: Engine> Store<E> {
         let pointer: Option<Pointer> = engine
             .get(Table::Meta, &pointer_key(workspace))?
             .map(|bytes| postcard::from_bytes(&bytes).expect("rows are our own"));
-        let fresh = Pointer { generation: 1, applied: 0, fold_version: FOLD_VERSION };
+        let fresh = Pointer { generation: 1, applied: 0, made_by: MADE_BY };
         let pointer_now = pointer.unwrap_or(fresh);
         let prefix = Prefix { workspace, generation: pointer_now.generation };
         let snapshot = engine.snapshot();
         let fold = Fold::load(prefix, &snapshot, &LogReader::new(&snapshot, workspace))?;
         drop(snapshot);
         let mut store = Self { engine, workspace, pointer: pointer_now, fold };
-        if pointer_now.fold_version == FOLD_VERSION {
+        if pointer_now.made_by == MADE_BY {
             store.catch_up(&mut |_| {})?;
         } else {
             store.rebuild(&mut |_| {})?;
@@ -136,7 +140,7 @@ impl<E: Engine> Store<E> {
         let new = Prefix { generation: self.fold.prefix().generation + 1, ..self.fold.prefix() };
         self.drop_other_generations()?;
         let (fold, applied) = self.replay_into(new, progress)?;
-        self.pointer = Pointer { generation: new.generation, applied, fold_version: FOLD_VERSION };
+        self.pointer = Pointer { generation: new.generation, applied, made_by: MADE_BY };
         let mut flip = Batch::default();
         flip.put(Table::Meta, pointer_key(self.workspace), encode(&self.pointer));
         self.engine.commit(flip, Durability::Synced)?;

@@ -97,9 +97,7 @@ impl<'a> Iterator for Bodies<'a> {
         if self.rest.is_empty() {
             return None;
         }
-        let split = postcard::take_from_bytes::<u32>(self.rest)
-            .ok()
-            .and_then(|(len, rest)| rest.split_at_checked(len as usize));
+        let split = read_varint(self.rest).and_then(|(len, rest)| rest.split_at_checked(len));
         match split {
             Some((body, rest)) => {
                 self.rest = rest;
@@ -115,22 +113,15 @@ impl<'a> Iterator for Bodies<'a> {
 }
 
 /// Whether `payload` has exactly one body for each act, each of the act's own form, all canonical.
-pub(crate) fn is_well_formed<'a>(acts: impl ExactSizeIterator<Item = &'a Act>, payload: &Payload) -> bool {
+pub(crate) fn is_well_formed<'a>(acts: impl Iterator<Item = &'a Act>, payload: &Payload) -> bool {
     let Payload::Present(bytes) = payload else { return true };
-    let expected = acts.len();
     let mut bodies = Bodies { rest: bytes, broken: false };
-    let mut count = 0;
     for act in acts {
-        match bodies.next() {
-            Some(body) if fits(act, body) => count += 1,
-            _missing_or_foreign => return false,
+        if !bodies.next().is_some_and(|body| fits(act, body)) {
+            return false;
         }
     }
-    let lengths_are_minimal = || match Payload::of(Bodies { rest: bytes, broken: false }) {
-        Payload::Present(again) => again == *bytes,
-        Payload::Absent(_) => false,
-    };
-    count == expected && bodies.next().is_none() && !bodies.broken && lengths_are_minimal()
+    bodies.next().is_none() && !bodies.broken
 }
 
 fn fits(act: &Act, body: &[u8]) -> bool {
@@ -171,4 +162,20 @@ fn write_varint(out: &mut Vec<u8>, mut number: u64) {
         number >>= 7;
     }
     out.push(number as u8);
+}
+
+/// Bytes of the length of a body: 2²⁸ is far beyond an event's limit.
+const LENGTH_BYTES_MAX: usize = 4;
+
+/// A length in its shortest form, and what follows it.
+fn read_varint(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let mut number = 0;
+    for (index, byte) in bytes.iter().take(LENGTH_BYTES_MAX).enumerate() {
+        number |= usize::from(byte & 0x7f) << (7 * index);
+        let (is_last, is_idle) = (byte & 0x80 == 0, *byte == 0 && index > 0);
+        if is_last {
+            return if is_idle { None } else { Some((number, &bytes[index + 1..])) };
+        }
+    }
+    None
 }

@@ -44,3 +44,12 @@ pub(crate) fn text<'de, D: Deserializer<'de>, const MAX: usize>(deserializer: D)
     }
     Ok(text.to_owned())
 }
+
+/// For `#[serde(deserialize_with = "bytes::<_, MAX>")]`: a string of at most `MAX` raw bytes.
+pub(crate) fn bytes<'de, D: Deserializer<'de>, const MAX: usize>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    let bytes = <&[u8]>::deserialize(deserializer)?;
+    if bytes.len() > MAX {
+        return Err(D::Error::invalid_length(bytes.len(), &"a shorter string"));
+    }
+    Ok(bytes.to_owned())
+}

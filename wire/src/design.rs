@@ -156,12 +156,11 @@ impl FieldType {
         Value::Bytes(postcard::to_allocvec(self).expect("a vector takes all bytes"))
     }
 
-    /// Reads [`FieldType::to_value`] back.
+    /// Reads what [`FieldType::to_value`] made, and nothing else.
     pub fn from_value(value: &Value) -> Option<Self> {
-        match value {
-            Value::Bytes(bytes) => postcard::from_bytes(bytes).ok(),
-            _other => None,
-        }
+        let Value::Bytes(bytes) = value else { return None };
+        let field_type: Self = postcard::from_bytes(bytes).ok()?;
+        (field_type.to_value() == *value).then_some(field_type)
     }
 }
 

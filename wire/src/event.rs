@@ -2,9 +2,9 @@
 
 use crate::{
     Act, ActorId, BatchId, ChainId, DesignDigest, EventId, EventRef, Op, OpRef, PartPath, Payload, PayloadHash, Target,
-    Value, WorkspaceId, body, hash, limits::*,
+    Value, WorkspaceId, body, hash, limits::*, op_form,
 };
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// What is known of an event without its payload: enough to verify, order and dominate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -160,7 +160,8 @@ impl Header {
         limit(self.deps.len() <= DEPS_MAX, "the number of dependencies")?;
         limit(self.ops.len() <= EVENT_OPS_MAX, "the number of ops")?;
         limit(self.wall_ms <= WALL_MS_MAX, "the wall clock")?;
-        limit(self.seq <= SEQ_MAX && self.lamport <= SEQ_MAX, "the sequence number")?;
+        limit(self.seq <= SEQ_MAX, "the sequence number")?;
+        limit((1..=SEQ_MAX).contains(&self.lamport), "the lamport")?;
         if self.ops.is_empty() {
             return Err(Malformed::Empty);
         }
@@ -170,32 +171,18 @@ impl Header {
         if !self.deps.is_sorted_by(|a, b| a < b) {
             return Err(Malformed::NotCanonical("the order of the dependencies"));
         }
-        self.ops.iter().try_for_each(|op| self.check_op(op))
+        self.deps.iter().chain(&self.resubmits).try_for_each(op_form::check_event_ref)?;
+        self.ops.iter().try_for_each(|op| op_form::check(op, self.chain))?;
+        self.check_genesis()
     }
 
-    fn check_op(&self, op: &Op) -> Result<(), Malformed> {
-        let kind = op.act.name();
-        if op.act.is_control() != self.chain.is_control() {
-            return Err(Malformed::WrongChain { kind });
-        }
-        if !target_fits(&op.act, &op.target) {
-            return Err(Malformed::WrongTarget { kind });
-        }
-        if op.preds.len() > PREDS_MAX {
-            return Err(Malformed::Limit("the number of predecessors"));
-        }
-        if !op.preds.is_sorted_by(|a, b| a < b) {
-            return Err(Malformed::NotCanonical("the order of the predecessors"));
-        }
-        if op.target.cell().is_some_and(|cell| !cell.part.is_within_limits()) {
-            return Err(Malformed::Limit("the part path"));
-        }
-        if op.act.args().len() > ARGS_BYTES_MAX {
-            return Err(Malformed::Limit("the size of an op"));
-        }
-        if let Act::Genesis(genesis) = &op.act {
+    /// A genesis opens the owner's first chain, and is the first thing that happens there.
+    fn check_genesis(&self) -> Result<(), Malformed> {
+        let is_first = self.chain.number == 0 && self.seq == 0 && self.deps.is_empty();
+        for (index, op) in self.ops.iter().enumerate() {
+            let Act::Genesis(genesis) = &op.act else { continue };
             let founds = WorkspaceId::founded_by(self.chain.device, genesis.nonce) == self.workspace;
-            if !founds || self.chain.number != 0 || self.seq != 0 || !self.deps.is_empty() {
+            if !founds || !is_first || index != 0 {
                 return Err(Malformed::Genesis);
             }
         }
@@ -217,7 +204,8 @@ impl Header {
             actor: Option<ActorId>,
             batch: Option<BatchId>,
             resubmits: Option<EventRef>,
-            ops: Vec<OpForm<'a>>,
+            #[serde(serialize_with = "op_forms")]
+            ops: &'a [Op],
         }
 
         let form = Form {
@@ -232,10 +220,15 @@ impl Header {
             actor: self.actor,
             batch: self.batch,
             resubmits: self.resubmits,
-            ops: self.ops.iter().map(OpForm::of).collect(),
+            ops: &self.ops,
         };
         postcard::to_allocvec(&form).expect("a vector takes all bytes")
     }
+}
+
+/// One after the other: a list of them would take more memory than the event.
+fn op_forms<S: Serializer>(ops: &[Op], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(ops.iter().map(OpForm::of))
 }
 
 /// The hashed form of an op.
@@ -263,16 +256,6 @@ impl<'a> OpForm<'a> {
             Target::Cell(cell) => TargetForm::Cell(cell.record, cell.field, &cell.part),
         };
         Self { kind: op.act.kind(), target, preds: &op.preds, args: op.act.args() }
-    }
-}
-
-fn target_fits(act: &Act, target: &Target) -> bool {
-    match act {
-        Act::Set | Act::Apply { .. } => matches!(target, Target::Cell(_)),
-        Act::Create | Act::Delete | Act::Restore | Act::Resolve => matches!(target, Target::Record(_)),
-        Act::Discard(_) | Act::HandOn { .. } => matches!(target, Target::Workspace),
-        Act::Unknown { .. } => true,
-        _control => matches!(target, Target::Workspace),
     }
 }
 

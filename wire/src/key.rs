@@ -1,14 +1,14 @@
 //! Device keys: signing runs and verifying them.
 
 use crate::{DeviceKey, EventId, OpRef, WorkspaceId, hash};
-use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
+use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
 use std::fmt;
 
 /// A device's secret key. Its bytes are erased from memory when it is dropped.
 pub struct SecretKey(SigningKey);
 
-/// 64 bytes over a run's last event id.
-pub type RunSignature = [u8; 64];
+/// An Ed25519 signature, 64 bytes.
+pub type Signature = [u8; 64];
 
 impl SecretKey {
     /// From 32 secret bytes.
@@ -27,12 +27,12 @@ impl SecretKey {
     }
 
     /// As the invited's key: signs that `device` joins by `invite`.
-    pub fn sign_join(&self, workspace: WorkspaceId, invite: &OpRef, device: DeviceKey) -> RunSignature {
+    pub fn sign_join(&self, workspace: WorkspaceId, invite: &OpRef, device: DeviceKey) -> Signature {
         self.0.sign(&join_bytes(workspace, invite, device)).to_bytes()
     }
 
     /// Signs the run that ends with `last`.
-    pub fn sign_run(&self, last: EventId) -> RunSignature {
+    pub fn sign_run(&self, last: EventId) -> Signature {
         self.0.sign(&signed_bytes(last)).to_bytes()
     }
 }
@@ -45,19 +45,24 @@ impl fmt::Debug for SecretKey {
 
 impl DeviceKey {
     /// Whether the holder of this invitation key let `device` join by `invite`. Strict, as above.
-    pub fn has_signed_join(&self, workspace: WorkspaceId, invite: &OpRef, device: DeviceKey, proof: &[u8]) -> bool {
-        let Ok(proof) = RunSignature::try_from(proof) else { return false };
-        self.has_signed(&join_bytes(workspace, invite, device), &proof)
+    pub fn has_signed_join(
+        &self,
+        workspace: WorkspaceId,
+        invite: &OpRef,
+        device: DeviceKey,
+        proof: &Signature,
+    ) -> bool {
+        self.has_signed(&join_bytes(workspace, invite, device), proof)
     }
 
     /// Whether this device signed the run that ends with `last`. Strict: one answer on every machine.
-    pub fn has_signed_run(&self, last: EventId, signature: &RunSignature) -> bool {
+    pub fn has_signed_run(&self, last: EventId, signature: &Signature) -> bool {
         self.has_signed(&signed_bytes(last), signature)
     }
 
-    fn has_signed(&self, message: &[u8], signature: &RunSignature) -> bool {
+    fn has_signed(&self, message: &[u8], signature: &Signature) -> bool {
         VerifyingKey::from_bytes(&self.0)
-            .and_then(|key| key.verify_strict(message, &Signature::from_bytes(signature)))
+            .and_then(|key| key.verify_strict(message, &ed25519_dalek::Signature::from_bytes(signature)))
             .is_ok()
     }
 }

@@ -20,6 +20,7 @@ mod id;
 mod key;
 pub mod limits;
 mod op;
+mod op_form;
 mod run;
 mod value;
 
@@ -27,7 +28,7 @@ pub use body::{AdmitText, Blame, Bodies, GenesisText, Payload, RefusalText};
 pub use chain::{ChainId, EventRef, OpRef};
 pub use event::{Event, Header, Malformed};
 pub use id::*;
-pub use key::{RunSignature, SecretKey};
+pub use key::{SecretKey, Signature};
 pub use op::*;
 pub use run::{BadRun, Run};
 pub use value::{BadValue, Decimal, Value};

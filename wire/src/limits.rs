@@ -30,6 +30,18 @@ pub const BLAME_MAX: usize = 64;
 pub const NAME_BYTES_MAX: usize = 256;
 /// Lists that one binding covers.
 pub const SCOPE_LISTS_MAX: usize = 256;
+/// Bindings that one binding ends.
+pub const BINDING_ENDS_MAX: usize = 64;
+/// Events that one verdict is about.
+pub const VERDICT_EVENTS_MAX: u32 = 1 << 16;
+/// Events whose steps make up one proposed design.
+pub const DESIGN_STEPS_MAX: usize = 256;
+/// Bytes of the zone of a date-time value.
+pub const ZONE_BYTES_MAX: usize = 64;
+/// Bytes of a rank value.
+pub const RANK_BYTES_MAX: usize = 256;
+/// Bytes of the media type of a blob value.
+pub const MEDIA_TYPE_BYTES_MAX: usize = 256;
 /// Greatest wall clock of an event, in milliseconds since 1970; later than the year 10000.
 pub const WALL_MS_MAX: u64 = 1 << 48;
 /// Greatest sequence number in a chain, and the greatest lamport.

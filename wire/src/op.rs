@@ -1,8 +1,8 @@
 //! The ops of an event: what each does, to what, instead of what.
 
 use crate::{
-    ChainId, DesignDigest, DeviceKey, ElementId, EventRef, FieldId, ListId, MemberId, OpRef, RecordId, bounded,
-    limits::*,
+    ChainId, DesignDigest, DeviceKey, ElementId, EventRef, FieldId, ListId, MemberId, OpRef, RecordId, Signature,
+    bounded, limits::*,
 };
 use serde::{Deserialize, Serialize};
 
@@ -55,7 +55,10 @@ pub struct PartPath(#[serde(deserialize_with = "bounded::list::<_, _, PART_STEPS
 
 /// One step of a part path.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct PartStep(#[serde(with = "serde_bytes")] Vec<u8>);
+pub struct PartStep(
+    #[serde(serialize_with = "serde_bytes::serialize", deserialize_with = "bounded::bytes::<_, PART_STEP_BYTES_MAX>")]
+    Vec<u8>,
+);
 
 impl PartPath {
     /// A path of these steps; nothing when there are too many or one is too long.
@@ -212,11 +215,11 @@ pub struct Bind {
     pub scope: Scope,
     /// Whether its refusals mask.
     pub mode: BindingMode,
-    /// Ends of the data chains that the binder has seen: these events are not judged.
+    /// Ends of the data chains that the binder has seen, strictly ascending: these events are not judged.
     #[serde(deserialize_with = "bounded::list::<_, _, MARKS_MAX>")]
     pub seen: Vec<Mark>,
-    /// Bindings that this one replaces.
-    #[serde(deserialize_with = "bounded::list::<_, _, 64>")]
+    /// Bindings that this one replaces, strictly ascending.
+    #[serde(deserialize_with = "bounded::list::<_, _, BINDING_ENDS_MAX>")]
     pub ends: Vec<End>,
 }
 
@@ -236,7 +239,7 @@ pub struct Verdict {
     pub term: OpRef,
     /// The last of the events that it is about.
     pub last: EventRef,
-    /// How many events it is about: `last` and those before it in its chain.
+    /// How many events it is about, 1 to [`VERDICT_EVENTS_MAX`]: `last` and those before it in its chain.
     pub count: u32,
     /// Accept or refuse.
     pub outcome: Outcome,
@@ -338,9 +341,9 @@ pub struct Admit {
 pub struct Invited {
     /// The [`Act::Invite`].
     pub invite: OpRef,
-    /// 64 bytes of signature.
+    /// The signature.
     #[serde(with = "serde_bytes")]
-    pub proof: Vec<u8>,
+    pub proof: Signature,
 }
 
 /// See [`Act::SetRole`].
@@ -350,7 +353,7 @@ pub struct SetRole {
     pub device: DeviceKey,
     /// The new role.
     pub role: Role,
-    /// Ends of the device's chains: what it wrote beyond them counts as by the lower role.
+    /// Ends of the device's chains, strictly ascending: what it wrote beyond them counts as by the lower role.
     #[serde(deserialize_with = "bounded::list::<_, _, MARKS_MAX>")]
     pub cuts: Vec<Mark>,
 }
@@ -360,7 +363,7 @@ pub struct SetRole {
 pub struct Remove {
     /// Whose membership ends.
     pub device: DeviceKey,
-    /// Ends of the device's chains: what it wrote beyond them is masked; a chain not named is cut at its start.
+    /// Ends of the device's chains, strictly ascending: what it wrote beyond them is masked; a chain not named is cut at its start.
     #[serde(deserialize_with = "bounded::list::<_, _, MARKS_MAX>")]
     pub cuts: Vec<Mark>,
 }
@@ -390,10 +393,10 @@ pub struct DesignProposed {
     pub term: OpRef,
     /// What the members will call it.
     pub design: DesignDigest,
-    /// The authority's events whose steps make it up; this event's own steps belong to it too.
-    #[serde(deserialize_with = "bounded::list::<_, _, 256>")]
+    /// The authority's events whose steps make it up, strictly ascending; this event's own steps belong to it too.
+    #[serde(deserialize_with = "bounded::list::<_, _, DESIGN_STEPS_MAX>")]
     pub steps: Vec<EventRef>,
-    /// What the authority had seen.
+    /// What the authority had seen, strictly ascending.
     #[serde(deserialize_with = "bounded::list::<_, _, MARKS_MAX>")]
     pub table: Vec<Mark>,
 }
@@ -403,7 +406,7 @@ pub struct DesignProposed {
 pub struct Rehearsed {
     /// The [`Act::DesignProposed`].
     pub proposal: OpRef,
-    /// What it was rehearsed on.
+    /// What it was rehearsed on, strictly ascending.
     #[serde(deserialize_with = "bounded::list::<_, _, MARKS_MAX>")]
     pub covers: Vec<Mark>,
 }
@@ -435,6 +438,11 @@ macro_rules! kinds {
                     Self::HandOn { event, to } => to_bytes(&(event, to)),
                     Self::Unknown { args, .. } => args.clone(),
                 }
+            }
+
+            /// Whether this version knows the kind with this number.
+            pub fn is_known(kind: u16) -> bool {
+                matches!(kind, $($un)|* | $($an)|* | 9 | 15)
             }
 
             /// Reads what [`Act::kind`] and [`Act::args`] gave, and nothing else.
@@ -541,7 +549,28 @@ impl Op {
         match &self.act {
             Act::Discard(event) | Act::HandOn { event, .. } => std::slice::from_ref(event),
             Act::DesignProposed(proposed) => &proposed.steps,
-            _other => &[],
+            Act::Set
+            | Act::Create
+            | Act::Delete
+            | Act::Restore
+            | Act::Apply { .. }
+            | Act::Resolve
+            | Act::Genesis(_)
+            | Act::Bind(_)
+            | Act::Unbind(_)
+            | Act::Verdict(_)
+            | Act::Invite(_)
+            | Act::Withdraw(_)
+            | Act::Admit(_)
+            | Act::SetRole(_)
+            | Act::Remove(_)
+            | Act::Keep(_)
+            | Act::HandOver(_)
+            | Act::Define(_)
+            | Act::Put(_)
+            | Act::DesignMerged(_)
+            | Act::DesignFailed(_)
+            | Act::Unknown { .. } => &[],
         }
     }
 }

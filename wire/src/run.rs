@@ -6,10 +6,9 @@
 
 use crate::{
     Act, ActorId, BatchId, CellKey, ChainId, DesignDigest, DeviceKey, Event, EventId, EventRef, EventTag, FieldId,
-    Header, ListId, Malformed, Op, OpRef, PartPath, Payload, PayloadHash, RecordId, RecordKey, SecretKey, Target,
-    WorkspaceId, bounded,
+    Header, ListId, Malformed, Op, OpRef, PartPath, Payload, PayloadHash, RecordId, RecordKey, SecretKey, Signature,
+    Target, WorkspaceId, bounded,
     envelope::{self, BadEnvelope, Kind},
-    key::RunSignature,
     limits::*,
 };
 use serde::{Deserialize, Serialize};
@@ -19,7 +18,7 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {
     events: Vec<Event>,
-    signature: RunSignature,
+    signature: Signature,
 }
 
 /// Why bytes are no run.
@@ -60,16 +59,15 @@ impl Run {
     /// Signs `events`, which follow one another in one chain of `key`'s device.
     pub fn sign(events: Vec<Event>, key: &SecretKey) -> Result<Self, BadRun> {
         let last = events.last().ok_or(BadRun::Size)?;
-        let follows = |a: &Event, b: &Event| {
-            let (a_header, b_header) = (a.header(), b.header());
-            b_header.prev == Some(a.id()) && b_header.seq == a_header.seq + 1 && shared(a_header) == shared(b_header)
-        };
+        if events.len() > RUN_EVENTS_MAX {
+            return Err(BadRun::Size);
+        }
         if !events.windows(2).all(|pair| follows(&pair[0], &pair[1])) || last.header().chain.device != key.device() {
             return Err(BadRun::NotConsecutive);
         }
         let signature = key.sign_run(last.id());
         let run = Self { events, signature };
-        if run.events.len() > RUN_EVENTS_MAX || run.encode().len() > RUN_BYTES_MAX {
+        if run.encode().len() > RUN_BYTES_MAX {
             return Err(BadRun::Size);
         }
         Ok(run)
@@ -89,7 +87,7 @@ impl Run {
     pub fn encode(&self) -> Vec<u8> {
         let mut content = postcard::to_allocvec(&Stored::of(&self.events)).expect("a vector takes all bytes");
         content.extend_from_slice(&self.signature);
-        envelope::seal(Kind::Run, &content)
+        envelope::seal(Kind::RUN, &content)
     }
 
     /// Reads and verifies a run from outside.
@@ -111,7 +109,7 @@ impl Run {
             return Err(BadRun::Size);
         }
         let (kind, content) = envelope::open(bytes)?;
-        if kind != Kind::Run {
+        if kind != Kind::RUN {
             return Err(BadRun::NotARun);
         }
         let (content, signature) = content.split_last_chunk::<64>().ok_or(BadRun::Damaged)?;
@@ -121,6 +119,15 @@ impl Run {
         }
         Ok(Self { events: stored.events()?, signature: *signature })
     }
+}
+
+/// Whether `b` is the next event of `a`'s chain and can stand in a run with it.
+fn follows(a: &Event, b: &Event) -> bool {
+    let (before, header) = (a.header(), b.header());
+    header.prev == Some(a.id())
+        && header.seq == before.seq + 1
+        && header.lamport > before.lamport
+        && shared(header) == shared(before)
 }
 
 /// What all events of a run have in common.
@@ -256,7 +263,7 @@ impl Stored {
         let lookup = Lookup { own: self.device, devices: &self.devices, names: &self.names };
         let chain = ChainId { device: self.device, number: self.number };
         let (mut prev, mut lamport, mut wall_ms) = (self.prev, self.lamport - 1, self.wall_ms as i64);
-        let mut events: Vec<Event> = Vec::new();
+        let mut events: Vec<Event> = Vec::with_capacity(self.events.len());
         for (index, stored) in self.events.into_iter().enumerate() {
             lamport = (lamport + 1).checked_add(stored.lamport_step).ok_or(BadRun::Damaged)?;
             wall_ms = wall_ms.checked_add(stored.wall_step_ms).ok_or(BadRun::Damaged)?;
@@ -281,9 +288,6 @@ impl Stored {
                 StoredPayload::Absent(hash) => Payload::Absent(hash),
             };
             let event = Event::new(header, payload).map_err(|why| BadRun::Event { index, why })?;
-            if lamport > SEQ_MAX {
-                return Err(BadRun::Damaged);
-            }
             prev = Some(event.id());
             events.push(event);
         }
@@ -403,7 +407,7 @@ impl Lookup<'_> {
     }
 
     fn ops(&self, stored: Vec<StoredOp>) -> Option<Vec<Op>> {
-        let mut ops = Vec::new();
+        let mut ops = Vec::with_capacity(stored.len());
         let mut before = None;
         for op in stored {
             let target = self.target(op.target, before)?;

@@ -3,7 +3,7 @@
 //! Composite and multi-valued fields (names, phones, addresses …) have no form of their own here: each of
 //! their parts is a cell (see [`crate::PartPath`]) that holds one of these values.
 
-use crate::{ElementId, ListId, RecordId, limits::DECIMAL_SCALE_MAX};
+use crate::{ElementId, ListId, RecordId, limits::*};
 use serde::{Deserialize, Serialize};
 
 /// A value, self-describing and canonical: equal values have equal bytes.
@@ -29,7 +29,8 @@ pub enum Value {
     DateTime {
         /// Milliseconds since 1970-01-01T00:00Z.
         ms: i64,
-        /// An IANA zone name or an offset such as `+02:00`; empty for UTC.
+        /// An IANA zone name or an offset such as `+02:00`; empty for UTC;
+        /// at most [`ZONE_BYTES_MAX`] bytes.
         zone: String,
     },
     /// A span of time; months and milliseconds do not convert into each other.
@@ -48,7 +49,7 @@ pub enum Value {
         /// Its id there.
         record: RecordId,
     },
-    /// A place in a manual order, compared as bytes.
+    /// A place in a manual order, compared as bytes; at most [`RANK_BYTES_MAX`].
     Rank(#[serde(with = "serde_bytes")] Vec<u8>),
     /// Raw bytes.
     Bytes(#[serde(with = "serde_bytes")] Vec<u8>),
@@ -58,7 +59,7 @@ pub enum Value {
         hash: [u8; 32],
         /// Its length in bytes.
         bytes: u64,
-        /// Its media type, `image/png`.
+        /// Its media type, `image/png`; at most [`MEDIA_TYPE_BYTES_MAX`] bytes.
         media_type: String,
     },
     /// A value of a later version: kept, forwarded and shown as *newer version needed*.
@@ -141,7 +142,9 @@ impl Value {
         match self {
             Self::Float(number) => number.is_finite() && (*number != 0.0 || number.is_sign_positive()),
             Self::Decimal(decimal) => Decimal::new(decimal.mantissa, decimal.scale) == Some(*decimal),
-            Self::DateTime { zone, .. } => zone.len() <= 64,
+            Self::DateTime { zone, .. } => zone.len() <= ZONE_BYTES_MAX,
+            Self::Rank(rank) => rank.len() <= RANK_BYTES_MAX,
+            Self::Blob { media_type, .. } => media_type.len() <= MEDIA_TYPE_BYTES_MAX,
             Self::Null
             | Self::Bool(_)
             | Self::Int(_)
@@ -150,9 +153,7 @@ impl Value {
             | Self::Duration { .. }
             | Self::Choice(_)
             | Self::Reference { .. }
-            | Self::Rank(_)
             | Self::Bytes(_)
-            | Self::Blob { .. }
             | Self::Other { .. } => true,
         }
     }

@@ -1,10 +1,10 @@
 //! Whether what a command says fits the design.
 
 use crate::command::{NameKind, Refused};
-use tandem_storage::fold::Design;
+use tandem_storage::{field_type::fits, fold::Design};
 use tandem_wire::{
-    CellKey, ElementId, FieldId, ListId, Value,
-    design::{BaseType, ElementKind, FieldType, Property},
+    CellKey, ElementId, ListId, Value,
+    design::{BaseType, ElementKind, Property},
     limits::NAME_BYTES_MAX,
 };
 
@@ -14,6 +14,21 @@ pub(super) fn list(design: &Design, list: ListId) -> Result<(), Refused> {
 
 /// The list and field exist, and the field can hold the value there.
 pub(super) fn cell(design: &Design, cell: &CellKey, value: &Value) -> Result<(), Refused> {
+    raw_cell(design, cell, value)?;
+    let Some(field_type) = design.field_type(cell.field) else {
+        return Err(wrong_type(design, cell.field, "a type of a newer version", value));
+    };
+    if fits(&field_type, &cell.part, value) {
+        return Ok(());
+    }
+    let base = field_type.base().map_or("a type of a newer version", BaseType::name);
+    let expected =
+        if field_type.many { format!("any number of {base}, each in a part of its own") } else { base.into() };
+    Err(wrong_type(design, cell.field, &expected, value))
+}
+
+/// The list and field exist, and the format can hold the value.
+pub(super) fn raw_cell(design: &Design, cell: &CellKey, value: &Value) -> Result<(), Refused> {
     list(design, cell.record.list)?;
     let fields = design.fields(cell.record.list);
     if !fields.contains(&cell.field) {
@@ -23,64 +38,47 @@ pub(super) fn cell(design: &Design, cell: &CellKey, value: &Value) -> Result<(),
             known: fields.iter().map(|field| design.name(*field)).collect::<Vec<_>>().join(", "),
         });
     }
-    let Some(field_type) = design.field_type(cell.field) else {
-        return Err(wrong_type(design, cell.field, "a type of a newer version", value));
-    };
-    if fits(&field_type, cell, value) {
+    if has_form(value) { Ok(()) } else { Err(wrong_type(design, cell.field, "values that have a form", value)) }
+}
+
+/// The property can have this value on this element of the design. A new name is checked as a first one is.
+pub(super) fn property(design: &Design, element: ElementId, property: Property, value: &Value) -> Result<(), Refused> {
+    if !has_form(value) {
+        return Err(wrong_type(design, element, "values that have a form", value));
+    }
+    if property != Property::Name {
         return Ok(());
     }
-    let base = field_type.base().map_or("a type of a newer version", BaseType::name);
-    let expected =
-        if field_type.many { format!("any number of {base}, each in a part of its own") } else { base.into() };
-    Err(wrong_type(design, cell.field, &expected, value))
+    let Value::Text(text) = value else { return Err(wrong_type(design, element, "a text as its name", value)) };
+    let (kind, siblings) = named_alike(design, element);
+    let others = siblings.into_iter().filter(|other| *other != element);
+    let taken: Vec<String> = others.map(|other| design.name(other)).collect();
+    name(kind, text, taken.iter().map(String::as_str))
 }
 
-fn wrong_type(design: &Design, field: FieldId, expected: &str, value: &Value) -> Refused {
-    Refused::Type { field: design.name(field), expected: expected.into(), got: describe(value) }
-}
-
-fn fits(field_type: &FieldType, cell: &CellKey, value: &Value) -> bool {
-    let Some(base) = field_type.base() else { return false };
-    let steps_above = usize::from(field_type.many);
-    let depth = cell.part.steps().len();
-    if base.is_composite() {
-        // Each part is a plain value; a registry of part types comes with the composite types themselves.
-        return depth > steps_above && !matches!(value, Value::Other { .. }) && has_form(value);
-    }
-    depth == steps_above && (*value == Value::Null || is_of(base, value))
-}
-
-fn is_of(base: BaseType, value: &Value) -> bool {
-    match base {
-        BaseType::Bool => matches!(value, Value::Bool(_)),
-        BaseType::Int => matches!(value, Value::Int(_)),
-        BaseType::Decimal => matches!(value, Value::Decimal(_) | Value::Int(_)),
-        BaseType::Float => matches!(value, Value::Float(_)) && has_form(value),
-        BaseType::Text => matches!(value, Value::Text(_)),
-        BaseType::Date => matches!(value, Value::Date(_)),
-        BaseType::DateTime => matches!(value, Value::DateTime { .. }) && has_form(value),
-        BaseType::Duration => matches!(value, Value::Duration { .. }),
-        BaseType::Choice => matches!(value, Value::Choice(_) | Value::Bool(_)),
-        BaseType::Reference => matches!(value, Value::Reference { .. }),
-        BaseType::Rank => matches!(value, Value::Rank(_)),
-        BaseType::Blob => matches!(value, Value::Blob { .. }),
-        BaseType::PersonName
-        | BaseType::Phone
-        | BaseType::Email
-        | BaseType::PostalAddress
-        | BaseType::User
-        | BaseType::Lookup
-        | BaseType::Url
-        | BaseType::Currency
-        | BaseType::GeoPoint
-        | BaseType::RichText
-        | BaseType::DateRange => false,
+/// What must not share a name with an element, itself included: lists, and the fields of one list. What else has a
+/// name is never looked up by it.
+fn named_alike(design: &Design, element: ElementId) -> (NameKind, Vec<ElementId>) {
+    let known = design.elements.get(&element);
+    match known.map(|known| (ElementKind::from_number(known.kind), known.parent)) {
+        Some((Some(ElementKind::List), _)) => (NameKind::List, design.lists().map(Into::into).collect()),
+        Some((Some(ElementKind::Field), Some(list))) => {
+            (NameKind::Field, design.fields(list.as_list()).into_iter().map(Into::into).collect())
+        }
+        _other => (NameKind::Field, vec![]),
     }
 }
 
-/// Whether the format can hold it: of numbers, not those that are no number, and only one of the two zeros.
+/// Whether the format can hold it: of numbers, not those that are none, and only one of the two zeros.
 fn has_form(value: &Value) -> bool {
-    Value::decode(&value.encode()).as_ref() == Ok(value)
+    match value {
+        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Text(_) | Value::Date(_) => true,
+        other => Value::decode(&other.encode()).as_ref() == Ok(other),
+    }
+}
+
+fn wrong_type(design: &Design, field: impl Into<ElementId>, expected: &str, value: &Value) -> Refused {
+    Refused::Type { field: design.name(field), expected: expected.into(), got: describe(value) }
 }
 
 fn describe(value: &Value) -> String {
@@ -101,33 +99,6 @@ fn describe(value: &Value) -> String {
         Value::Blob { .. } => "a file".into(),
         Value::Other { .. } => "a value of a newer version".into(),
     }
-}
-
-/// The property can have this value on this element of the design. A new name is checked as a first one is.
-pub(super) fn property(design: &Design, element: ElementId, property: Property, value: &Value) -> Result<(), Refused> {
-    let refuse = |expected: &str| {
-        let (field, expected) = (design.name(element), expected.into());
-        Err(Refused::Type { field, expected, got: describe(value) })
-    };
-    if !has_form(value) {
-        return refuse("values that the format has a form for");
-    }
-    if property != Property::Name {
-        return Ok(());
-    }
-    let Value::Text(text) = value else { return refuse("a text as its name") };
-    let (kind, parent) = design.elements.get(&element).map_or((0, None), |known| (known.kind, known.parent));
-    let (kind, siblings): (NameKind, Vec<ElementId>) = match (ElementKind::from_number(kind), parent) {
-        (Some(ElementKind::List), _) => (NameKind::List, design.lists().map(Into::into).collect()),
-        (Some(ElementKind::Field), Some(list)) => {
-            (NameKind::Field, design.fields(list.as_list()).into_iter().map(Into::into).collect())
-        }
-        // What else has a name is never looked up by it.
-        _other => (NameKind::Field, vec![]),
-    };
-    let taken: Vec<String> =
-        siblings.into_iter().filter(|other| *other != element).map(|other| design.name(other)).collect();
-    name(kind, text, taken.iter().map(String::as_str))
 }
 
 /// A name that people can use: not empty, not too long, not taken, on one line.

@@ -2,10 +2,10 @@
 
 use super::{
     check,
-    compose::{Draft, OpWithBody, Shared},
-    transaction,
+    compose::{Draft, Shared},
+    design, transaction,
 };
-use crate::command::{Command, Committed, LIST_FIELDS_MAX, NameKind, Refused, Transaction};
+use crate::command::{Command, Committed, NameKind, Refused, Transaction};
 use std::sync::Arc;
 use tandem_storage::{
     EngineError, Store,
@@ -14,10 +14,8 @@ use tandem_storage::{
     log,
 };
 use tandem_wire::{
-    Act, CellKey, ChainId, Define, DesignDigest, DeviceKey, ElementId, Event, Genesis, GenesisText, Header, Malformed,
-    MemberId, Op, PartPath, Payload, Put, RecordKey, Role, Run, SecretKey, Target, Value, WorkspaceId,
-    design::{ElementKind, FieldType, Property},
-    limits::WALL_MS_MAX,
+    Act, CellKey, ChainId, DesignDigest, DeviceKey, Event, Genesis, GenesisText, Header, Malformed, MemberId, Op,
+    PartPath, Payload, RecordKey, Role, Run, SecretKey, Target, Value, WorkspaceId, limits::WALL_MS_MAX,
 };
 
 /// Decides what commands become.
@@ -46,6 +44,11 @@ impl<E: Engine> Core<E> {
     /// For a workspace whose log begins with its genesis.
     pub fn new(store: Store<E>, key: Arc<SecretKey>, workspace: WorkspaceId) -> Self {
         Self { store, key, workspace }
+    }
+
+    /// The author of what this node writes.
+    pub fn device(&self) -> DeviceKey {
+        self.key.device()
     }
 
     /// Log and views.
@@ -100,7 +103,7 @@ impl<E: Engine> Core<E> {
     ) -> Result<Result<Committed, Refused>, EngineError> {
         let needed = match command {
             Command::Change(_) => Role::Writer,
-            Command::CreateList { .. } | Command::Put { .. } => Role::Designer,
+            Command::CreateList { .. } | Command::AddFields { .. } | Command::Put { .. } => Role::Designer,
         };
         let present = draft.fold.role_of(self.key.device());
         if present.is_none_or(|role| role < needed) {
@@ -108,8 +111,9 @@ impl<E: Engine> Core<E> {
         }
         match command {
             Command::Change(transaction) => change(draft, transaction),
-            Command::CreateList { name, fields } => create_list(draft, name, fields),
-            Command::Put { element, property, value } => put(draft, *element, *property, value),
+            Command::CreateList { name, fields } => design::create_list(draft, name, fields),
+            Command::AddFields { list, fields } => design::add_fields(draft, *list, fields),
+            Command::Put { element, property, value } => design::put(draft, *element, *property, value),
         }
     }
 }
@@ -150,7 +154,7 @@ pub(crate) fn names(workspace: &str, member: &str) -> Result<GenesisText, Refuse
     Ok(GenesisText { workspace: workspace.into(), member: member.into() })
 }
 
-type Decided = Result<Result<Committed, Refused>, EngineError>;
+pub(super) type Decided = Result<Result<Committed, Refused>, EngineError>;
 
 fn change<R: Read>(draft: &mut Draft<'_, R>, transaction: &Transaction) -> Decided {
     let ops = match transaction::ops(draft, &transaction.changes)? {
@@ -167,87 +171,8 @@ fn change<R: Read>(draft: &mut Draft<'_, R>, transaction: &Transaction) -> Decid
     })
 }
 
-/// A list is defined, then its fields, which need its id, then what they are called and hold, which needs theirs.
-fn create_list<R: Read>(draft: &mut Draft<'_, R>, name: &str, fields: &[(String, FieldType)]) -> Decided {
-    let design = draft.fold.design().clone();
-    let taken: Vec<String> = design.lists().map(|list| design.name(list)).collect();
-    let mut checked = check::name(NameKind::List, name, taken.iter().map(String::as_str));
-    for (index, (field, _)) in fields.iter().enumerate() {
-        let before = fields[..index].iter().map(|(name, _)| name.as_str());
-        checked = checked.and_then(|()| check::name(NameKind::Field, field, before));
-    }
-    if let Err(refused) = checked {
-        return Ok(Err(refused));
-    }
-    if fields.len() > LIST_FIELDS_MAX {
-        let what = format!("{} fields, where a new list has at most {LIST_FIELDS_MAX}", fields.len());
-        return Ok(Err(Refused::TooLarge(what)));
-    }
-    let define = |kind: ElementKind, parent| {
-        let act = Act::Define(Define { kind: kind.number(), parent });
-        (Op { target: Target::Workspace, preds: vec![], act }, Vec::new())
-    };
-    let mut steps = Steps { draft, committed: Committed::default() };
-    let Ok(first) = steps.add(vec![define(ElementKind::List, None)])? else { unreachable!("one small op") };
-    let list = ElementId::defined_by(first.id(), 0);
-    steps.committed.elements.push(list);
-    let mut names = vec![put_op(list, Property::Name, &Value::Text(name.into()))];
-    if !fields.is_empty() {
-        let defines = fields.iter().map(|_| define(ElementKind::Field, Some(list))).collect();
-        let Ok(second) = steps.add(defines)? else { unreachable!("a bounded number of small ops") };
-        for (index, (name, field_type)) in fields.iter().enumerate() {
-            let field = ElementId::defined_by(second.id(), index as u16);
-            steps.committed.elements.push(field);
-            let order = Value::Rank((index as u16).to_be_bytes().to_vec());
-            names.push(put_op(field, Property::Name, &Value::Text(name.clone())));
-            names.push(put_op(field, Property::Type, &field_type.to_value()));
-            names.push(put_op(field, Property::Order, &order));
-        }
-    }
-    for chunk in names.chunks(256) {
-        if let Err(why) = steps.add(chunk.to_vec())? {
-            unreachable!("bounded names in small events: {why}");
-        }
-    }
-    Ok(Ok(steps.committed))
-}
-
-/// Several events of one command.
-struct Steps<'a, 'b, R: Read> {
-    draft: &'a mut Draft<'b, R>,
-    committed: Committed,
-}
-
-impl<R: Read> Steps<'_, '_, R> {
-    fn add(&mut self, ops: Vec<OpWithBody>) -> Result<Result<Arc<Event>, Malformed>, EngineError> {
-        let added = self.draft.add(ops, Shared::default())?;
-        self.committed.events.extend(added.iter().map(|event| event.id()));
-        Ok(added)
-    }
-}
-
-fn put<R: Read>(draft: &mut Draft<'_, R>, element: ElementId, property: Property, value: &Value) -> Decided {
-    let design = draft.fold.design();
-    let Some(known) = design.elements.get(&element) else { return Ok(Err(Refused::UnknownElement(element))) };
-    if known.property(property).as_ref() == Some(value) {
-        return Ok(Ok(Committed::default()));
-    }
-    if let Err(refused) = check::property(design, element, property, value) {
-        return Ok(Err(refused));
-    }
-    Ok(match draft.add(vec![put_op(element, property, value)], Shared::default())? {
-        Ok(event) => Ok(Committed { events: vec![event.id()], elements: vec![] }),
-        Err(why) => Err(too_large(why)),
-    })
-}
-
-fn put_op(element: ElementId, property: Property, value: &Value) -> OpWithBody {
-    let act = Act::Put(Put { element, property: property.number() });
-    (Op { target: Target::Workspace, preds: vec![], act }, value.encode())
-}
-
 /// The only way in which what passed the checks can still be malformed.
-fn too_large(why: Malformed) -> Refused {
+pub(super) fn too_large(why: Malformed) -> Refused {
     match why {
         Malformed::Limit(what) => Refused::TooLarge(format!("{what} is beyond its limit")),
         other => unreachable!("checked before: {other}"),
@@ -257,12 +182,4 @@ fn too_large(why: Malformed) -> Refused {
 /// The cell of a plain field.
 pub fn plain_cell(record: RecordKey, field: tandem_wire::FieldId) -> CellKey {
     CellKey { record, field, part: PartPath::default() }
-}
-
-/// The device that signs.
-impl<E> Core<E> {
-    /// The author of what this node writes.
-    pub fn device(&self) -> DeviceKey {
-        self.key.device()
-    }
 }

@@ -7,6 +7,7 @@
 mod check;
 mod compose;
 mod core;
+mod design;
 mod shell;
 mod transaction;
 

@@ -14,6 +14,7 @@ use tandem_storage::{
     EngineError,
     engine::{Read, Table},
     fold::{RecordState, incremental::CellPath, record::Stamp},
+    record_row,
 };
 use tandem_wire::{Act, CellKey, Op, OpRef, RecordKey, Target, Value, limits::PREDS_MAX};
 
@@ -56,6 +57,7 @@ impl Touched {
         let design = draft.fold.design();
         let (record, checked) = match change {
             Change::Set(cell, value) => (cell.record, check::cell(design, cell, value)),
+            Change::SetRaw(cell, value) => (cell.record, check::raw_cell(design, cell, value)),
             Change::Create(record) | Change::Delete(record) | Change::Restore(record) => {
                 (*record, check::list(design, record.list))
             }
@@ -68,10 +70,10 @@ impl Touched {
         match change {
             Change::Create(_) | Change::Restore(_) if pending.exists => return Ok(Err(Refused::RecordExists(record))),
             Change::Restore(_) if !pending.was_created() => return Ok(Err(unknown())),
-            Change::Set(..) | Change::Delete(_) if !pending.exists => return Ok(Err(unknown())),
+            Change::Set(..) | Change::SetRaw(..) | Change::Delete(_) if !pending.exists => return Ok(Err(unknown())),
             Change::Create(_) => pending.revive(Act::Create),
             Change::Restore(_) => pending.revive(Act::Restore),
-            Change::Set(cell, value) => pending.set(cell, value),
+            Change::Set(cell, value) | Change::SetRaw(cell, value) => pending.set(cell, value),
             Change::Delete(_) => pending.exists = false,
         }
         Ok(Ok(()))
@@ -82,7 +84,7 @@ impl Touched {
             Some(at) => *at,
             None => {
                 let row = draft.rows.get(Table::Records, &draft.fold.prefix().record(key))?;
-                let found = row.map(|bytes| postcard::from_bytes(&bytes).expect("rows are our own"));
+                let found = row.map(|row| record_row::decode(&row));
                 self.records.push((key, Pending::new(found.unwrap_or_default())));
                 self.index.insert(key, self.records.len() - 1);
                 self.records.len() - 1

@@ -19,6 +19,7 @@ mod csv_records;
 pub mod csv_write;
 mod encoding;
 mod error;
+pub mod field_text;
 mod row_keys;
 pub mod text_form;
 pub mod vcard;

@@ -79,8 +79,8 @@ impl Design {
             }
         }
         for c in &live {
-            let of_authority = terms.is_bound_at(c.event.header().chain.device, &c.past)
-                && !terms.is_owner_at(c.event.header().chain.device, &c.past);
+            let device = c.event.header().chain.device;
+            let of_authority = terms.is_bound_at(device, &c.past) && !terms.is_owner_at(device, c.event.id(), &c.past);
             for (index, op) in c.event.header().ops.iter().enumerate() {
                 let here = c.event.op_ref(index as u16);
                 match &op.act {
@@ -244,3 +244,6 @@ impl Element {
 fn covers(table: &[Mark], other: &[Mark]) -> bool {
     other.iter().all(|Mark(end)| table.iter().any(|Mark(own)| own.chain == end.chain && own.seq >= end.seq))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,9 @@
 //! Stage 3: who was a member in which role, where, and what cuts mask (rules R3 and R10).
 
-use super::{Chains, ControlEvent, Past, Standing, Terms, VerdictPlace, control_order, is_beyond};
+use super::{Chains, ControlEvent, Past, Standing, Terms, VerdictPlace, control_order, is_beyond, status::needed_role};
 use crate::EngineError;
 use std::collections::{BTreeMap, BTreeSet};
-use tandem_wire::{Act, Admit, AdmitText, DeviceKey, Event, EventId, Mark, MemberId, OpRef, Role};
+use tandem_wire::{Act, Admit, AdmitText, DeviceKey, Event, EventId, Mark, MemberId, OpRef, Role, Signature};
 
 /// The key of concurrent control ops: accepted ones in the authority's order, then by seniority, lamport, id, op.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,6 +60,8 @@ pub struct Grant {
 pub struct Cut {
     /// The event that holds it.
     pub event: EventId,
+    /// The rank of its author: it takes nothing from what a senior one did as a manager.
+    pub rank: usize,
     /// What is left; none after a removal.
     pub role: Option<Role>,
     /// Ends of the device's chains: what lies within keeps its rights.
@@ -85,9 +87,10 @@ impl Members {
         chains: &impl Chains,
     ) -> Result<Self, EngineError> {
         let mut all_struck = BTreeSet::new();
+        let mut proofs = BTreeMap::new();
         loop {
-            let (struck, candidates, out) = (&all_struck, BTreeMap::new(), Self::default());
-            let mut resolver = Resolver { control, terms, standings, chains, struck, candidates, out };
+            let (struck, proofs, candidates, out) = (&all_struck, &mut proofs, BTreeMap::new(), Self::default());
+            let mut resolver = Resolver { control, terms, standings, chains, struck, proofs, candidates, out };
             resolver.run()?;
             let members = resolver.out;
             match members.one_admission_too_many(control, standings)? {
@@ -170,6 +173,8 @@ struct Resolver<'a, S, C> {
     standings: &'a S,
     chains: &'a C,
     struck: &'a BTreeSet<(EventId, u16)>,
+    /// Signatures by invited keys that were looked at already.
+    proofs: &'a mut BTreeMap<(OpRef, DeviceKey, Signature), bool>,
     /// Devices made managers, by promoter's rank, lamport, id and op: the next in seniority.
     candidates: BTreeMap<Promotion, DeviceKey>,
     out: Members,
@@ -265,7 +270,7 @@ impl<S: Standings, C: Chains> Resolver<'_, S, C> {
     fn change(&mut self, c: &ControlEvent, device: DeviceKey, role: Option<Role>, marks: &[Mark], key: ControlKey) {
         if self.may_change(device, key.rank, &c.past) {
             self.grant(c, device, role, None, key);
-            let cut = Cut { event: c.event.id(), role, marks: marks.to_vec() };
+            let cut = Cut { event: c.event.id(), rank: key.rank, role, marks: marks.to_vec() };
             self.out.cuts.entry(device).or_default().push(cut);
         }
     }
@@ -288,17 +293,21 @@ impl<S: Standings, C: Chains> Resolver<'_, S, C> {
     /// Whether a manager's event has effect: not refused, by a manager at its place, not cut.
     fn stands(&self, c: &ControlEvent, standing: &Standing) -> Result<bool, EngineError> {
         let device = c.event.header().chain.device;
-        if self.terms.is_owner_at(device, &c.past) {
+        if self.terms.is_owner_at(device, c.event.id(), &c.past) {
             return Ok(true);
         }
-        if matches!(standing, Standing::Refused(_)) || self.out.role_at(device, &c.past) != Some(Role::Manager) {
+        let only_the_owner_may = needed_role(&c.event).is_none();
+        if only_the_owner_may
+            || matches!(standing, Standing::Refused(_))
+            || self.out.role_at(device, &c.past) != Some(Role::Manager)
+        {
             return Ok(false);
         }
         Ok(masking_cut(&self.out, &c.event, &c.past, Role::Manager, standing, self.chains)?.is_none())
     }
 
     /// A senior device cannot be given a lesser role by being admitted once more; a removed one never comes back.
-    fn may_admit(&self, admit: &Admit, rank: usize, c: &ControlEvent) -> bool {
+    fn may_admit(&mut self, admit: &Admit, rank: usize, c: &ControlEvent) -> bool {
         let removed = self
             .out
             .grants
@@ -310,19 +319,21 @@ impl<S: Standings, C: Chains> Resolver<'_, S, C> {
         !removed && (!changes || self.may_change(admit.device, rank, &c.past)) && self.is_invited(admit, c)
     }
 
-    fn is_invited(&self, admit: &Admit, c: &ControlEvent) -> bool {
+    fn is_invited(&mut self, admit: &Admit, c: &ControlEvent) -> bool {
         let Some(invited) = &admit.invited else { return true };
-        find_invite(self.control, &invited.invite).is_some_and(|invite| {
-            admit.role <= invite.role
-                && invite.key.has_signed_join(c.event.header().workspace, &invited.invite, admit.device, &invited.proof)
-        })
+        let Some(invite) = find_invite(self.control, &invited.invite) else { return false };
+        let workspace = c.event.header().workspace;
+        let proof = self.proofs.entry((invited.invite, admit.device, invited.proof));
+        let is_genuine = || invite.key.has_signed_join(workspace, &invited.invite, admit.device, &invited.proof);
+        admit.role <= invite.role && *proof.or_insert_with(is_genuine)
     }
 
     /// A manager is changed only by a senior one, anybody else by any manager; an owner by nobody.
     fn may_change(&self, device: DeviceKey, by_rank: usize, past: &BTreeSet<EventId>) -> bool {
         match self.out.rank(device) {
             None => true,
-            Some(rank) if rank < self.terms.owners.len() => false,
+            Some(0) => false,
+            Some(_) if self.terms.is_owner_in(device, past) => false,
             Some(rank) => rank > by_rank || self.was_demoted(device, past),
         }
     }
@@ -368,6 +379,10 @@ pub(crate) fn masking_cut(
 ) -> Result<Option<EventId>, EngineError> {
     let header = event.header();
     for cut in members.cuts.get(&header.chain.device).into_iter().flatten() {
+        let by_junior = members.rank(header.chain.device).is_some_and(|rank| rank < cut.rank);
+        if by_junior && needed == Role::Manager {
+            continue;
+        }
         let takes = match cut.role {
             None => true,
             Some(left) => left < needed && !past.contains(&cut.event),
@@ -385,3 +400,6 @@ pub(crate) fn masking_cut(
     }
     Ok(None)
 }
+
+#[cfg(test)]
+mod tests;

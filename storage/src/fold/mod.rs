@@ -6,6 +6,8 @@
 //!
 //! Never here: clocks, files, threads, randomness, locale, floating-point formatting.
 
+#[cfg(test)]
+mod checking;
 pub mod design;
 pub mod incremental;
 pub mod members;
@@ -16,6 +18,8 @@ pub mod record;
 pub mod standing;
 pub mod status;
 pub mod terms;
+#[cfg(test)]
+mod testing;
 pub mod validity;
 pub mod view;
 

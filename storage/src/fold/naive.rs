@@ -14,7 +14,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
-use tandem_wire::{Act, ChainId, Event, EventId, EventTag, Mark, OpRef, RecordKey};
+use tandem_wire::{Act, ChainId, Event, EventId, EventRef, EventTag, Mark, OpRef, RecordKey};
 
 /// The view of a set of events, in whatever order they are given.
 pub fn view(events: &[Arc<Event>]) -> View {
@@ -62,7 +62,7 @@ impl World {
                     continue;
                 }
                 let place = (event.header().seq, index as u16);
-                for judged in self.last_of(verdict.last.id, verdict.count) {
+                for judged in self.last_of(&verdict.last, verdict.count) {
                     places.entry((judged, verdict.term)).or_default().push(place);
                     self.judged.entry(judged).or_default().push(Judged {
                         term: verdict.term,
@@ -89,10 +89,11 @@ impl World {
         }
     }
 
-    /// The event with this id and those before it in its chain, `count` in all; none if it is not known.
-    fn last_of(&self, id: EventId, count: u32) -> Vec<EventId> {
+    /// This event and those before it in its chain, `count` in all; none if it is not known at this place.
+    fn last_of(&self, last: &EventRef, count: u32) -> Vec<EventId> {
         let before = |event: &&Arc<Event>| event.header().prev.and_then(|prev| self.valid.get(&prev));
-        let chain = std::iter::successors(self.valid.get(&id), before);
+        let last = self.valid.get(&last.id).filter(|event| event.reference() == *last);
+        let chain = std::iter::successors(last, before);
         chain.take(count as usize).map(|event| event.id()).collect()
     }
 
@@ -204,10 +205,8 @@ fn pasts(valid: &BTreeMap<EventId, Arc<Event>>) -> BTreeMap<EventId, Past> {
 impl Chains for World {
     fn is_within(&self, seq: u64, id: EventId, mark: &Mark) -> Result<bool, EngineError> {
         let Mark(end) = mark;
-        if self.valid.get(&end.id).is_none_or(|event| event.reference() != *end) {
-            return Ok(seq <= end.seq);
-        }
-        Ok(self.last_of(end.id, u32::MAX).contains(&id))
+        let branch = self.last_of(end, u32::MAX);
+        Ok(if branch.is_empty() { seq <= end.seq } else { branch.contains(&id) })
     }
 }
 

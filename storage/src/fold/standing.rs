@@ -96,11 +96,12 @@ pub fn standing(
     Ok(Standing::Accepted { pasts: decided.iter().map(|(_, judged)| judged.past.clone()).collect(), order })
 }
 
-/// Verdicts are not judged, and neither is what the owner decides about the workspace.
+/// Verdicts are not judged, unless something else is smuggled in with them; and neither is what the owner decides
+/// about the workspace.
 fn is_never_judged(event: &Event, past: &Past, terms: &Terms) -> bool {
     let header = event.header();
-    header.ops.iter().any(|op| matches!(op.act, Act::Verdict(_)))
-        || (header.chain.is_control() && terms.is_owner_at(header.chain.device, past))
+    header.ops.iter().all(|op| matches!(op.act, Act::Verdict(_)))
+        || (header.chain.is_control() && terms.is_owner_at(header.chain.device, event.id(), past))
 }
 
 /// The lists that an event is about.
@@ -112,3 +113,6 @@ fn verdict_op(judged: &Judged, terms: &Terms) -> OpRef {
     let chain = terms.find(&judged.term).expect("counts").chain();
     OpRef { chain, seq: judged.place.0, op: judged.place.1, tag: judged.verdict.tag() }
 }
+
+#[cfg(test)]
+mod tests;

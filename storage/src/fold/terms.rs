@@ -14,17 +14,21 @@ pub struct Terms {
     pub genesis: Option<GenesisText>,
     /// The device that founded the workspace, then each that it was handed to.
     pub owners: Vec<Owner>,
+    /// The founder, and every device that one of these handed the workspace to, with effect or not.
+    pub heirs: BTreeSet<DeviceKey>,
     /// Effective bindings; of two that would bind one list at a time, the first.
     pub terms: Vec<Term>,
 }
 
 /// One owner.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {
     /// Its device.
     pub device: DeviceKey,
     /// The event that made it the owner.
     pub since: EventId,
+    /// What that event had seen.
+    pub past: Past,
 }
 
 /// One binding of one authority.
@@ -50,7 +54,7 @@ impl Terms {
         let mut terms = Self::default();
         terms.resolve_owners(&by_lamport);
         for c in by_lamport {
-            if terms.is_owner_at(c.event.header().chain.device, &c.past) {
+            if terms.is_owner_at(c.event.header().chain.device, c.event.id(), &c.past) {
                 terms.bind(c);
             }
         }
@@ -60,11 +64,19 @@ impl Terms {
     fn resolve_owners(&mut self, by_lamport: &[&ControlEvent]) {
         let genesis = by_lamport.iter().find(|c| matches!(c.event.header().ops[0].act, Act::Genesis(_)));
         let Some(genesis) = genesis else { return };
-        let first = Owner { device: genesis.event.header().chain.device, since: genesis.event.id() };
+        let device = genesis.event.header().chain.device;
+        let first = Owner { device, since: genesis.event.id(), past: genesis.past.clone() };
         self.genesis = genesis.event.body(0).and_then(|body| postcard::from_bytes(body).ok());
         self.owners = vec![first];
         while let Some(next) = by_lamport.iter().find_map(|c| self.hand_over(c)) {
             self.owners.push(next);
+        }
+        // In one pass: who hands over what it was handed had seen that.
+        self.heirs = BTreeSet::from([device]);
+        for c in by_lamport.iter().filter(|c| c.event.header().chain.is_control()) {
+            if self.heirs.contains(&c.event.header().chain.device) {
+                self.heirs.extend(handed_to(&c.event));
+            }
         }
     }
 
@@ -73,20 +85,26 @@ impl Terms {
         let present = self.owners.last().expect("founded");
         let begun = self.owners.len() == 1 || c.past.contains(&present.since);
         let by_present = c.event.header().chain.device == present.device && begun;
-        let to = c.event.header().ops.iter().find_map(|op| match &op.act {
-            Act::HandOver(to) if *to != present.device => Some(*to),
-            _other => None,
-        })?;
-        by_present.then_some(Owner { device: to, since: c.event.id() })
+        let to = handed_to(&c.event).find(|to| *to != present.device)?;
+        by_present.then(|| Owner { device: to, since: c.event.id(), past: c.past.clone() })
     }
 
-    /// Whether `device` was the owner at an event that had seen `past`.
-    pub fn is_owner_at(&self, device: DeviceKey, past: &BTreeSet<EventId>) -> bool {
+    /// Whether `device` was the owner at its event `id`, which had seen `past`.
+    ///
+    /// A former owner was it only where the hand-over tells: at control events that this had seen, so that backdating
+    /// gains nothing.
+    pub fn is_owner_at(&self, device: DeviceKey, id: EventId, past: &BTreeSet<EventId>) -> bool {
         self.owners.iter().enumerate().any(|(i, owner)| {
             let begun = i == 0 || past.contains(&owner.since);
-            let ended = self.owners.get(i + 1).is_some_and(|next| past.contains(&next.since));
-            owner.device == device && begun && !ended
+            let not_ended = self.owners.get(i + 1).is_none_or(|next| next.since == id || next.past.contains(&id));
+            owner.device == device && begun && not_ended
         })
+    }
+
+    /// Whether `device` is the owner as far as `past` tells.
+    pub fn is_owner_in(&self, device: DeviceKey, past: &BTreeSet<EventId>) -> bool {
+        let known = self.owners.iter().enumerate().filter(|(i, owner)| *i == 0 || past.contains(&owner.since));
+        known.last().is_some_and(|(_, owner)| owner.device == device)
     }
 
     /// The present owner.
@@ -197,9 +215,19 @@ impl Term {
     }
 }
 
+fn handed_to(event: &Event) -> impl Iterator<Item = DeviceKey> + '_ {
+    event.header().ops.iter().filter_map(|op| match &op.act {
+        Act::HandOver(to) => Some(*to),
+        _other => None,
+    })
+}
+
 fn overlap(a: &Scope, b: &Scope) -> bool {
     match (a, b) {
         (Scope::Workspace, _) | (_, Scope::Workspace) => true,
         (Scope::Lists(a), Scope::Lists(b)) => a.iter().any(|list| b.contains(list)),
     }
 }
+
+#[cfg(test)]
+mod tests;

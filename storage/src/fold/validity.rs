@@ -1,7 +1,7 @@
 //! Stage 0, rule R2: whether an event is valid, by its bytes and what it refers to.
 
 use crate::EngineError;
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 use tandem_wire::{Act, ChainId, Event, EventId, EventRef, EventTag, Op, OpRef, Target};
 
 /// What is known of an event that another one refers to.
@@ -97,11 +97,12 @@ fn previous(event: &Event) -> Option<(Place, EventId)> {
 
 /// Applies rule R2. An invalid reference outweighs a missing one, a missing one all the rest.
 pub fn judge(event: &Event, known: &impl Known) -> Result<Validity, EngineError> {
+    let mut found = BTreeMap::new();
     let mut waits_for = Vec::new();
     let mut builds_on_invalid = false;
     for place in references(event) {
         match known.find(place.chain, place.seq, place.tag)? {
-            Found::Valid(_) => {}
+            Found::Valid(event) => drop(found.insert(place, event)),
             Found::Missing | Found::Held => waits_for.push(place),
             Found::Invalid => builds_on_invalid = true,
         }
@@ -112,59 +113,51 @@ pub fn judge(event: &Event, known: &impl Known) -> Result<Validity, EngineError>
     if !waits_for.is_empty() {
         return Ok(Validity::Held(waits_for));
     }
-    let find = |place: Place| match known.find(place.chain, place.seq, place.tag)? {
-        Found::Valid(event) => Ok(event),
-        Found::Missing | Found::Held | Found::Invalid => unreachable!("looked up above"),
-    };
-    Ok(match check(event, find)? {
+    Ok(match check(event, &found) {
         Ok(()) => Validity::Valid,
         Err(why) => Validity::Invalid(why),
     })
 }
 
 /// The rules proper, once everything referred to is there and valid.
-fn check(
-    event: &Event,
-    find: impl Fn(Place) -> Result<Arc<Event>, EngineError>,
-) -> Result<Result<(), Invalid>, EngineError> {
+fn check(event: &Event, found: &BTreeMap<Place, Arc<Event>>) -> Result<(), Invalid> {
     let header = event.header();
     let mut lamport_before = 0;
     if let Some((place, id)) = previous(event) {
-        let prev = find(place)?;
+        let prev = &found[&place];
         if prev.id() != id {
-            return Ok(Err(Invalid::Dependency));
+            return Err(Invalid::Dependency);
         }
         lamport_before = prev.header().lamport;
     }
     for dep in &header.deps {
-        let found = find(Place::from(dep))?;
+        let before = &found[&Place::from(dep)];
         let allowed = dep.chain.is_control() || !header.chain.is_control();
-        if found.id() != dep.id || !allowed {
-            return Ok(Err(Invalid::Dependency));
+        if before.id() != dep.id || !allowed {
+            return Err(Invalid::Dependency);
         }
-        lamport_before = lamport_before.max(found.header().lamport);
+        lamport_before = lamport_before.max(before.header().lamport);
     }
     if header.lamport != lamport_before + 1 {
-        return Ok(Err(Invalid::Lamport));
+        return Err(Invalid::Lamport);
     }
-    let named = header.ops.iter().flat_map(|op| op.event_references()).chain(&header.resubmits);
-    for named in named {
-        let found = find(Place::from(named))?;
-        if found.id() != named.id || found.header().lamport >= header.lamport {
-            return Ok(Err(Invalid::Reference));
+    for named in header.ops.iter().flat_map(|op| op.event_references()).chain(&header.resubmits) {
+        let named_event = &found[&Place::from(named)];
+        if named_event.id() != named.id || named_event.header().lamport >= header.lamport {
+            return Err(Invalid::Reference);
         }
     }
     for op in &header.ops {
         for reference in op.references() {
-            let found = find(Place::from(&reference))?;
-            let target = found.header().ops.get(reference.op as usize);
+            let named_event = &found[&Place::from(&reference)];
+            let target = named_event.header().ops.get(reference.op as usize);
             let fits = target.is_some_and(|target| may_name(op, target));
-            if !fits || found.header().lamport >= header.lamport {
-                return Ok(Err(Invalid::Reference));
+            if !fits || named_event.header().lamport >= header.lamport {
+                return Err(Invalid::Reference);
             }
         }
     }
-    Ok(Ok(()))
+    Ok(())
 }
 
 /// Whether `op` may refer to `target`: the same cell for cell ops, the same record for record ops.
@@ -197,3 +190,6 @@ fn may_name(op: &Op, target: &Op) -> bool {
         | Act::Put(_) => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,11 +9,8 @@ use crate::{
     engine::{EngineError, Read},
     fold::{Design, Members, Terms},
 };
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
-use tandem_wire::{DeviceKey, Event, EventId};
+use std::{collections::BTreeSet, sync::Arc};
+use tandem_wire::{DeviceKey, Event, EventId, Mark};
 
 impl Fold {
     /// Stages 1 to 4 again; `event` is what changed them. Adds to `again` every event to be looked at again.
@@ -37,11 +34,21 @@ impl Fold {
             }
         }
         let mut concerned = concerned(&members, &self.members, event.id());
-        let chain = event.header().chain;
-        if self.chains[&chain].first_fork.is_some() {
-            concerned.insert(chain.device);
+        if self.names_a_branch(event) {
+            concerned.insert(event.header().chain.device);
         }
         self.add_events(work, |device| concerned.contains(&device), again)
+    }
+
+    /// Whether the event is the end of a branch by which somebody cut its chain: now that it is known, the mark
+    /// leaves standing what is on that branch, no longer all that is not beyond its place.
+    pub(super) fn names_a_branch(&self, event: &Event) -> bool {
+        let chain = event.header().chain;
+        let mark = Mark(event.reference());
+        let cuts = self.members.cuts.get(&chain.device).into_iter().flatten().flat_map(|cut| &cut.marks);
+        let seen = self.terms.terms.iter().flat_map(|term| &term.bind.seen);
+        let is_forked = self.chains.get(&chain).is_some_and(|chain| chain.first_fork.is_some());
+        is_forked && cuts.chain(seen).any(|named| *named == mark)
     }
 
     /// Stages 1 to 4 over the control events in memory. `rows` may look through an older state of this fold.
@@ -105,10 +112,10 @@ impl Fold {
     }
 }
 
-/// Whether the new terms are the old ones and perhaps more: then no older event is concerned, since a term needs to
-/// be in an event's past.
+/// Whether the new terms are the old ones and perhaps more: then no older event is concerned, since an author or a
+/// verdict on it needs to have seen the term.
 fn extends(old: &Terms, new: &Terms) -> bool {
-    new.owners.starts_with(&old.owners) && new.terms.starts_with(&old.terms)
+    new.owners == old.owners && new.terms.starts_with(&old.terms)
 }
 
 /// The devices whose rights at older events may have changed: not those that only gained something by the new event,
@@ -117,10 +124,8 @@ fn concerned(old: &Members, new: &Members, event: EventId) -> BTreeSet<DeviceKey
     let devices: BTreeSet<DeviceKey> =
         old.grants.keys().chain(new.grants.keys()).chain(new.cuts.keys()).chain(old.cuts.keys()).copied().collect();
     let older = |members: &Members, device: &DeviceKey| {
-        let grants = members.grants.get(device).into_iter().flatten();
-        let by_key: BTreeMap<_, _> =
-            grants.filter(|grant| grant.event != event).map(|grant| (grant.key, (grant.event, grant.role))).collect();
-        by_key
+        let grants = members.grants.get(device).into_iter().flatten().filter(|grant| grant.event != event);
+        grants.map(|grant| (grant.key, grant.event, grant.role)).collect::<BTreeSet<_>>()
     };
     let differs =
         |device: &DeviceKey| older(old, device) != older(new, device) || old.cuts.get(device) != new.cuts.get(device);

@@ -31,12 +31,15 @@ use super::{
     counts_as_past, is_authority_written,
     validity::{self, Place},
 };
-use crate::engine::{EngineError, Overlay, Read, Table, prefix_end};
+use crate::{
+    engine::{EngineError, Overlay, Read, Table, prefix_end},
+    record_row,
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
-use tandem_wire::{ChainId, DeviceKey, Event, EventId, EventRef, FieldId, ListId, PartPath, RecordId, RecordKey, Role};
+use tandem_wire::{ChainId, DeviceKey, Event, EventId, EventRef, ListId, RecordId, RecordKey, Role};
 
 /// The part of the view that is kept in memory.
 #[derive(Debug, Clone)]
@@ -148,7 +151,7 @@ impl Fold {
             let state = self.settle(&mut work, key, &event)?;
             applied.get_or_insert(state);
             if state != Applied::Held {
-                queue.extend(self.woken_by(&mut work, Place::from(&event.reference()))?);
+                queue.extend(self.woken_by(&mut work, Place::from(&event.reference()), state)?);
             }
         }
         Ok(applied.expect("the event itself was settled"))
@@ -192,11 +195,13 @@ impl Fold {
         }
     }
 
-    /// The held events that waited for this place.
+    /// The held events that waited for this place, which has come to `state`: those that now wait for nothing, or need
+    /// not wait any longer. An event with many references is judged once, not once for each of them.
     fn woken_by<R: Read, E: Events>(
         &self,
         work: &mut Work<'_, '_, R, E>,
         place: Place,
+        state: Applied,
     ) -> Result<Vec<(EventKey, Arc<Event>)>, EngineError> {
         let mut woken = Vec::new();
         if self.waiting == 0 {
@@ -205,9 +210,26 @@ impl Fold {
         for waits in work.lookup(self).keys_after(self.prefix.place(Kind::Awaited, place))? {
             let key = EventKey::at_end_of(&waits);
             work.rows.delete(ROWS, waits);
-            woken.push((key, work.lookup(self).event(key)?));
+            let event = work.lookup(self).event(key)?;
+            if state == Applied::Invalid || !self.waits_still(work, key, &event)? {
+                woken.push((key, event));
+            }
         }
         Ok(woken)
+    }
+
+    fn waits_still<R: Read, E: Events>(
+        &self,
+        work: &Work<'_, '_, R, E>,
+        key: EventKey,
+        event: &Event,
+    ) -> Result<bool, EngineError> {
+        for place in validity::references(event) {
+            if work.rows.get(ROWS, &with(self.prefix.place(Kind::Awaited, place), &[&key.bytes()]))?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Stages 1 to 5 for an event that has become valid.
@@ -220,11 +242,10 @@ impl Fold {
         let past = self.past_of(work, event)?;
         let past_number = self.number_of(work, past.clone());
         self.set_state(work, key, EventState::Valid { past: past_number, last: None })?;
-        let forked = self.extend_chain(work, key, event)?;
+        let mut control_changed = self.extend_chain(work, key, event)?;
         self.frontier.extend(self.prefix, work.rows, event);
         self.write_history(work, key, event);
         let mut again = BTreeSet::new();
-        let mut control_changed = forked;
         if counts_as_past(event) {
             let number = self.control.len() as u32;
             work.put(&self.prefix.number(Kind::Control, number), &key);
@@ -280,7 +301,8 @@ impl Fold {
         EventKey { chain: chain.number, seq: header.seq, tag: event.id().tag() }
     }
 
-    /// Moves the chain's head, and says whether the chain is forked.
+    /// Moves the chain's head, and says whether the control plane is concerned: by a fork of a control chain, or
+    /// because the event tells which branch somebody meant.
     fn extend_chain<R: Read, E: Events>(
         &mut self,
         work: &mut Work<'_, '_, R, E>,
@@ -302,7 +324,7 @@ impl Fold {
         }
         let row = *chain;
         work.put(&self.prefix.chain(header.chain), &row);
-        Ok(row.first_fork.is_some())
+        Ok((forked_here && header.chain.is_control()) || self.names_a_branch(event))
     }
 
     fn set_state<R: Read, E: Events>(
@@ -458,33 +480,31 @@ pub fn records_in<R: Read>(
     rows: &R,
     prefix: Prefix,
 ) -> impl Iterator<Item = Result<(RecordKey, RecordState), EngineError>> + '_ {
-    records_from(rows, prefix.bytes().to_vec())
+    let records = record_rows(rows, prefix.bytes().to_vec());
+    records.map(|pair| pair.map(|(key, row)| (key, record_row::decode(&row))))
 }
 
-/// The records of one list, likewise.
-pub fn records_of_list<R: Read>(
+/// The rows of one list's records (see [`record_row`]), in the order of their ids.
+pub fn rows_of_list<R: Read>(
     rows: &R,
     prefix: Prefix,
     list: ListId,
-) -> impl Iterator<Item = Result<(RecordKey, RecordState), EngineError>> + '_ {
-    records_from(rows, with(prefix.bytes().to_vec(), &[&list.0]))
+) -> impl Iterator<Item = Result<(RecordKey, Vec<u8>), EngineError>> + '_ {
+    record_rows(rows, with(prefix.bytes().to_vec(), &[&list.0]))
 }
 
-fn records_from<R: Read>(
+fn record_rows<R: Read>(
     rows: &R,
     from: Vec<u8>,
-) -> impl Iterator<Item = Result<(RecordKey, RecordState), EngineError>> + '_ {
+) -> impl Iterator<Item = Result<(RecordKey, Vec<u8>), EngineError>> + '_ {
     let pairs = rows.range(Table::Records, &from, prefix_end(&from).as_deref());
     pairs.map(|pair| {
         let (key, value) = pair?;
         let (list, record) = key[8..].split_first_chunk().expect("keys are our own");
         let record = RecordId(record.try_into().expect("keys are our own"));
-        Ok((RecordKey { list: ListId(*list), record }, decode(&value)))
+        Ok((RecordKey { list: ListId(*list), record }, value))
     })
 }
-
-/// A cell of a record, as a map key.
-pub type CellPath = (FieldId, PartPath);
 
 fn range<R: Read>(rows: &R, from: Vec<u8>) -> impl Iterator<Item = Result<(Vec<u8>, Vec<u8>), EngineError>> + '_ {
     let to = prefix_end(&from);
@@ -500,3 +520,6 @@ impl<'b, R: Read, E: Events> Work<'_, 'b, R, E> {
         self.rows.put(ROWS, key, encode(row));
     }
 }
+
+#[cfg(test)]
+mod tests;

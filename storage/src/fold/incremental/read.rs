@@ -116,7 +116,8 @@ impl<R: Read, E: Events> Chains for Lookup<'_, R, E> {
         let Mark(end) = mark;
         let by_place = seq <= end.seq;
         let Some(chain) = self.fold.chains.get(&end.chain) else { return Ok(by_place) };
-        if chain.first_fork.is_none() || !by_place {
+        let is_on_the_trunk = chain.first_fork.is_none_or(|fork| seq < fork);
+        if is_on_the_trunk || !by_place {
             return Ok(by_place);
         }
         let mut at = EventKey { chain: chain.number, seq: end.seq, tag: end.id.tag() };

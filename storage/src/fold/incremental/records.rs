@@ -1,15 +1,13 @@
 //! Stage 5, event by event: the short way where an op replaces what is current, the long way by a record's history.
 
-use super::{
-    EventKey, EventState, Events, Fold, Look, Work,
-    rows::{decode, encode},
-};
+use super::{EventKey, EventState, Events, Fold, Look, Work};
 use crate::{
     engine::{EngineError, Read, Table, prefix_end},
     fold::{
         RecordOp, RecordState,
         record::{self, Edit, RecordOpKind, Removal, Sibling},
     },
+    record_row,
 };
 use std::{collections::BTreeSet, sync::Arc};
 use tandem_wire::{Event, OpRef, RecordKey};
@@ -38,12 +36,14 @@ impl Fold {
         }
         for key in records_of(event) {
             let row = self.prefix.record(key);
-            let mut state: RecordState =
-                work.rows.get(Table::Records, &row)?.map_or_else(RecordState::default, |bytes| decode(&bytes));
+            let mut state: RecordState = work
+                .rows
+                .get(Table::Records, &row)?
+                .map_or_else(RecordState::default, |bytes| record_row::decode(&bytes));
             let ops = record::ops_on(event, key, look.live, look.refused, look.by_authority);
             if ops.into_iter().all(|op| state.absorb(op)) {
                 state.normalise();
-                work.rows.put(Table::Records, row, encode(&state));
+                write(work, row, &state);
             } else {
                 self.refold_record(work, key)?;
             }
@@ -73,13 +73,17 @@ impl Fold {
             let event = work.events.event(event_row.at)?;
             ops.extend(record::ops_on(&event, key, look.live, look.refused, look.by_authority));
         }
-        let state = record::fold(ops);
-        if state == RecordState::default() {
-            work.rows.delete(Table::Records, row);
-        } else {
-            work.rows.put(Table::Records, row, encode(&state));
-        }
+        write(work, row, &record::fold(ops));
         Ok(())
+    }
+}
+
+/// Empty states leave no trace.
+fn write<R: Read, E: Events>(work: &mut Work<'_, '_, R, E>, row: Vec<u8>, state: &RecordState) {
+    if *state == RecordState::default() {
+        work.rows.delete(Table::Records, row);
+    } else {
+        work.rows.put(Table::Records, row, record_row::encode(state));
     }
 }
 

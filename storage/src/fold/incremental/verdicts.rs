@@ -105,7 +105,8 @@ impl Fold {
         Ok(true)
     }
 
-    /// Whether the verdict is in the chain that its term binds.
+    /// Whether the verdict is in the chain that its term binds, and that binding can ever have effect: nobody else
+    /// makes us note verdicts on every event there is.
     fn is_of_its_term<R: Read, E: Events>(
         &self,
         work: &mut Work<'_, '_, R, E>,
@@ -116,7 +117,7 @@ impl Fold {
         let key = work.lookup(self).key_of(chain, seq, tag).expect("a valid verdict's term is known");
         let binding = work.lookup(self).event(key)?;
         Ok(match &binding.header().ops[op as usize].act {
-            Act::Bind(bind) => bind.authority == given.header().chain,
+            Act::Bind(bind) => bind.authority == given.header().chain && self.terms.heirs.contains(&chain.device),
             _other => unreachable!("a valid verdict names a binding"),
         })
     }

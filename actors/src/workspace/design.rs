@@ -1,0 +1,124 @@
+//! Commands about the design, as steps in control events.
+//!
+//! The id of an element comes from the event that defines it, so what refers to it has to be in a later event: a list
+//! is defined first, then its fields, then what they are called and hold.
+
+use super::{
+    check,
+    compose::{Draft, OpWithBody, Shared},
+    core::{Decided, too_large},
+};
+use crate::command::{Committed, NameKind, Refused};
+use std::sync::Arc;
+use tandem_storage::{EngineError, engine::Read};
+use tandem_wire::{
+    Act, Define, ElementId, Event, ListId, Malformed, Op, Put, Target, Value,
+    design::{ElementKind, FieldType, Property},
+};
+
+/// Ops of one event: names and types are small, so that these always fit.
+const STEPS_PER_EVENT: usize = 128;
+
+pub(super) fn create_list<R: Read>(draft: &mut Draft<'_, R>, name: &str, fields: &[(String, FieldType)]) -> Decided {
+    let design = draft.fold.design().clone();
+    let taken: Vec<String> = design.lists().map(|list| design.name(list)).collect();
+    let checked = check::name(NameKind::List, name, taken.iter().map(String::as_str));
+    if let Err(refused) = checked.and_then(|()| check_fields(fields, &[])) {
+        return Ok(Err(refused));
+    }
+    let mut steps = Steps { draft, committed: Committed::default() };
+    let first = match steps.add(vec![define(ElementKind::List, None)])? {
+        Ok(event) => event,
+        Err(why) => return Ok(Err(too_large(why))),
+    };
+    let list = ElementId::defined_by(first.id(), 0);
+    steps.committed.elements.push(list);
+    let named = put_op(list, Property::Name, &Value::Text(name.into()));
+    steps.define_fields(list, fields, 0, vec![named])?;
+    Ok(Ok(steps.committed))
+}
+
+pub(super) fn add_fields<R: Read>(draft: &mut Draft<'_, R>, list: ListId, fields: &[(String, FieldType)]) -> Decided {
+    let design = draft.fold.design().clone();
+    let present = design.fields(list);
+    let taken: Vec<String> = present.iter().map(|field| design.name(*field)).collect();
+    if let Err(refused) = check::list(&design, list).and_then(|()| check_fields(fields, &taken)) {
+        return Ok(Err(refused));
+    }
+    let mut steps = Steps { draft, committed: Committed::default() };
+    steps.define_fields(list.into(), fields, present.len(), Vec::new())?;
+    Ok(Ok(steps.committed))
+}
+
+pub(super) fn put<R: Read>(draft: &mut Draft<'_, R>, element: ElementId, property: Property, value: &Value) -> Decided {
+    let design = draft.fold.design();
+    let Some(known) = design.elements.get(&element) else { return Ok(Err(Refused::UnknownElement(element))) };
+    if known.property(property).as_ref() == Some(value) {
+        return Ok(Ok(Committed::default()));
+    }
+    if let Err(refused) = check::property(design, element, property, value) {
+        return Ok(Err(refused));
+    }
+    Ok(match draft.add(vec![put_op(element, property, value)], Shared::default())? {
+        Ok(event) => Ok(Committed { events: vec![event.id()], elements: vec![] }),
+        Err(why) => Err(too_large(why)),
+    })
+}
+
+fn check_fields(fields: &[(String, FieldType)], taken: &[String]) -> Result<(), Refused> {
+    for (index, (name, _)) in fields.iter().enumerate() {
+        let before = fields[..index].iter().map(|(name, _)| name).chain(taken);
+        check::name(NameKind::Field, name, before.map(String::as_str))?;
+    }
+    Ok(())
+}
+
+/// Several events of one command.
+struct Steps<'a, 'b, R: Read> {
+    draft: &'a mut Draft<'b, R>,
+    committed: Committed,
+}
+
+impl<R: Read> Steps<'_, '_, R> {
+    /// Defines fields behind `present` others, then does `puts` and those of the fields.
+    fn define_fields(
+        &mut self,
+        list: ElementId,
+        fields: &[(String, FieldType)],
+        present: usize,
+        mut puts: Vec<OpWithBody>,
+    ) -> Result<(), EngineError> {
+        for (chunk_index, chunk) in fields.chunks(STEPS_PER_EVENT).enumerate() {
+            let defines = chunk.iter().map(|_| define(ElementKind::Field, Some(list))).collect();
+            let event = self.add(defines)?.expect("small ops fit");
+            for (index, (name, field_type)) in chunk.iter().enumerate() {
+                let field = ElementId::defined_by(event.id(), index as u16);
+                self.committed.elements.push(field);
+                let place = (present + chunk_index * STEPS_PER_EVENT + index) as u32;
+                puts.push(put_op(field, Property::Name, &Value::Text(name.clone())));
+                puts.push(put_op(field, Property::Type, &field_type.to_value()));
+                puts.push(put_op(field, Property::Order, &Value::Rank(place.to_be_bytes().to_vec())));
+            }
+        }
+        for chunk in puts.chunks(STEPS_PER_EVENT) {
+            self.add(chunk.to_vec())?.expect("small ops fit");
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, ops: Vec<OpWithBody>) -> Result<Result<Arc<Event>, Malformed>, EngineError> {
+        let added = self.draft.add(ops, Shared::default())?;
+        self.committed.events.extend(added.iter().map(|event| event.id()));
+        Ok(added)
+    }
+}
+
+fn define(kind: ElementKind, parent: Option<ElementId>) -> OpWithBody {
+    let act = Act::Define(Define { kind: kind.number(), parent });
+    (Op { target: Target::Workspace, preds: vec![], act }, Vec::new())
+}
+
+fn put_op(element: ElementId, property: Property, value: &Value) -> OpWithBody {
+    let act = Act::Put(Put { element, property: property.number() });
+    (Op { target: Target::Workspace, preds: vec![], act }, value.encode())
+}

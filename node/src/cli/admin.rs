@@ -1,0 +1,116 @@
+//! Commands about workspaces as a whole.
+
+use super::{
+    CliError, Exit, Out,
+    args::{Json, Verify, WorkspaceCommand},
+    open,
+};
+use crate::show::{Column, Screen, Table, escape};
+use serde_json::json;
+use tandem_actors::{Handle, Node};
+
+pub(super) fn workspace(node: &Node, command: &WorkspaceCommand, out: &mut Out) -> Result<Exit, CliError> {
+    match command {
+        WorkspaceCommand::New { name, member } => {
+            let workspace = node.create_workspace(name, member)?;
+            out.line(format_args!("made workspace {} ({})", escape(name), workspace.id()))?;
+        }
+        WorkspaceCommand::Ls(json) => list(node, *json, out)?,
+        WorkspaceCommand::Leave { workspace } => {
+            let all = node.workspaces()?;
+            let info = open::find(&all, workspace)?;
+            node.leave(info.id)?;
+            out.line(format_args!("left {}: its copy here is for reading only", escape(&info.name)))?;
+        }
+        WorkspaceCommand::Rm { workspace, yes } => {
+            let all = node.workspaces()?;
+            let info = open::find(&all, workspace)?;
+            if !yes {
+                return Err(CliError::Usage(format!(
+                    "removing {} takes all its records off this node, and what is only here is lost; say --yes if you \
+                     mean it",
+                    info.name
+                )));
+            }
+            node.remove(info.id)?;
+            out.line(format_args!("removed {} from this node", escape(&info.name)))?;
+        }
+    }
+    Ok(Exit::Success)
+}
+
+fn list(node: &Node, json: Json, out: &mut Out) -> Result<(), CliError> {
+    let mut table = Table::new([Column::text("NAME"), Column::text("STATE"), Column::text("ID")]);
+    for info in node.workspaces()? {
+        let state = if info.left { "left, read-only" } else { "open" };
+        if json.json {
+            out.line(json!({ "id": info.id.to_string(), "name": info.name, "left": info.left }))?;
+        } else {
+            table.row([info.name.as_str(), state, &info.id.to_string()]);
+        }
+    }
+    if json.json { Ok(()) } else { out.text(&table.render(&Screen::of_stdout())) }
+}
+
+pub(super) fn digest(workspace: &Handle, json: Json, out: &mut Out) -> Result<Exit, CliError> {
+    let digest = hex(&workspace.digest()?);
+    if json.json {
+        out.line(json!({ "workspace": workspace.id().to_string(), "digest": digest, "as_of": as_of(workspace) }))?;
+    } else {
+        out.line(digest)?;
+    }
+    Ok(Exit::Success)
+}
+
+/// The chains that the view reflects, each up to which event.
+fn as_of(workspace: &Handle) -> Vec<serde_json::Value> {
+    let fold = workspace.fold();
+    let heads = fold.chains().filter_map(|(chain, row)| Some((chain, row.head?)));
+    heads
+        .map(|(chain, (seq, id))| {
+            json!({ "author": chain.device.to_string(), "chain": chain.number, "seq": seq, "event": id.to_string() })
+        })
+        .collect()
+}
+
+pub(super) fn verify(workspace: &Handle, verify: &Verify, out: &mut Out) -> Result<Exit, CliError> {
+    let found = workspace.verify()?;
+    if verify.rebuild {
+        workspace.rebuild()?;
+    }
+    if verify.json.json {
+        out.line(json!({
+            "clean": found.is_clean(),
+            "runs": found.runs,
+            "events": found.events,
+            "invalid": found.invalid,
+            "held": found.held,
+            "digest": hex(&found.live),
+            "rebuilt": hex(&found.rebuilt),
+            "bad": found.bad.iter().map(|(run, why)| json!({ "run": run, "why": why.to_string() })).collect::<Vec<_>>(),
+        }))?;
+    } else {
+        for (run, why) in &found.bad {
+            out.line(format_args!("run {run}: {why}"))?;
+        }
+        out.line(format_args!("{} events in {} signed runs, all signatures good", found.events, found.runs))?;
+        if found.held + found.invalid > 0 {
+            out.line(format_args!("{} wait for others, {} are invalid", found.held, found.invalid))?;
+        }
+        out.line(format_args!("view    {}", hex(&found.live)))?;
+        out.line(format_args!("rebuilt {}", hex(&found.rebuilt)))?;
+    }
+    if found.is_clean() {
+        return Ok(Exit::Success);
+    }
+    let text = if found.bad.is_empty() {
+        "the view is not what the log says; make it anew with `tandem verify --rebuild`"
+    } else {
+        "the log is damaged; restore the data folder from a backup"
+    };
+    Err(CliError::Unsound(text.into()))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,64 @@
+//! Commands that change records.
+
+use super::{
+    CliError, Exit, Out,
+    args::{New, Rm, Set},
+    names,
+    shown::record_json,
+};
+use tandem_actors::{Change, Command, Handle, Refused, Transaction, fresh_record};
+use tandem_storage::{fold::RecordState, query::Record};
+use tandem_wire::RecordKey;
+
+pub(super) fn new(workspace: &Handle, new: &New, out: &mut Out) -> Result<Exit, CliError> {
+    let state = workspace.read();
+    let design = state.design();
+    let list = names::list(design, &new.list)?;
+    let key = RecordKey { list, record: fresh_record() };
+    let mut changes = vec![Change::Create(key)];
+    changes.extend(names::changes(design, key, &RecordState::default(), &new.values, fresh)?);
+    commit(workspace, changes)?;
+    if new.json.json {
+        let after = workspace.read();
+        let state = after.state(key)?;
+        out.line(record_json(after.design(), list, &Record { id: key.record, state }))?;
+    } else {
+        out.line(key.record)?;
+    }
+    Ok(Exit::Success)
+}
+
+pub(super) fn set(workspace: &Handle, set: &Set, out: &mut Out) -> Result<Exit, CliError> {
+    let state = workspace.read();
+    let design = state.design();
+    let list = names::list(design, &set.list)?;
+    let key = names::record(&state, list, &set.record)?;
+    let unknown = || Refused::UnknownRecord { list: design.name(list), record: key };
+    let record = state.record(key)?.ok_or_else(unknown)?;
+    let changes = names::changes(design, key, &record.state, &set.values, fresh)?;
+    let committed = commit(workspace, changes)?;
+    if !committed {
+        out.line("it is so already")?;
+    }
+    Ok(Exit::Success)
+}
+
+pub(super) fn rm(workspace: &Handle, rm: &Rm, out: &mut Out) -> Result<Exit, CliError> {
+    let state = workspace.read();
+    let list = names::list(state.design(), &rm.list)?;
+    let key = names::record(&state, list, &rm.record)?;
+    commit(workspace, vec![Change::Delete(key)])?;
+    out.line(format_args!("removed {}; its history stays", key.record))?;
+    Ok(Exit::Success)
+}
+
+/// Whether anything changed.
+fn commit(workspace: &Handle, changes: Vec<Change>) -> Result<bool, CliError> {
+    let committed = workspace.commit(Command::Change(Transaction { changes, ..Transaction::default() }))?;
+    Ok(!committed.events.is_empty())
+}
+
+/// What makes the key of a new element unique.
+fn fresh() -> [u8; 6] {
+    *fresh_record().0.first_chunk().expect("16 bytes")
+}

@@ -1,0 +1,113 @@
+//! `tandem demo`: a short story, told by running the commands that a person would run.
+
+use super::{
+    CliError, Exit, Out, admin,
+    args::{Import, Json, Log, Ls, OneRecord, Set, Verify},
+    change, import, names, read,
+};
+use crate::show::Screen;
+use std::fs;
+use tandem_actors::{Handle, Node, Options};
+use tandem_storage::query::Query;
+use tandem_wire::{PartPath, Value};
+
+/// The contact list that the project brings: invented people, real-world writing.
+const CONTACTS: &[u8] = include_bytes!("../../assets/contacts.vcf");
+
+/// Whose phone number changes in the story.
+const FRIEND: &str = "Ayşe Özdemir";
+
+const TEXT: Json = Json { json: false };
+
+pub(super) fn demo(out: &mut Out) -> Result<Exit, CliError> {
+    let folder = tempfile::tempdir().map_err(CliError::Output)?;
+    let file = folder.path().join("contacts.vcf");
+    fs::write(&file, CONTACTS).map_err(|error| CliError::File { path: file.clone(), error })?;
+    let node = Node::open(folder.path().join("data"), Options::default())?;
+
+    let mut story = Story { out, screen: Screen::of_stdout(), chapter: 0 };
+    story.chapter("A workspace of your own, in a temporary folder", "workspace new Neighbours --member Ada")?;
+    let workspace = node.create_workspace("Neighbours", "Ada")?;
+    story.out.line(format_args!("made workspace Neighbours ({})", workspace.id()))?;
+
+    story.chapter("A contact list comes in, in many scripts, nothing lost", "import contacts.vcf")?;
+    import::import(&workspace, &Import { file, list: None, errors: None }, story.out)?;
+
+    story.chapter(
+        "Seen as a list, sorted by name",
+        "ls contacts --sort name --fields \"name,phones,organization\" --limit 12",
+    )?;
+    read::ls(&workspace, &contacts(), story.out)?;
+
+    let record = friend(&workspace)?;
+    let record = record[..8].to_owned();
+    let value = "phones[1].number=+49 30 23125 199".to_owned();
+    story.chapter(&format!("{FRIEND} has a new number"), &format!("set contacts {record} \"{value}\""))?;
+    let list = "contacts".to_owned();
+    change::set(&workspace, &Set { list: list.clone(), record: record.clone(), values: vec![value] }, story.out)?;
+    story.out.line("saved: on the disk, signed, part of the record's history")?;
+
+    story.chapter("The record's history: who did what, and when", &format!("history contacts {record}"))?;
+    read::history(&workspace, &OneRecord { list, record, json: TEXT }, story.out)?;
+
+    story.chapter("The log that proves it: every event names the one before it, and is signed", "log --limit 4")?;
+    read::log(&workspace, &Log { limit: Some(4), json: TEXT }, story.out)?;
+    story.chapter("Check it: signatures, and the view made anew from the log alone", "verify")?;
+    admin::verify(&workspace, &Verify { rebuild: false, json: TEXT }, story.out)?;
+
+    story.ending()?;
+    drop(workspace);
+    node.close()?;
+    Ok(Exit::Success)
+}
+
+fn contacts() -> Ls {
+    Ls {
+        list: "contacts".into(),
+        sort: Some("name".into()),
+        filters: vec![],
+        fields: vec!["name".into(), "phones".into(), "organization".into()],
+        limit: Some(12),
+        json: TEXT,
+    }
+}
+
+/// The id of the friend's record.
+fn friend(workspace: &Handle) -> Result<String, CliError> {
+    let state = workspace.read();
+    let list = names::list(state.design(), "contacts")?;
+    let name = names::field(state.design(), list, "name")?;
+    let filters = vec![(name, PartPath::default(), Value::Text(FRIEND.into()))];
+    let found = state.list(list, &Query { filters, ..Query::default() })?;
+    let missing = || CliError::NotFound(format!("the demo's contacts have no {FRIEND}"));
+    Ok(found.first().ok_or_else(missing)?.id.to_string())
+}
+
+struct Story<'a> {
+    out: &'a mut Out,
+    screen: Screen,
+    chapter: u32,
+}
+
+impl Story<'_> {
+    fn chapter(&mut self, title: &str, command: &str) -> Result<(), CliError> {
+        self.chapter += 1;
+        let title = format!("{}. {title}", self.chapter);
+        let title = if self.screen.color { format!("\x1b[1m{title}\x1b[0m") } else { title };
+        self.out.line(format_args!("\n{title}\n$ tandem {command}"))
+    }
+
+    fn ending(&mut self) -> Result<(), CliError> {
+        self.out.line(
+            "
+Now with a file of your own (CSV or vCard):
+$ tandem workspace new Mine --member \"Your name\"
+$ tandem import people.csv
+$ tandem lists
+$ tandem ls people --sort name --limit 20
+$ tandem --help
+
+The demo's folder is gone again; your own data stays where `tandem --help` says.",
+        )
+    }
+}

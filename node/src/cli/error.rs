@@ -1,0 +1,113 @@
+//! What a person reads when something cannot be done, and what a script sees of it.
+
+use crate::exchange::ImportError;
+use std::{fmt, io, path::PathBuf};
+use tandem_actors::{NodeError, Refused};
+use tandem_config::ConfigError;
+use tandem_storage::EngineError;
+
+/// An error of a command. Its text says what happened, to what, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// The node, its data folder or the workspace.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// The configuration file.
+    #[error("{}: {error}", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: ConfigError,
+    },
+    /// A file that is to be imported.
+    #[error("{}: {error}", path.display())]
+    Import {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: ImportError,
+    },
+    /// A file that cannot be opened or written.
+    #[error("{}: {error}; check the path and its permissions", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        error: io::Error,
+    },
+    /// Standard output.
+    #[error("cannot write the output: {0}")]
+    Output(io::Error),
+    /// A name or id that nothing, or too much, answers to.
+    #[error("{0}")]
+    NotFound(String),
+    /// What was asked for does not make sense.
+    #[error("{0}")]
+    Usage(String),
+    /// Something is wrong with the data.
+    #[error("{0}")]
+    Unsound(String),
+}
+
+/// How the process ends. Documented in `docs/cli.md`; never renumbered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// All done.
+    Success = 0,
+    /// It was refused, or could not be done.
+    Failure = 1,
+    /// The command line makes no sense.
+    Usage = 2,
+    /// No such workspace, list, field or record.
+    NotFound = 3,
+    /// The data folder cannot be used: in use, of a newer format, damaged, full.
+    Data = 4,
+    /// Done, but some rows of the file could not be read.
+    Partial = 5,
+}
+
+impl CliError {
+    /// How the process ends with it.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Node(NodeError::Engine(_) | NodeError::Key(_)) | Self::Unsound(_) => Exit::Data,
+            Self::Node(NodeError::UnknownWorkspace(_)) | Self::NotFound(_) => Exit::NotFound,
+            Self::Node(NodeError::Refused(refused)) => match refused {
+                Refused::UnknownList(_)
+                | Refused::UnknownField { .. }
+                | Refused::UnknownElement(_)
+                | Refused::UnknownRecord { .. } => Exit::NotFound,
+                Refused::RecordExists(_)
+                | Refused::Type { .. }
+                | Refused::TooLarge(_)
+                | Refused::Name { .. }
+                | Refused::Role { .. }
+                | Refused::Left => Exit::Failure,
+            },
+            Self::Node(NodeError::Busy | NodeError::Stopped)
+            | Self::Import { .. }
+            | Self::File { .. }
+            | Self::Output(_) => Exit::Failure,
+            Self::Config { .. } | Self::Usage(_) => Exit::Usage,
+        }
+    }
+}
+
+impl From<EngineError> for CliError {
+    fn from(error: EngineError) -> Self {
+        Self::Node(error.into())
+    }
+}
+
+impl From<Refused> for CliError {
+    fn from(refused: Refused) -> Self {
+        Self::Node(refused.into())
+    }
+}
+
+impl From<fmt::Error> for CliError {
+    fn from(_: fmt::Error) -> Self {
+        Self::Output(io::Error::other("formatting failed"))
+    }
+}

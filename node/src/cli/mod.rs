@@ -1,0 +1,91 @@
+//! The command line: one file for each family of commands.
+
+mod admin;
+mod args;
+mod change;
+mod demo;
+mod error;
+mod events;
+mod export;
+mod import;
+mod names;
+mod open;
+mod read;
+mod shown;
+
+pub use args::{Args, Command};
+pub use error::{CliError, Exit};
+
+use std::io::{self, Write};
+
+/// Where a command prints what it found. A reader that has seen enough (`| head`) is no error.
+pub struct Out {
+    stream: Box<dyn Write>,
+}
+
+impl Out {
+    /// Standard output, buffered.
+    pub fn stdout() -> Self {
+        Self { stream: Box::new(io::BufWriter::new(io::stdout().lock())) }
+    }
+
+    fn line(&mut self, line: impl std::fmt::Display) -> Result<(), CliError> {
+        writeln!(self.stream, "{line}").map_err(CliError::Output)
+    }
+
+    fn text(&mut self, text: &str) -> Result<(), CliError> {
+        self.stream.write_all(text.as_bytes()).map_err(CliError::Output)
+    }
+
+    fn flush(&mut self) -> Result<(), CliError> {
+        self.stream.flush().map_err(CliError::Output)
+    }
+}
+
+/// Does what the command line asks.
+pub fn run(args: &Args, out: &mut Out) -> Result<Exit, CliError> {
+    let done = dispatch(args, out).and_then(|exit| out.flush().map(|()| exit));
+    match done {
+        Err(CliError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Success),
+        done => done,
+    }
+}
+
+fn dispatch(args: &Args, out: &mut Out) -> Result<Exit, CliError> {
+    if let Command::Demo = args.command {
+        return demo::demo(out);
+    }
+    let config = open::config(args)?;
+    start_log(&config);
+    let node = open::node(args, &config)?;
+    if let Command::Workspace(command) = &args.command {
+        return admin::workspace(&node, command, out);
+    }
+    let workspace = open::workspace(args, &node)?;
+    match &args.command {
+        Command::Workspace(_) | Command::Demo => unreachable!("done above"),
+        Command::Import(import) => import::import(&workspace, import, out),
+        Command::Export(export) => export::export(&workspace, export, out),
+        Command::Lists(json) => read::lists(&workspace, *json, out),
+        Command::Ls(ls) => read::ls(&workspace, ls, out),
+        Command::Get(get) => read::get(&workspace, get, out),
+        Command::History(history) => read::history(&workspace, history, out),
+        Command::Log(log) => read::log(&workspace, log, out),
+        Command::New(new) => change::new(&workspace, new, out),
+        Command::Set(set) => change::set(&workspace, set, out),
+        Command::Rm(rm) => change::rm(&workspace, rm, out),
+        Command::Digest(json) => admin::digest(&workspace, *json, out),
+        Command::Verify(verify) => admin::verify(&workspace, verify, out),
+    }
+}
+
+/// Logs go to standard error, so that they never mix with what was asked for.
+fn start_log(config: &tandem_config::Config) {
+    let level = config.log.level.name();
+    let builder = tracing_subscriber::fmt().with_writer(io::stderr).with_env_filter(level);
+    // A second start in one process (tests) keeps the first.
+    let _ = match config.log.format {
+        tandem_config::LogFormat::Pretty => builder.try_init(),
+        tandem_config::LogFormat::Json => builder.json().try_init(),
+    };
+}

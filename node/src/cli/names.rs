@@ -1,0 +1,223 @@
+//! From what people type to ids: lists, fields with their parts and elements, records, values.
+
+use super::CliError;
+use crate::exchange::text_form;
+use std::collections::BTreeSet;
+use tandem_actors::{Change, Refused};
+use tandem_storage::{Reader, engine::Read, fold::Design, fold::RecordState, query::Query};
+use tandem_wire::{
+    CellKey, FieldId, ListId, PartPath, RecordId, RecordKey, Value,
+    design::{BaseType, FieldType},
+};
+
+/// The list with this name.
+pub fn list(design: &Design, name: &str) -> Result<ListId, CliError> {
+    let found = design.lists().find(|list| design.name(*list) == name);
+    found.ok_or_else(|| Refused::UnknownList(name.into()).into())
+}
+
+/// The field with this name.
+pub fn field(design: &Design, list: ListId, name: &str) -> Result<FieldId, CliError> {
+    let fields = design.fields(list);
+    let found = fields.iter().find(|field| design.name(**field) == name).copied();
+    found.ok_or_else(|| {
+        let known = fields.iter().map(|field| design.name(*field)).collect::<Vec<_>>().join(", ");
+        Refused::UnknownField { list: design.name(list), field: name.into(), known }.into()
+    })
+}
+
+/// A place in a record as it is typed: `name`, `person name.family`, `phones[2].number`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The field.
+    pub field: FieldId,
+    /// Which element of a multi-value, from 1.
+    pub element: Option<usize>,
+    /// Which part of a composite.
+    pub part: Option<String>,
+}
+
+/// Reads a place. The longest field name that `text` begins with counts.
+pub fn place(design: &Design, list: ListId, text: &str) -> Result<Place, CliError> {
+    let fields = design.fields(list).into_iter().map(|field| (design.name(field), field));
+    let begins = |name: &str| text.strip_prefix(name).filter(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
+    let longest = fields.filter(|(name, _)| begins(name).is_some()).max_by_key(|(name, _)| name.len());
+    let Some((name, id)) = longest else {
+        let name = text.split(['.', '[']).next().unwrap_or(text);
+        return Err(field(design, list, name).err().unwrap_or_else(|| malformed(text)));
+    };
+    let mut rest = begins(&name).expect("chosen by that");
+    let mut element = None;
+    if let Some(inside) = rest.strip_prefix('[') {
+        let (number, after) = inside.split_once(']').ok_or_else(|| malformed(text))?;
+        element = Some(number.parse().ok().filter(|number| *number > 0).ok_or_else(|| malformed(text))?);
+        rest = after;
+    }
+    let part = match rest.strip_prefix('.') {
+        Some("") => return Err(malformed(text)),
+        Some(part) => Some(part.to_owned()),
+        None if rest.is_empty() => None,
+        None => return Err(malformed(text)),
+    };
+    Ok(Place { field: id, element, part })
+}
+
+fn malformed(text: &str) -> CliError {
+    CliError::Usage(format!("{text} is no field; write `field`, `field.part`, `field[1]` or `field[1].part`"))
+}
+
+impl Place {
+    /// Where in the record this is. An element one behind the last is a new one; `fresh` makes its key unique.
+    pub fn path(&self, design: &Design, state: &RecordState, fresh: [u8; 6]) -> Result<PartPath, CliError> {
+        let name = design.name(self.field);
+        let Some(ty) = design.field_type(self.field) else {
+            return Err(CliError::Usage(format!("field {name} has a type of a newer version; update to change it")));
+        };
+        let mut steps: Vec<Vec<u8>> = Vec::new();
+        match (ty.many, self.element) {
+            (true, None) => {
+                return Err(CliError::Usage(format!("{name} holds several; say which: {name}[1], or the next number")));
+            }
+            (false, Some(_)) => return Err(CliError::Usage(format!("{name} holds one value; write {name}"))),
+            (true, Some(number)) => steps.push(element_key(state, self.field, number, fresh, &name)?),
+            (false, None) => {}
+        }
+        let is_composite = ty.base().is_some_and(BaseType::is_composite);
+        match (&self.part, is_composite) {
+            (Some(part), true) => steps.push(part.clone().into_bytes()),
+            (None, false) => {}
+            (Some(_), false) => return Err(CliError::Usage(format!("{name} has no parts"))),
+            (None, true) => {
+                return Err(CliError::Usage(format!("{name} has parts; say which: {name}.part ({})", parts_of(&ty))));
+            }
+        }
+        PartPath::new(steps).ok_or_else(|| CliError::Usage(format!("the part of {name} is longer than 64 bytes")))
+    }
+}
+
+fn parts_of(ty: &FieldType) -> &'static str {
+    match ty.base() {
+        Some(BaseType::PersonName) => "given, family, additional, prefix, suffix",
+        Some(BaseType::Phone) => "number, kind",
+        Some(BaseType::Email) => "address, kind",
+        Some(BaseType::PostalAddress) => "street, city, region, code, country, kind",
+        Some(BaseType::Url) => "url, title",
+        Some(BaseType::Currency) => "amount, currency",
+        Some(BaseType::GeoPoint) => "lat, lon",
+        Some(BaseType::User) => "index, email, name",
+        Some(BaseType::Lookup) => "index, text",
+        Some(BaseType::RichText) => "html, text",
+        Some(BaseType::DateRange) => "from, to",
+        _plain_or_newer => "",
+    }
+}
+
+/// The keys of a field's elements that show something, in order.
+pub fn elements(state: &RecordState, field: FieldId) -> BTreeSet<Vec<u8>> {
+    let cells = state.cells.iter().filter(|((of, _), _)| *of == field);
+    let shown = cells.filter(|(_, siblings)| {
+        siblings.first().and_then(|winner| winner.value()).is_some_and(|value| value != Value::Null)
+    });
+    shown.filter_map(|((_, part), _)| part.steps().next().map(<[u8]>::to_vec)).collect()
+}
+
+fn element_key(
+    state: &RecordState,
+    field: FieldId,
+    number: usize,
+    fresh: [u8; 6],
+    name: &str,
+) -> Result<Vec<u8>, CliError> {
+    let elements = elements(state, field);
+    if let Some(key) = elements.iter().nth(number - 1) {
+        return Ok(key.clone());
+    }
+    if number != elements.len() + 1 {
+        let next = elements.len() + 1;
+        return Err(CliError::NotFound(format!("{name} has no element {number}; the next new one is {name}[{next}]")));
+    }
+    let last = elements.last().and_then(|key| key.first_chunk::<2>()).map_or(0, |place| u16::from_be_bytes(*place) + 1);
+    Ok([&last.to_be_bytes()[..], &fresh].concat())
+}
+
+/// The record of a list with this id, or the only one whose id starts like this.
+pub fn record<R: Read>(reader: &Reader<R>, list: ListId, text: &str) -> Result<RecordKey, CliError> {
+    if let Ok(record) = text.parse::<RecordId>() {
+        return Ok(RecordKey { list, record });
+    }
+    let name = reader.design().name(list);
+    let is_start = text.len() >= 4 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if !is_start {
+        return Err(CliError::Usage(format!("{text} is no record id; give at least 4 of its digits")));
+    }
+    let found: Vec<RecordId> = reader
+        .list(list, &Query::default())?
+        .into_iter()
+        .map(|record| record.id)
+        .filter(|id| id.to_string().starts_with(&text.to_ascii_lowercase()))
+        .take(2)
+        .collect();
+    match found.as_slice() {
+        [record] => Ok(RecordKey { list, record: *record }),
+        [] => {
+            Err(CliError::NotFound(format!("list {name} has no record {text}; `tandem ls {name}` shows its records")))
+        }
+        _several => Err(CliError::Usage(format!("several records of {name} start with {text}; give more digits"))),
+    }
+}
+
+/// Splits `FIELD=VALUE`.
+pub fn assignment(text: &str) -> Result<(&str, &str), CliError> {
+    text.split_once('=').ok_or_else(|| CliError::Usage(format!("{text} is no FIELD=VALUE")))
+}
+
+/// The value that `text` is for a field of this type; nothing clears.
+pub fn value(name: &str, ty: &FieldType, text: &str) -> Result<Value, CliError> {
+    if text.is_empty() {
+        return Ok(Value::Null);
+    }
+    let Some(base) = ty.base() else { return Ok(Value::Text(text.into())) };
+    if base.is_composite() {
+        return Ok(Value::Text(text.into()));
+    }
+    text_form::read(base, text).ok_or_else(|| {
+        let expected = match base {
+            BaseType::Bool => "true or false".into(),
+            BaseType::Date => "a date such as 1985-04-12".into(),
+            BaseType::Int => "a whole number such as 12".into(),
+            BaseType::Decimal => "a decimal number such as 12.5".into(),
+            BaseType::Float => "a number with a point, such as 44.0".into(),
+            other => format!("a {}", other.name()),
+        };
+        Refused::Type { field: name.into(), expected, got: format!("{text:?}") }.into()
+    })
+}
+
+/// The changes that `FIELD=VALUE`s mean for a record.
+pub fn changes(
+    design: &Design,
+    key: RecordKey,
+    state: &RecordState,
+    assignments: &[String],
+    mut fresh: impl FnMut() -> [u8; 6],
+) -> Result<Vec<Change>, CliError> {
+    let mut changes = Vec::new();
+    let mut new_elements: Vec<(FieldId, usize, Vec<u8>)> = Vec::new();
+    for text in assignments {
+        let (place_text, value_text) = assignment(text)?;
+        let place = place(design, key.list, place_text)?;
+        let ty = design.field_type(place.field).unwrap_or(FieldType::one(BaseType::Text));
+        let value = value(&design.name(place.field), &ty, value_text)?;
+        // Several parts of one new element share its key.
+        let known = place.element.and_then(|number| {
+            new_elements.iter().find(|(field, of, _)| *field == place.field && *of == number).map(|(_, _, key)| key)
+        });
+        let fresh = known.and_then(|key| key.last_chunk().copied()).unwrap_or_else(&mut fresh);
+        let part = place.path(design, state, fresh)?;
+        if let (Some(number), Some(step)) = (place.element, part.steps().next()) {
+            new_elements.push((place.field, number, step.to_vec()));
+        }
+        changes.push(Change::Set(CellKey { record: key, field: place.field, part }, value));
+    }
+    Ok(changes)
+}

@@ -1,0 +1,261 @@
+//! Commands that show.
+
+use super::{
+    CliError, Exit, Out,
+    args::{Json, Log, Ls, OneRecord},
+    events::{Authors, changes, event_json, summary, when},
+    names,
+    shown::{place_text, record_json, text_of},
+};
+use crate::{
+    exchange::text_form,
+    show::{Column, Screen, Table, escape},
+};
+use serde_json::json;
+use std::collections::VecDeque;
+use tandem_actors::{Handle, Refused};
+use tandem_storage::{
+    fold::{Design, incremental::Look, record::is_conflict},
+    query::{Query, Sort, flags},
+};
+use tandem_wire::{
+    FieldId, ListId, PartPath, Value,
+    design::{BaseType, FieldType},
+};
+
+pub(super) fn lists(workspace: &Handle, json: Json, out: &mut Out) -> Result<Exit, CliError> {
+    let state = workspace.read();
+    let design = state.design();
+    let mut table = Table::new([Column::text("LIST"), Column::number("RECORDS"), Column::text("FIELDS")]);
+    let mut lists: Vec<ListId> = design.lists().collect();
+    lists.sort_by_key(|list| design.name(*list));
+    for list in lists {
+        let fields: Vec<(String, String)> =
+            design.fields(list).into_iter().map(|field| (design.name(field), type_text(design, field))).collect();
+        let records = state.count(list)?;
+        if json.json {
+            let fields: Vec<_> = fields.iter().map(|(name, ty)| json!({ "name": name, "type": ty })).collect();
+            out.line(
+                json!({ "id": list.to_string(), "list": design.name(list), "records": records, "fields": fields }),
+            )?;
+        } else {
+            let fields: Vec<String> = fields.into_iter().map(|(name, ty)| format!("{name} ({ty})")).collect();
+            table.row([design.name(list), records.to_string(), fields.join(", ")]);
+        }
+    }
+    if !json.json {
+        out.text(&table.render(&Screen::of_stdout()))?;
+    }
+    Ok(Exit::Success)
+}
+
+fn type_text(design: &Design, field: FieldId) -> String {
+    let Some(ty) = design.field_type(field) else { return "newer version needed".into() };
+    let base = ty.base().map_or("newer version needed", BaseType::name);
+    if ty.many { format!("{base}, many") } else { base.into() }
+}
+
+pub(super) fn ls(workspace: &Handle, ls: &Ls, out: &mut Out) -> Result<Exit, CliError> {
+    let state = workspace.read();
+    let design = state.design();
+    let list = names::list(design, &ls.list)?;
+    let query = Query {
+        filters: ls.filters.iter().map(|text| filter(design, list, text)).collect::<Result<_, _>>()?,
+        sort: ls.sort.as_deref().map(|text| sort(design, list, text)).transpose()?,
+        limit: ls.limit,
+    };
+    let records = state.list(list, &query)?;
+    if ls.json.json {
+        for record in &records {
+            out.line(record_json(design, list, record))?;
+        }
+        return Ok(Exit::Success);
+    }
+    let chosen: Vec<FieldId> =
+        ls.fields.iter().map(|name| names::field(design, list, name.trim())).collect::<Result<_, _>>()?;
+    let is_used = |field: &FieldId| records.iter().any(|record| !text_of(design, &record.state, *field).is_empty());
+    let fields = match chosen.is_empty() {
+        true => design.fields(list).into_iter().filter(is_used).collect(),
+        false => chosen,
+    };
+    let mut columns = vec![Column::text("ID")];
+    columns.extend(fields.iter().map(|field| column(design, *field)));
+    let flagged = records.iter().any(|record| !flags(design, &record.state).is_empty());
+    columns.extend(flagged.then(|| Column::text("FLAGS")));
+    let mut table = Table::new(columns);
+    for record in &records {
+        let mut cells = vec![record.id.to_string()[..8].to_owned()];
+        cells.extend(fields.iter().map(|field| text_of(design, &record.state, *field)));
+        cells.extend(flagged.then(|| flags(design, &record.state).join(", ")));
+        table.row(cells);
+    }
+    out.text(&table.render(&Screen::of_stdout()))?;
+    Ok(Exit::Success)
+}
+
+fn column(design: &Design, field: FieldId) -> Column {
+    let base = design.field_type(field).filter(|ty| !ty.many).and_then(|ty| ty.base());
+    let name = design.name(field).to_uppercase();
+    match base {
+        Some(BaseType::Int | BaseType::Decimal | BaseType::Float) => Column::number(name),
+        _other => Column::text(name),
+    }
+}
+
+fn filter(design: &Design, list: ListId, text: &str) -> Result<(FieldId, PartPath, Value), CliError> {
+    let (place, value) = names::assignment(text)?;
+    let (field, part, ty) = plain_place(design, list, place)?;
+    Ok((field, part, names::value(place, &ty, value)?))
+}
+
+fn sort(design: &Design, list: ListId, text: &str) -> Result<Sort, CliError> {
+    let (name, descending) = match text.rsplit_once(':') {
+        Some((name, "desc")) => (name, true),
+        Some((name, "asc")) => (name, false),
+        _no_direction => (text, false),
+    };
+    let (field, part, _) = plain_place(design, list, name)?;
+    Ok(Sort { field, part, descending })
+}
+
+/// A field, or a part of a field that has one value.
+fn plain_place(design: &Design, list: ListId, text: &str) -> Result<(FieldId, PartPath, FieldType), CliError> {
+    let place = names::place(design, list, text)?;
+    let name = design.name(place.field);
+    let ty = design.field_type(place.field).unwrap_or(FieldType::one(BaseType::Text));
+    if ty.many {
+        return Err(CliError::Usage(format!("{name} holds several values; choose a field that holds one")));
+    }
+    let part = place.path(design, &Default::default(), [0; 6])?;
+    Ok((place.field, part, ty))
+}
+
+pub(super) fn get(workspace: &Handle, get: &OneRecord, out: &mut Out) -> Result<Exit, CliError> {
+    let state = workspace.read();
+    let design = state.design();
+    let list = names::list(design, &get.list)?;
+    let key = names::record(&state, list, &get.record)?;
+    let unknown = || Refused::UnknownRecord { list: design.name(list), record: key };
+    let record = state.record(key)?.ok_or_else(unknown)?;
+    if get.json.json {
+        out.line(record_json(design, list, &record))?;
+        return Ok(Exit::Success);
+    }
+    let authors = Authors::of(workspace);
+    let mut table = Table::new([Column::text("FIELD"), Column::text("VALUE")]);
+    table.row(["id", &key.record.to_string()]);
+    for field in design.fields(list) {
+        let text = text_of(design, &record.state, field);
+        if !text.is_empty() {
+            table.row([design.name(field), text]);
+        }
+    }
+    out.text(&table.render(&Screen::of_stdout()))?;
+    for ((field, part), siblings) in record.state.cells.iter().filter(|(_, siblings)| is_conflict(siblings)) {
+        let place = place_text(design, &record.state, *field, part);
+        out.line(format_args!("\nconflict in {}:", escape(&place)))?;
+        for (index, sibling) in siblings.iter().enumerate() {
+            let value = sibling.value().map_or_else(|| "(removed)".into(), |value| text_form::show(&value));
+            let author = authors.name(sibling.stamp.event.chain.device);
+            let role = if index == 0 { "shown" } else { "kept" };
+            let when = when(sibling.stamp.wall_ms);
+            out.line(format_args!("  {role}: {} ({}, {when})", escape(&value), escape(&author)))?;
+        }
+    }
+    Ok(Exit::Success)
+}
+
+pub(super) fn history(workspace: &Handle, history: &OneRecord, out: &mut Out) -> Result<Exit, CliError> {
+    let state = workspace.read();
+    let design = state.design();
+    let list = names::list(design, &history.list)?;
+    let key = names::record(&state, list, &history.record)?;
+    let entries = state.history(key)?;
+    if entries.is_empty() {
+        return Err(Refused::UnknownRecord { list: design.name(list), record: key }.into());
+    }
+    if history.json.json {
+        for entry in &entries {
+            let mut json = event_json(&entry.event, false);
+            json["state"] = json!(look_text(entry.look));
+            if let Some(map) = json.as_object_mut() {
+                map.remove("signed");
+            }
+            out.line(json)?;
+        }
+        return Ok(Exit::Success);
+    }
+    let authors = Authors::of(workspace);
+    let shown = state.state(key)?;
+    let mut table =
+        Table::new([Column::text("WHEN (UTC)"), Column::text("WHO"), Column::text("WHAT"), Column::text("EVENT")]);
+    for entry in &entries {
+        let header = entry.event.header();
+        for (index, line) in changes(design, &shown, &entry.event, key).iter().enumerate() {
+            let masked = entry.look.is_some_and(|look| !look.live);
+            let line = if masked { format!("({}) {line}", look_text(entry.look)) } else { line.clone() };
+            let first = |text: String| if index == 0 { text } else { String::new() };
+            let id = entry.event.id().to_string()[..8].to_owned();
+            table.row([first(when(header.wall_ms)), first(authors.name(header.chain.device)), line, first(id)]);
+        }
+    }
+    out.text(&table.render(&Screen::of_stdout()))?;
+    Ok(Exit::Success)
+}
+
+fn look_text(look: Option<Look>) -> &'static str {
+    match look {
+        Some(look) if look.live => "live",
+        Some(look) if look.refused => "refused",
+        Some(_) => "masked",
+        None => "held",
+    }
+}
+
+pub(super) fn log(workspace: &Handle, log: &Log, out: &mut Out) -> Result<Exit, CliError> {
+    let state = workspace.read();
+    let design = state.design();
+    let limit = log.limit.unwrap_or(usize::MAX);
+    let mut newest = VecDeque::new();
+    for entry in state.log() {
+        let entry = entry?;
+        if log.limit.is_none() && log.json.json {
+            out.line(event_json(&entry.0, entry.1))?;
+            continue;
+        }
+        if newest.len() == limit {
+            newest.pop_front();
+        }
+        newest.push_back(entry);
+    }
+    if log.json.json {
+        for (event, signed) in newest.iter().take(limit) {
+            out.line(event_json(event, *signed))?;
+        }
+        return Ok(Exit::Success);
+    }
+    let authors = Authors::of(workspace);
+    let mut table = Table::new([
+        Column::text("WHEN (UTC)"),
+        Column::text("WHO"),
+        Column::text("CHAIN"),
+        Column::number("SEQ"),
+        Column::text("WHAT"),
+        Column::text("EVENT"),
+        Column::text("SIGNED"),
+    ]);
+    for (event, signed) in newest.iter().take(limit) {
+        let header = event.header();
+        table.row([
+            when(header.wall_ms),
+            authors.name(header.chain.device),
+            if header.chain.is_control() { "control" } else { "data" }.to_owned(),
+            header.seq.to_string(),
+            summary(design, event),
+            event.id().to_string()[..8].to_owned(),
+            if *signed { "here" } else { "with the next" }.to_owned(),
+        ]);
+    }
+    out.text(&table.render(&Screen::of_stdout()))?;
+    Ok(Exit::Success)
+}

@@ -1,0 +1,146 @@
+//! A record's values as people and programs see them.
+
+use crate::exchange::{Cell, field_text::field_text, text_form};
+use serde_json::{Map, Value as Json, json};
+use std::collections::BTreeMap;
+use tandem_storage::{
+    fold::{
+        Design, RecordState,
+        record::{Content, Sibling, is_conflict},
+    },
+    query::{Record, flags},
+};
+use tandem_wire::{FieldId, ListId, PartPath, Value, design::BaseType};
+
+/// The cells of a field that show something, as the exchange formats take them.
+pub fn cells_of(state: &RecordState, field: FieldId, column: usize) -> Vec<Cell> {
+    let of_field = state.cells.iter().filter(|((of, _), _)| *of == field);
+    let shown = of_field.filter_map(|((_, part), siblings)| {
+        let value = siblings.first()?.value().filter(|value| *value != Value::Null)?;
+        Some(Cell { column, part: part.clone(), value })
+    });
+    shown.collect()
+}
+
+/// A field as one line of text.
+pub fn text_of(design: &Design, state: &RecordState, field: FieldId) -> String {
+    let cells = cells_of(state, field, 0);
+    let removed = state.cells.iter().any(|((of, _), siblings)| {
+        *of == field && siblings.first().is_some_and(|winner| winner.content == Content::Removed)
+    });
+    match design.field_type(field) {
+        _ if cells.is_empty() && removed => "(removed)".into(),
+        Some(ty) => field_text(&ty, &cells.iter().collect::<Vec<_>>()),
+        None => cells.iter().map(|cell| text_form::show(&cell.value)).collect::<Vec<_>>().join(" "),
+    }
+}
+
+/// A record as `docs/cli.md` documents it.
+pub fn record_json(design: &Design, list: ListId, record: &Record) -> Json {
+    let mut fields = Map::new();
+    for field in design.fields(list) {
+        fields.insert(design.name(field), field_json(design, &record.state, field));
+    }
+    let mut siblings = Map::new();
+    for ((field, part), all) in record.state.cells.iter().filter(|(_, siblings)| is_conflict(siblings)) {
+        let shown = all.iter().map(sibling_json).collect();
+        siblings.insert(place_text(design, &record.state, *field, part), Json::Array(shown));
+    }
+    json!({
+        "id": record.id.to_string(),
+        "list": design.name(list),
+        "fields": fields,
+        "flags": flags(design, &record.state),
+        "siblings": siblings,
+    })
+}
+
+fn sibling_json(sibling: &Sibling) -> Json {
+    json!({
+        "value": sibling.value().map_or(Json::Null, |value| value_json(&value)),
+        "author": sibling.stamp.event.chain.device.to_string(),
+        "wall_ms": sibling.stamp.wall_ms,
+        "event": sibling.stamp.event.id.to_string(),
+    })
+}
+
+/// A field: a value, an object of parts, or an array of either.
+fn field_json(design: &Design, state: &RecordState, field: FieldId) -> Json {
+    let cells = cells_of(state, field, 0);
+    let Some(ty) = design.field_type(field) else { return Json::Null };
+    let is_composite = ty.base().is_some_and(BaseType::is_composite);
+    let element = |cells: &[(Vec<String>, Value)]| {
+        if is_composite {
+            let parts = cells.iter().map(|(steps, value)| (steps.join("."), value_json(value)));
+            Json::Object(parts.collect())
+        } else if let [(_, value)] = cells {
+            value_json(value)
+        } else {
+            // A long text in chunks.
+            Json::String(cells.iter().map(|(_, value)| text_form::show(value)).collect())
+        }
+    };
+    let mut elements: BTreeMap<Vec<u8>, Vec<(Vec<String>, Value)>> = BTreeMap::new();
+    for cell in cells {
+        let mut steps = cell.part.steps();
+        let key = if ty.many { steps.next().unwrap_or_default().to_vec() } else { Vec::new() };
+        elements.entry(key).or_default().push((steps.map(step_text).collect(), cell.value));
+    }
+    match (ty.many, elements.values().next()) {
+        (true, _) => elements.values().map(|cells| element(cells)).collect(),
+        (false, Some(cells)) => element(cells),
+        (false, None) if is_composite => json!({}),
+        (false, None) => Json::Null,
+    }
+}
+
+/// A step of a part path: as text where it is some, else as hex digits.
+pub fn step_text(step: &[u8]) -> String {
+    match std::str::from_utf8(step) {
+        Ok(text) if !text.is_empty() && !text.chars().any(char::is_control) => text.to_owned(),
+        _bytes => format!("0x{}", step.iter().map(|byte| format!("{byte:02x}")).collect::<String>()),
+    }
+}
+
+/// A place the way it is typed: `phones[2].number`.
+pub fn place_text(design: &Design, state: &RecordState, field: FieldId, part: &PartPath) -> String {
+    let mut text = design.name(field);
+    let mut steps = part.steps();
+    if design.field_type(field).is_some_and(|ty| ty.many)
+        && let Some(key) = steps.next()
+    {
+        let elements = super::names::elements(state, field);
+        match elements.iter().position(|element| element == key) {
+            Some(at) => text.push_str(&format!("[{}]", at + 1)),
+            None => text.push_str(&format!("[{}]", step_text(key))),
+        }
+    }
+    for step in steps {
+        text.push('.');
+        text.push_str(&step_text(step));
+    }
+    text
+}
+
+/// A value: numbers and bools as such, all else as text; decimals as text too, so that no digit is lost.
+pub fn value_json(value: &Value) -> Json {
+    match value {
+        Value::Null => Json::Null,
+        Value::Bool(yes) => json!(yes),
+        Value::Int(number) => json!(number),
+        Value::Float(number) => json!(number),
+        Value::Reference { list, record } => json!({ "list": list.to_string(), "record": record.to_string() }),
+        Value::Blob { hash, bytes, media_type } => {
+            json!({ "hash": hash.iter().map(|b| format!("{b:02x}")).collect::<String>(), "bytes": bytes, "media_type": media_type })
+        }
+        Value::Decimal(_)
+        | Value::Text(_)
+        | Value::Date(_)
+        | Value::DateTime { .. }
+        | Value::Duration { .. }
+        | Value::Choice(_)
+        | Value::Rank(_)
+        | Value::Bytes(_)
+        | Value::Other { .. } => json!(text_form::show(value)),
+    }
+}

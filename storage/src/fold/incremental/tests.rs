@@ -1,0 +1,164 @@
+use super::*;
+use crate::{
+    engine::{Engine, MemoryEngine, MemorySnapshot},
+    fold::testing::*,
+};
+use tandem_wire::{Outcome, RefusalCode, Role, Scope, Verdict};
+
+struct Log<'a>(&'a [Arc<Event>]);
+
+impl Events for Log<'_> {
+    fn event(&self, at: LogPlace) -> Result<Arc<Event>, EngineError> {
+        Ok(self.0[at.arrival as usize].clone())
+    }
+}
+
+const PREFIX: Prefix = Prefix { workspace: 1, generation: 1 };
+
+/// Gives these events of the world to a fold; what became of each.
+fn apply(fold: &mut Fold, rows: &mut Overlay<'_, MemorySnapshot>, w: &World, events: &[Ev]) -> Vec<Applied> {
+    let log = Log(w.events());
+    let at = |event: &Ev| LogPlace { arrival: event.0 as u64, index: 0 };
+    events.iter().map(|event| fold.apply(rows, &log, at(event), w.event(*event)).unwrap()).collect()
+}
+
+/// A fold over nothing, with its rows.
+fn with_fold<T>(w: &World, test: impl FnOnce(&mut Fold, &mut Overlay<'_, MemorySnapshot>) -> T) -> T {
+    let snapshot = MemoryEngine::default().snapshot();
+    let mut rows = Overlay::new(&snapshot);
+    let mut fold = Fold::load(PREFIX, &rows, &Log(w.events())).unwrap();
+    test(&mut fold, &mut rows)
+}
+
+fn all(w: &World) -> Vec<Ev> {
+    (0..w.events().len()).map(Ev).collect()
+}
+
+#[test]
+fn the_fold_says_what_became_of_an_event() {
+    let mut w = World::with(&[(A, Role::Writer)]);
+    let first = w.set(A, X, 1, &[]);
+    let second = w.set(A, X, 2, &[first]);
+    let invalid = w.forge(A, vec![admission(B, Role::Reader, None)], |header| header.lamport += 1);
+    with_fold(&w, |fold, rows| {
+        let became = apply(fold, rows, &w, &[Ev(0), Ev(0), second, first, invalid, Ev(1), second, invalid]);
+        use Applied::*;
+        assert_eq!(became, [Valid, Known, Held, Held, Held, Valid, Known, Known]);
+        let view = fold.view(rows).unwrap();
+        assert_eq!((view.control.held.len(), view.records.len()), (0, 1));
+    });
+}
+
+#[test]
+fn an_invalid_event_is_told_at_once_where_nothing_is_missing() {
+    let mut w = World::with(&[(A, Role::Writer)]);
+    w.forge(A, vec![admission(B, Role::Reader, None)], |header| header.lamport += 1);
+    with_fold(&w, |fold, rows| {
+        assert_eq!(apply(fold, rows, &w, &all(&w)), [Applied::Valid, Applied::Valid, Applied::Invalid]);
+    });
+}
+
+#[test]
+fn an_event_waits_for_the_last_of_many() {
+    let mut w = World::with(&[(A, Role::Writer), (B, Role::Writer), (C, Role::Writer)]);
+    let edits = [A, B, C].map(|who| {
+        w.apart(who);
+        w.set(who, X, 1, &[])
+    });
+    w.meet(A);
+    let merged = w.set(A, X, 2, &edits);
+    with_fold(&w, |fold, rows| {
+        apply(fold, rows, &w, &[merged, Ev(0), Ev(1), Ev(2), Ev(3)]);
+        let mut waits = Vec::new();
+        for edit in edits {
+            waits.push(fold.control_view(rows).unwrap().held.contains(&w.event(merged).id()));
+            apply(fold, rows, &w, &[edit]);
+        }
+        assert_eq!(waits, [true, true, true]);
+        assert!(fold.control_view(rows).unwrap().held.is_empty());
+        assert_eq!(range(rows, PREFIX.kind(Kind::Awaited)).count(), 0, "nothing is left behind");
+    });
+}
+
+#[test]
+fn verdicts_under_a_binding_that_can_never_have_effect_are_not_noted() {
+    let mut w = World::with(&[(A, Role::Writer)]);
+    let edit = w.set(A, X, 1, &[]);
+    let bound = w.bind(A, T, Scope::Workspace);
+    let last = w.event(edit).reference();
+    let verdict = Verdict { term: w.op(bound), last, count: u32::MAX, outcome: Outcome::Refuse(RefusalCode::RULE) };
+    w.write(T, vec![verdict_line(verdict)]);
+    with_fold(&w, |fold, rows| {
+        apply(fold, rows, &w, &all(&w));
+        assert_eq!(range(rows, PREFIX.kind(Kind::Judged)).count(), 0);
+    });
+}
+
+#[test]
+fn verdicts_under_an_heirs_binding_count() {
+    let mut w = World::with(&[(A, Role::Manager), (C, Role::Writer)]);
+    w.control(OWNER, tandem_wire::Act::HandOver(A));
+    w.bind(A, S, Scope::Workspace);
+    let edit = w.set(C, X, 1, &[]);
+    w.refuse(S, edit);
+    with_fold(&w, |fold, rows| {
+        apply(fold, rows, &w, &all(&w));
+        assert!(fold.control_view(rows).unwrap().masked.contains_key(&w.event(edit).id()));
+    });
+}
+
+#[test]
+fn folds_under_different_prefixes_do_not_meet() {
+    let mut w = World::with(&[(A, Role::Writer)]);
+    w.create(A);
+    let snapshot = MemoryEngine::default().snapshot();
+    let mut rows = Overlay::new(&snapshot);
+    let log = Log(w.events());
+    let mut fold = Fold::load(PREFIX, &rows, &log).unwrap();
+    apply(&mut fold, &mut rows, &w, &all(&w));
+    for other in [Prefix { workspace: 2, ..PREFIX }, Prefix { generation: 2, ..PREFIX }] {
+        assert_ne!(other.bytes(), PREFIX.bytes());
+        let other = Fold::load(other, &rows, &log).unwrap();
+        assert_eq!(other.chains().count(), 0);
+        assert!(other.view(&rows).unwrap().records.is_empty());
+    }
+    assert_eq!(fold.chains().count(), 2);
+    assert_eq!(fold.prefix(), PREFIX);
+    assert_eq!(fold.terms().owner(), Some(OWNER));
+    assert!(fold.members().knows(A) && !fold.members().knows(B));
+    assert!(fold.design().elements.is_empty());
+}
+
+#[test]
+fn a_chains_head_is_its_greatest_place_and_the_least_id_there() {
+    let mut w = World::with(&[(A, Role::Writer)]);
+    let first = w.set(A, X, 1, &[]);
+    let branches = [2, 3].map(|value| {
+        let branch = w.set(A, X, value, &[first]);
+        w.forget(A, branch);
+        branch
+    });
+    let least = branches.map(|branch| w.event(branch).id()).into_iter().min().unwrap();
+    with_fold(&w, |fold, rows| {
+        let chain = w.event(first).header().chain;
+        let row = |fold: &Fold| *fold.chains().find(|(id, _)| **id == chain).unwrap().1;
+        apply(fold, rows, &w, &[Ev(0), Ev(1), first]);
+        assert_eq!((row(fold).head, row(fold).first_fork), (Some((0, w.event(first).id())), None));
+        apply(fold, rows, &w, &branches);
+        assert_eq!((row(fold).head, row(fold).first_fork), (Some((1, least)), Some(1)));
+        let loaded = Fold::load(PREFIX, rows, &Log(w.events())).unwrap();
+        assert_eq!(row(&loaded), row(fold));
+    });
+}
+
+#[test]
+fn a_digest_covers_control_and_records() {
+    let mut w = World::with(&[(A, Role::Writer)]);
+    let before = super::super::naive::view(w.events()).digest();
+    w.create(A);
+    let with_record = super::super::naive::view(w.events()).digest();
+    w.admit(OWNER, B, Role::Reader);
+    let with_member = super::super::naive::view(w.events()).digest();
+    assert_ne!(before, with_record);
+    assert_ne!(with_record, with_member);
+}
