@@ -5,9 +5,6 @@ use tandem_wire::{
     design::{ElementKind, FieldType, Property},
 };
 
-/// Fields that a new list can have; more can be added to it later.
-pub const LIST_FIELDS_MAX: usize = 1024;
-
 /// Something to do. Each command is done whole or not at all.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {

@@ -10,7 +10,7 @@ use actix::{Actor, Addr, System};
 use std::{
     collections::BTreeMap,
     path::Path,
-    sync::{Arc, Mutex, RwLock, mpsc},
+    sync::{Arc, Mutex, MutexGuard, RwLock, mpsc},
     thread::{self, JoinHandle},
 };
 use tandem_storage::{
@@ -35,6 +35,8 @@ pub struct Node {
     options: Options,
     runtime: Option<Runtime>,
     open: Mutex<BTreeMap<WorkspaceId, Handle>>,
+    /// Held while the list of workspaces is changed.
+    listing: Mutex<()>,
 }
 
 /// How a node uses its machine.
@@ -137,7 +139,9 @@ impl Node {
     pub fn open(dir: impl AsRef<Path>, options: Options) -> Result<Self, NodeError> {
         let engine = Arc::new(Disk::open(dir.as_ref(), options.engine)?);
         let key = Arc::new(device_key::load_or_make(dir.as_ref(), random)?);
-        Ok(Self { engine: Some(engine), key, options, runtime: Some(Runtime::start()), open: Mutex::default() })
+        registry::finish_removals(&*engine)?;
+        let (engine, runtime) = (Some(engine), Some(Runtime::start()));
+        Ok(Self { engine, key, options, runtime, open: Mutex::default(), listing: Mutex::default() })
     }
 
     /// The node's name: the author of what it writes.
@@ -149,12 +153,13 @@ impl Node {
     pub fn create_workspace(&self, name: &str, member: &str) -> Result<Handle, NodeError> {
         let names = workspace_names(name, member)?;
         let (id, run) = workspace::found(&self.key, random(), MemberId(random()), &names, now_ms());
-        let taken = registry::entries(self.engine())?;
-        let number = taken.last().map_or(1, |(number, _)| number + 1);
+        let listing = self.change_list();
+        let number = registry::free_number(self.engine())?;
         let mut batch = Batch::default();
         batch.put(Table::Log, log::key(number, 0), run.encode());
         registry::put(&mut batch, number, &Entry { id, left: false });
         self.engine().commit(batch, Durability::Synced)?;
+        drop(listing);
         self.workspace(id)
     }
 
@@ -171,7 +176,7 @@ impl Node {
 
     /// A workspace, by its id.
     pub fn workspace(&self, id: WorkspaceId) -> Result<Handle, NodeError> {
-        let mut open = self.open.lock().expect("nothing panics while it holds the list");
+        let mut open = self.handles();
         if let Some(handle) = open.get(&id) {
             return Ok(handle.clone());
         }
@@ -194,6 +199,7 @@ impl Node {
 
     /// Leaves a workspace: its copy here stays, for reading only.
     pub fn leave(&self, id: WorkspaceId) -> Result<(), NodeError> {
+        let _listing = self.change_list();
         let (number, entry) = self.find(id)?;
         let mut batch = Batch::default();
         registry::put(&mut batch, number, &Entry { left: true, ..entry });
@@ -203,12 +209,19 @@ impl Node {
 
     /// Takes a workspace off this node, with everything in it.
     pub fn remove(&self, id: WorkspaceId) -> Result<(), NodeError> {
+        let _listing = self.change_list();
         let (number, _) = self.find(id)?;
-        let handle = self.open.lock().expect("nothing panics while it holds the list").remove(&id);
-        drop(handle);
+        // Nobody opens it meanwhile, and whoever still has a handle must not write into what is being removed, or
+        // into what gets its number.
+        let mut handles = self.handles();
+        match handles.get(&id).map(|handle| handle.ask(Perform::Stop)) {
+            None | Some(Ok(()) | Err(NodeError::Stopped)) => {}
+            Some(Err(error)) => return Err(error),
+        }
         registry::delete(self.engine(), number)?;
-        Store::open(self.engine.as_ref().expect("open").clone(), number)?.delete()?;
-        Ok(())
+        handles.remove(&id);
+        drop(handles);
+        Ok(store::delete(self.engine(), number)?)
     }
 
     /// Stops the node and leaves its tables tidy, so that they open fast.
@@ -217,7 +230,7 @@ impl Node {
     }
 
     fn stop(&mut self) -> Result<(), NodeError> {
-        self.open.get_mut().expect("nothing panics while it holds the list").clear();
+        self.handles().clear();
         if let Some(runtime) = self.runtime.take() {
             runtime.stop();
         }
@@ -225,6 +238,14 @@ impl Node {
             Some(engine) => Ok(engine.flush()?),
             None => Ok(()),
         }
+    }
+
+    fn change_list(&self) -> MutexGuard<'_, ()> {
+        self.listing.lock().expect("nothing panics while it changes the list")
+    }
+
+    fn handles(&self) -> MutexGuard<'_, BTreeMap<WorkspaceId, Handle>> {
+        self.open.lock().expect("nothing panics while it holds the handles")
     }
 
     fn find(&self, id: WorkspaceId) -> Result<(u32, Entry), NodeError> {
@@ -302,12 +323,12 @@ impl Handle {
         Ok(store::digest(&fold, &snapshot)?)
     }
 
-    /// Checks every signature of the log, and the views against views made anew from it.
+    /// Checks every signature of the log, and the views against views made anew from it. Blocks the thread.
     pub fn verify(&self) -> Result<Verified, NodeError> {
         Ok(self.ask(Perform::Verify)??)
     }
 
-    /// Makes the views anew from the log.
+    /// Makes the views anew from the log. Blocks the thread.
     pub fn rebuild(&self) -> Result<(), NodeError> {
         Ok(self.ask(Perform::Rebuild)??)
     }
@@ -322,10 +343,10 @@ impl Handle {
         self.number
     }
 
-    fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Perform) -> Result<T, NodeError> {
-        let (answer, answered) = oneshot::channel();
+    fn ask<T>(&self, message: impl FnOnce(mpsc::SyncSender<T>) -> Perform) -> Result<T, NodeError> {
+        let (answer, answered) = mpsc::sync_channel(1);
         self.send(message(answer))?;
-        answered.blocking_recv().map_err(|_| NodeError::Stopped)
+        answered.recv().map_err(|_| NodeError::Stopped)
     }
 
     fn send(&self, message: Perform) -> Result<(), NodeError> {

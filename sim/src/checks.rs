@@ -149,10 +149,13 @@ fn list_is_the_models(reader: &Reader<MemorySnapshot>, list: ListId, model: &Mod
             let details = format!("record {} shows {:?}, not {:?}", record.id, record.state.cells, expected.cells);
             return Violation::of("shown-is-the-model", details);
         }
-        // With one author nothing is ever concurrent.
-        if !flags(reader.design(), &record.state).is_empty() {
-            let details = format!("record {} is flagged {:?}", record.id, flags(reader.design(), &record.state));
-            return Violation::of("one-author-never-conflicts", details);
+        // With one author nothing is ever concurrent: no conflicts, and no deletes that lost.
+        let (flags, expected) = (flags(reader.design(), &record.state), model.flags(expected));
+        if flags != expected {
+            return Violation::of(
+                "flags-are-the-models",
+                format!("record {} has {flags:?}, not {expected:?}", record.id),
+            );
         }
     }
     Ok(())

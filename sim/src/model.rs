@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use tandem_actors::{Change, Command};
 use tandem_wire::{
-    CellKey, ElementId, FieldId, ListId, PartPath, RecordKey, Value,
+    ElementId, FieldId, ListId, PartPath, RecordKey, Value,
     design::{BaseType, ElementKind, FieldType, Property},
     limits::{EVENT_BYTES_MAX, NAME_BYTES_MAX},
 };
@@ -82,6 +82,13 @@ impl Model {
         self.records.iter().filter(move |(key, record)| key.list == list && record.exists)
     }
 
+    /// What a person should be told about a record.
+    pub fn flags(&self, record: &Record) -> Vec<&'static str> {
+        let is_raw =
+            |((field, part), value): (&(FieldId, PartPath), &Value)| !self.elements[&(*field).into()].fits(part, value);
+        if record.cells.iter().any(is_raw) { vec!["raw"] } else { vec![] }
+    }
+
     fn change(&mut self, change: &Change) -> Result<(), Code> {
         let key = match change {
             Change::Create(key) | Change::Delete(key) | Change::Restore(key) => *key,
@@ -90,13 +97,13 @@ impl Model {
         if !self.lists().any(|list| list == key.list) {
             return Err("unknown-list");
         }
-        match change {
-            Change::Set(cell, value) => self.check_cell(cell, value)?,
-            Change::SetRaw(cell, _) => {
-                let mut fields = self.fields(key.list);
-                fields.find(|(id, _)| *id == cell.field).ok_or("unknown-field")?;
+        if let Change::Set(cell, value) | Change::SetRaw(cell, value) = change {
+            let field = self.fields(cell.record.list).find(|(id, _)| *id == cell.field);
+            let (_, field) = field.ok_or("unknown-field")?;
+            let is_checked = matches!(change, Change::Set(..));
+            if has_no_form(value) || (is_checked && !field.fits(&cell.part, value)) {
+                return Err("type");
             }
-            Change::Create(_) | Change::Delete(_) | Change::Restore(_) => {}
         }
         let known = self.records.get(&key).map(|record| record.exists);
         match (change, known) {
@@ -134,29 +141,14 @@ impl Model {
         });
     }
 
-    fn check_cell(&self, cell: &CellKey, value: &Value) -> Result<(), Code> {
-        let field = self.fields(cell.record.list).find(|(id, _)| *id == cell.field);
-        let (_, field) = field.ok_or("unknown-field")?;
-        let field_type = field.field_type.as_ref().expect("fields have types");
-        let depth = cell.part.steps().len();
-        let fits = match field_type.base().expect("a type of this version") {
-            BaseType::Text => matches!(value, Value::Text(_)),
-            BaseType::Int => matches!(value, Value::Int(_)),
-            BaseType::Bool => matches!(value, Value::Bool(_)),
-            BaseType::Float => matches!(value, Value::Float(number) if number.is_finite()),
-            other => unreachable!("the workload makes no {}", other.name()),
-        };
-        let in_place = depth == usize::from(field_type.many);
-        if in_place && (fits || *value == Value::Null) { Ok(()) } else { Err("type") }
-    }
-
     fn create_list(&mut self, name: &str, fields: &[(String, FieldType)], made: &[ElementId]) -> Result<(), Code> {
         let taken: Vec<&Value> = self.lists().filter_map(|list| self.elements[&list.into()].name()).collect();
         check_name(name, &taken)?;
         check_fields(fields, &[])?;
-        let [list, made @ ..] = made else { return Ok(()) };
-        self.elements.insert(*list, element(ElementKind::List, None, None, name));
-        self.insert_fields(list.as_list(), fields, made);
+        if let [list, made @ ..] = made {
+            self.elements.insert(*list, Element::new(ElementKind::List, None, None, name));
+            self.define(list.as_list(), fields, made);
+        }
         Ok(())
     }
 
@@ -166,13 +158,13 @@ impl Model {
         }
         let taken: Vec<&Value> = self.fields(list).filter_map(|(_, field)| field.name()).collect();
         check_fields(fields, &taken)?;
-        self.insert_fields(list, fields, made);
+        self.define(list, fields, made);
         Ok(())
     }
 
-    fn insert_fields(&mut self, list: ListId, fields: &[(String, FieldType)], made: &[ElementId]) {
+    fn define(&mut self, list: ListId, fields: &[(String, FieldType)], made: &[ElementId]) {
         for (id, (name, field_type)) in made.iter().zip(fields) {
-            let field = element(ElementKind::Field, Some(list), Some(field_type.clone()), name);
+            let field = Element::new(ElementKind::Field, Some(list), Some(field_type.clone()), name);
             self.elements.insert(*id, field);
         }
     }
@@ -201,6 +193,28 @@ impl Model {
 }
 
 impl Element {
+    fn new(kind: ElementKind, list: Option<ListId>, field_type: Option<FieldType>, name: &str) -> Self {
+        let properties = BTreeMap::from([(Property::Name.number(), Value::Text(name.into()))]);
+        Self { kind, list, field_type, properties }
+    }
+
+    /// Whether it is a field that can hold the value there.
+    fn fits(&self, part: &PartPath, value: &Value) -> bool {
+        let field_type = self.field_type.as_ref().expect("fields have types");
+        let base = field_type.base().expect("a type of this version");
+        let (depth, own) = (part.steps().len(), usize::from(field_type.many));
+        // A long text may be in chunks, each a part of its own.
+        let in_place = depth == own || (base == BaseType::Text && depth == own + 1);
+        let fits = match base {
+            BaseType::Text => matches!(value, Value::Text(_)),
+            BaseType::Int => matches!(value, Value::Int(_)),
+            BaseType::Bool => matches!(value, Value::Bool(_)),
+            BaseType::Float => matches!(value, Value::Float(_)),
+            other => unreachable!("the workload makes no {}", other.name()),
+        };
+        in_place && (fits || *value == Value::Null)
+    }
+
     /// Its name.
     pub fn name(&self) -> Option<&Value> {
         self.properties.get(&Property::Name.number())
@@ -212,24 +226,17 @@ impl Element {
     }
 }
 
-fn element(kind: ElementKind, list: Option<ListId>, field_type: Option<FieldType>, name: &str) -> Element {
-    Element {
-        kind,
-        list,
-        field_type,
-        properties: BTreeMap::from([(Property::Name.number(), Value::Text(name.into()))]),
-    }
+fn check_fields(fields: &[(String, FieldType)], taken: &[&Value]) -> Result<(), Code> {
+    let names: Vec<Value> = fields.iter().map(|(name, _)| Value::Text(name.clone())).collect();
+    fields.iter().enumerate().try_for_each(|(index, (name, _))| {
+        let before: Vec<&Value> = names[..index].iter().chain(taken.iter().copied()).collect();
+        check_name(name, &before)
+    })
 }
 
-fn check_fields(fields: &[(String, FieldType)], taken: &[&Value]) -> Result<(), Code> {
-    if fields.len() + taken.len() > tandem_actors::command::LIST_FIELDS_MAX {
-        return Err("too-large");
-    }
-    for (index, (name, _)) in fields.iter().enumerate() {
-        let before: Vec<Value> = fields[..index].iter().map(|(name, _)| Value::Text(name.clone())).collect();
-        check_name(name, &before.iter().chain(taken.iter().copied()).collect::<Vec<_>>())?;
-    }
-    Ok(())
+/// A number that is none: the format has no form for it.
+fn has_no_form(value: &Value) -> bool {
+    matches!(value, Value::Float(number) if !number.is_finite())
 }
 
 fn check_name(name: &str, taken: &[&Value]) -> Result<(), Code> {

@@ -29,7 +29,7 @@ impl<T> Queue<T> {
     }
 
     /// Moves on to what happens next.
-    pub fn next(&mut self) -> Option<T> {
+    pub fn advance(&mut self) -> Option<T> {
         let ((at_us, _), what) = self.planned.pop_first()?;
         self.now_us = at_us;
         Some(what)
@@ -46,9 +46,9 @@ mod tests {
         for (in_us, name) in [(5, "c"), (1, "a"), (5, "d"), (2, "b")] {
             queue.plan(in_us, name);
         }
-        assert_eq!((queue.next(), queue.now_us()), (Some("a"), 1));
+        assert_eq!((queue.advance(), queue.now_us()), (Some("a"), 1));
         // From now, so at 5 as well, and last.
         queue.plan(4, "e");
-        assert_eq!(std::iter::from_fn(|| queue.next()).collect::<String>(), "bcde");
+        assert_eq!(std::iter::from_fn(|| queue.advance()).collect::<String>(), "bcde");
     }
 }

@@ -4,7 +4,7 @@ use crate::{
     chance::{Ratio, Stream},
     model::Model,
 };
-use tandem_actors::{Change, Command, Transaction, command::LIST_FIELDS_MAX};
+use tandem_actors::{Change, Command, Transaction};
 use tandem_wire::{
     BatchId, CellKey, ElementId, FieldId, ListId, PartPath, RecordId, RecordKey, Value,
     design::{BaseType, FieldType, Property},
@@ -23,6 +23,10 @@ pub fn draw(stream: &mut Stream, model: &Model) -> Command {
     let make_list = if lists.len() < LISTS_MAX { Ratio(1, 8) } else { Ratio(1, 60) };
     if lists.is_empty() || stream.happens(make_list) {
         return create_list(stream);
+    }
+    if stream.happens(Ratio(1, 40)) {
+        let (list, first) = (*stream.pick(&lists).expect("there are some"), stream.below(20));
+        return Command::AddFields { list, fields: fields(stream, first, 1) };
     }
     if stream.happens(Ratio(1, 10)) {
         return put(stream, model);
@@ -49,20 +53,25 @@ pub fn describe(command: &Command) -> String {
     match command {
         Command::Change(transaction) => format!("{} changes", transaction.changes.len()),
         Command::CreateList { name, fields } => format!("create list {name:?} with {} fields", fields.len()),
+        Command::AddFields { list, fields } => format!("add {} fields to {list:?}", fields.len()),
         Command::Put { element, property, .. } => format!("put {property:?} on {element:?}"),
     }
 }
 
 fn create_list(stream: &mut Stream) -> Command {
-    let count = if stream.happens(Ratio(1, 25)) { LIST_FIELDS_MAX as u64 + 1 } else { 1 + stream.below(4) };
-    let fields = (0..count).map(|index| {
+    let (index, name_index) = (stream.below(6), stream.below(6));
+    // Now and then so many that their definitions take several events.
+    let count = if stream.happens(Ratio(1, 40)) { 300 } else { 1 + stream.below(4) };
+    Command::CreateList { name: name(stream, "list", index), fields: fields(stream, name_index, count) }
+}
+
+fn fields(stream: &mut Stream, first: u64, count: u64) -> Vec<(String, FieldType)> {
+    let field = |index| {
         let base = *stream.pick(&TYPES).expect("there are some");
         let field_type = if stream.happens(Ratio(1, 4)) { FieldType::many(base) } else { FieldType::one(base) };
         (name(stream, "field", index), field_type)
-    });
-    let fields = fields.collect();
-    let index = stream.below(6);
-    Command::CreateList { name: name(stream, "list", index), fields }
+    };
+    (first..first + count).map(field).collect()
 }
 
 fn name(stream: &mut Stream, kind: &str, index: u64) -> String {
@@ -122,7 +131,8 @@ fn set(stream: &mut Stream, model: &Model, record: RecordKey) -> Change {
     let part = if is_element { PartPath::new([step]).expect("short") } else { PartPath::default() };
     let base = if stream.happens(Ratio(1, 60)) { TYPES.first().copied() } else { field_type.base() };
     let value = value(stream, base.expect("a type of this version"));
-    Change::Set(CellKey { record, field: *field, part }, value)
+    let cell = CellKey { record, field: *field, part };
+    if stream.happens(Ratio(1, 10)) { Change::SetRaw(cell, value) } else { Change::Set(cell, value) }
 }
 
 /// Of few values, so that some are what the cell shows already.

@@ -86,7 +86,7 @@ impl World {
     /// Lets everything happen: first things break, then they heal and must get on. Gives the digest of the views.
     pub fn run(&mut self) -> Result<[u8; 32], Violation> {
         self.plan();
-        while let Some((at, happening)) = self.queue.next() {
+        while let Some((at, happening)) = self.queue.advance() {
             self.happen(at, happening)?;
         }
         self.heal()?;
@@ -333,7 +333,7 @@ impl World {
             self.queue.plan(DOWN_US, (at, Happening::LastCommand));
         }
         for _ in 0..HEALED_HAPPENINGS_MAX {
-            let Some((at, happening)) = self.queue.next() else { break };
+            let Some((at, happening)) = self.queue.advance() else { break };
             self.happen(at, happening)?;
         }
         let missing: Vec<String> =

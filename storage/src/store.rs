@@ -182,17 +182,6 @@ impl<E: Engine> Store<E> {
         digest(&self.fold, &self.engine.snapshot())
     }
 
-    /// Takes the workspace off this node: its log and its views.
-    pub fn delete(self) -> Result<(), EngineError> {
-        let prefix = self.workspace.to_be_bytes();
-        let mut pointer = Batch::default();
-        pointer.delete(Table::Meta, pointer_key(self.workspace));
-        self.engine.commit(pointer, Durability::Synced)?;
-        [Table::Records, Table::History, Table::Index, Table::Log]
-            .into_iter()
-            .try_for_each(|table| self.engine.drop_prefix(table, &prefix))
-    }
-
     fn replay_into(&self, prefix: Prefix, progress: &mut dyn FnMut(u64)) -> Result<(Fold, u64), EngineError> {
         let empty = Fold::load(prefix, &*self.engine, &LogReader::new(&*self.engine, self.workspace))?;
         replay(&*self.engine, self.workspace, empty, 0, &mut |_, _| {}, progress)
@@ -227,6 +216,16 @@ impl<E: Engine> Store<E> {
         }
         Ok(())
     }
+}
+
+/// Takes a workspace off a node: its views, then its log. What a crash leaves of it, a second call takes away.
+pub fn delete<E: Engine>(engine: &E, workspace: u32) -> Result<(), EngineError> {
+    let mut pointer = Batch::default();
+    pointer.delete(Table::Meta, pointer_key(workspace));
+    engine.commit(pointer, Durability::Synced)?;
+    // The log last: while any of it is left, it shows that there is something to take away.
+    let tables = [Table::Records, Table::History, Table::Index, Table::Log];
+    tables.into_iter().try_for_each(|table| engine.drop_prefix(table, &workspace.to_be_bytes()))
 }
 
 /// Digest of the views of `fold`.

@@ -3,7 +3,7 @@
 use crate::command::{NameKind, Refused};
 use tandem_storage::{field_type::fits, fold::Design};
 use tandem_wire::{
-    CellKey, ElementId, FieldId, ListId, Value,
+    CellKey, ElementId, ListId, Value,
     design::{BaseType, ElementKind, Property},
     limits::NAME_BYTES_MAX,
 };
@@ -14,7 +14,7 @@ pub(super) fn list(design: &Design, list: ListId) -> Result<(), Refused> {
 
 /// The list and field exist, and the field can hold the value there.
 pub(super) fn cell(design: &Design, cell: &CellKey, value: &Value) -> Result<(), Refused> {
-    raw(design, cell, value)?;
+    raw_cell(design, cell, value)?;
     let Some(field_type) = design.field_type(cell.field) else {
         return Err(wrong_type(design, cell.field, "a type of a newer version", value));
     };
@@ -28,7 +28,7 @@ pub(super) fn cell(design: &Design, cell: &CellKey, value: &Value) -> Result<(),
 }
 
 /// The list and field exist, and the format can hold the value.
-pub(super) fn raw(design: &Design, cell: &CellKey, value: &Value) -> Result<(), Refused> {
+pub(super) fn raw_cell(design: &Design, cell: &CellKey, value: &Value) -> Result<(), Refused> {
     list(design, cell.record.list)?;
     let fields = design.fields(cell.record.list);
     if !fields.contains(&cell.field) {
@@ -38,19 +38,47 @@ pub(super) fn raw(design: &Design, cell: &CellKey, value: &Value) -> Result<(), 
             known: fields.iter().map(|field| design.name(*field)).collect::<Vec<_>>().join(", "),
         });
     }
-    if has_form(value) {
+    if has_form(value) { Ok(()) } else { Err(wrong_type(design, cell.field, "values that have a form", value)) }
+}
+
+/// The property can have this value on this element of the design. A new name is checked as a first one is.
+pub(super) fn property(design: &Design, element: ElementId, property: Property, value: &Value) -> Result<(), Refused> {
+    if !has_form(value) {
+        return Err(wrong_type(design, element, "values that have a form", value));
+    }
+    if property != Property::Name {
         return Ok(());
     }
-    Err(wrong_type(design, cell.field, "values that the format has a form for", value))
+    let Value::Text(text) = value else { return Err(wrong_type(design, element, "a text as its name", value)) };
+    let (kind, siblings) = named_alike(design, element);
+    let others = siblings.into_iter().filter(|other| *other != element);
+    let taken: Vec<String> = others.map(|other| design.name(other)).collect();
+    name(kind, text, taken.iter().map(String::as_str))
 }
 
-fn wrong_type(design: &Design, field: FieldId, expected: &str, value: &Value) -> Refused {
-    Refused::Type { field: design.name(field), expected: expected.into(), got: describe(value) }
+/// What must not share a name with an element, itself included: lists, and the fields of one list. What else has a
+/// name is never looked up by it.
+fn named_alike(design: &Design, element: ElementId) -> (NameKind, Vec<ElementId>) {
+    let known = design.elements.get(&element);
+    match known.map(|known| (ElementKind::from_number(known.kind), known.parent)) {
+        Some((Some(ElementKind::List), _)) => (NameKind::List, design.lists().map(Into::into).collect()),
+        Some((Some(ElementKind::Field), Some(list))) => {
+            (NameKind::Field, design.fields(list.as_list()).into_iter().map(Into::into).collect())
+        }
+        _other => (NameKind::Field, vec![]),
+    }
 }
 
-/// Whether the format can hold it: of numbers, not those that are no number, and only one of the two zeros.
+/// Whether the format can hold it: of numbers, not those that are none, and only one of the two zeros.
 fn has_form(value: &Value) -> bool {
-    Value::decode(&value.encode()).as_ref() == Ok(value)
+    match value {
+        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Text(_) | Value::Date(_) => true,
+        other => Value::decode(&other.encode()).as_ref() == Ok(other),
+    }
+}
+
+fn wrong_type(design: &Design, field: impl Into<ElementId>, expected: &str, value: &Value) -> Refused {
+    Refused::Type { field: design.name(field), expected: expected.into(), got: describe(value) }
 }
 
 fn describe(value: &Value) -> String {
@@ -89,31 +117,4 @@ pub(super) fn name<'a>(kind: NameKind, name: &str, mut taken: impl Iterator<Item
         return refuse("is taken");
     }
     Ok(())
-}
-
-/// The property can have this value on this element of the design. A new name is checked as a first one is.
-pub(super) fn property(design: &Design, element: ElementId, property: Property, value: &Value) -> Result<(), Refused> {
-    let refuse = |expected: &str| {
-        let (field, expected) = (design.name(element), expected.into());
-        Err(Refused::Type { field, expected, got: describe(value) })
-    };
-    if !has_form(value) {
-        return refuse("values that the format has a form for");
-    }
-    if property != Property::Name {
-        return Ok(());
-    }
-    let Value::Text(text) = value else { return refuse("a text as its name") };
-    let (kind, parent) = design.elements.get(&element).map_or((0, None), |known| (known.kind, known.parent));
-    let (kind, siblings): (NameKind, Vec<ElementId>) = match (ElementKind::from_number(kind), parent) {
-        (Some(ElementKind::List), _) => (NameKind::List, design.lists().map(Into::into).collect()),
-        (Some(ElementKind::Field), Some(list)) => {
-            (NameKind::Field, design.fields(list.as_list()).into_iter().map(Into::into).collect())
-        }
-        // What else has a name is never looked up by it.
-        _other => (NameKind::Field, vec![]),
-    };
-    let taken: Vec<String> =
-        siblings.into_iter().filter(|other| *other != element).map(|other| design.name(other)).collect();
-    name(kind, text, taken.iter().map(String::as_str))
 }

@@ -28,18 +28,11 @@ pub(super) struct Draft<'a, R: Read> {
     pair: u32,
 }
 
-/// A group of events, signed.
-pub(super) struct Composed<'a, R: Read> {
-    /// By number of arrival.
-    pub(super) runs: Vec<(u64, Run)>,
-    /// The fold after them.
-    pub(super) fold: Fold,
-    /// The rows after them.
-    pub(super) rows: Overlay<'a, R>,
-}
-
 /// An op with its body.
 pub(super) type OpWithBody = (Op, Vec<u8>);
+
+/// The signed runs by number, the fold after them, and the views' changes.
+pub(super) type Finished<'a, R> = (Vec<(u64, Run)>, Fold, Overlay<'a, R>);
 
 /// What the events of one command share.
 #[derive(Debug, Clone, Copy, Default)]
@@ -139,14 +132,14 @@ impl<'a, R: Read> Draft<'a, R> {
         LogPlace { arrival, index: 0 }
     }
 
-    /// Signs everything.
-    pub(super) fn finish(self) -> Result<Composed<'a, R>, BadRun> {
+    /// Signs the runs.
+    pub(super) fn finish(self) -> Result<Finished<'a, R>, BadRun> {
         let runs = self.log.runs.into_inner().into_iter();
         let signed = runs.map(|(arrival, events)| {
             let events = events.into_iter().map(|event| (*event).clone()).collect();
             Ok((arrival, Run::sign(events, self.key)?))
         });
-        Ok(Composed { runs: signed.collect::<Result<_, BadRun>>()?, fold: self.fold, rows: self.rows })
+        Ok((signed.collect::<Result<_, BadRun>>()?, self.fold, self.rows))
     }
 }
 

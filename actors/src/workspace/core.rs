@@ -2,7 +2,7 @@
 
 use super::{
     check,
-    compose::{Composed, Draft, Shared},
+    compose::{Draft, Shared},
     design, transaction,
 };
 use crate::command::{Command, Committed, NameKind, Refused, Transaction};
@@ -80,7 +80,7 @@ impl<E: Engine> Core<E> {
         for command in commands {
             answers.push(self.decide_one(&mut draft, command)?);
         }
-        let Composed { runs, fold, rows } = draft.finish().expect("runs are kept within their limits");
+        let (runs, fold, rows) = draft.finish().expect("runs are kept within their limits");
         let mut log = Batch::default();
         let count = runs.len() as u64;
         for (arrival, run) in runs {

@@ -8,7 +8,7 @@ use super::{
     compose::{Draft, OpWithBody, Shared},
     core::{Decided, too_large},
 };
-use crate::command::{Committed, LIST_FIELDS_MAX, NameKind, Refused};
+use crate::command::{Committed, NameKind, Refused};
 use std::sync::Arc;
 use tandem_storage::{EngineError, engine::Read};
 use tandem_wire::{
@@ -66,10 +66,6 @@ pub(super) fn put<R: Read>(draft: &mut Draft<'_, R>, element: ElementId, propert
 }
 
 fn check_fields(fields: &[(String, FieldType)], taken: &[String]) -> Result<(), Refused> {
-    let count = fields.len() + taken.len();
-    if count > LIST_FIELDS_MAX {
-        return Err(Refused::TooLarge(format!("{count} fields, where a list has at most {LIST_FIELDS_MAX}")));
-    }
     for (index, (name, _)) in fields.iter().enumerate() {
         let before = fields[..index].iter().map(|(name, _)| name).chain(taken);
         check::name(NameKind::Field, name, before.map(String::as_str))?;

@@ -2,10 +2,10 @@
 
 use super::{Core, Group};
 use crate::command::{Command, Committed, Refused};
-use actix::{Actor, AsyncContext, Context, Handler, Message};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
 use std::{
     collections::VecDeque,
-    sync::{Arc, RwLock},
+    sync::{Arc, RwLock, mpsc},
 };
 use tandem_storage::{
     EngineError,
@@ -34,6 +34,8 @@ pub struct Published<E: Engine> {
 
 type Answers = Vec<Result<Committed, Refused>>;
 type Answer<T> = oneshot::Sender<T>;
+/// Answers who blocks, on whatever thread.
+type Reply<T> = mpsc::SyncSender<T>;
 
 /// A message to the actor.
 #[derive(Message)]
@@ -42,11 +44,13 @@ pub enum Perform {
     /// Do these, each on its own, and answer when they are durable and shown.
     Commands(Vec<Command>, Answer<Answers>),
     /// Check log and views.
-    Verify(Answer<Result<Verified, EngineError>>),
+    Verify(Reply<Result<Verified, EngineError>>),
     /// Make the views anew.
-    Rebuild(Answer<Result<(), EngineError>>),
+    Rebuild(Reply<Result<(), EngineError>>),
     /// From now on, this copy is for reading only.
-    Leave(Answer<()>),
+    Leave(Reply<()>),
+    /// Write nothing any more, and stop.
+    Stop(Reply<()>),
 }
 
 /// Everything that waits is to be done.
@@ -113,6 +117,13 @@ fn publish<E: Engine>(core: &Core<E>) -> Published<E> {
     Published { snapshot: Arc::new(store.engine().snapshot()), fold: Arc::new(store.fold().clone()) }
 }
 
+fn unless_fatal<T>(done: Result<T, EngineError>) -> Result<T, EngineError> {
+    match done {
+        Err(error) if error.is_fatal() => stop(&error),
+        done => done,
+    }
+}
+
 /// After a failed write only reopening tells what the disk kept: nothing more may be shown as saved.
 fn stop(error: &EngineError) -> ! {
     tracing::error!(%error, "stopping: what is on the disk can no longer be known");
@@ -141,15 +152,26 @@ impl<E: Engine> Handler<Perform> for Workspace<E> {
                     ctx.notify(Flush);
                 }
                 self.waiting.push_back((commands, answer));
+                // What waits here is no more than a group; the rest waits in the mailbox, which is bounded.
+                if self.waiting.iter().map(|(commands, _)| commands.len()).sum::<usize>() >= self.group_commands_max {
+                    self.flush();
+                }
             }
-            Perform::Verify(answer) => drop(answer.send(self.core.store().verify(&mut |_| {}))),
+            Perform::Verify(answer) => {
+                let _ = answer.send(unless_fatal(self.core.store().verify(&mut |_| {})));
+            }
             Perform::Rebuild(answer) => {
-                let done = self.core.rebuild(&mut |_| {});
+                let done = unless_fatal(self.core.rebuild(&mut |_| {}));
                 *self.published.write().expect("readers do not panic") = publish(&self.core);
                 let _ = answer.send(done);
             }
             Perform::Leave(answer) => {
                 self.left = true;
+                let _ = answer.send(());
+            }
+            Perform::Stop(answer) => {
+                self.waiting.clear();
+                ctx.stop();
                 let _ = answer.send(());
             }
         }

@@ -57,7 +57,7 @@ impl Touched {
         let design = draft.fold.design();
         let (record, checked) = match change {
             Change::Set(cell, value) => (cell.record, check::cell(design, cell, value)),
-            Change::SetRaw(cell, value) => (cell.record, check::raw(design, cell, value)),
+            Change::SetRaw(cell, value) => (cell.record, check::raw_cell(design, cell, value)),
             Change::Create(record) | Change::Delete(record) | Change::Restore(record) => {
                 (*record, check::list(design, record.list))
             }

@@ -194,7 +194,7 @@ fn control_line(w: &World, dice: &mut Dice, author: DeviceKey, is_server: bool) 
                 return Some(on_workspace(Act::Invite(Invite { key, role, uses, expires_ms: 0, approve: false })));
             }
             let invite = dice.pick(&invites);
-            let proof = key().sign_join(w.events()[0].header().workspace, &invite, who).to_vec();
+            let proof = key().sign_join(w.events()[0].header().workspace, &invite, who);
             admission(who, role, Some(Invited { invite, proof }))
         }
         4..=6 => {
