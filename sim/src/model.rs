@@ -254,7 +254,7 @@ fn is_large(value: &Value) -> bool {
 mod tests {
     use super::*;
     use tandem_actors::Transaction;
-    use tandem_wire::RecordId;
+    use tandem_wire::{CellKey, RecordId};
 
     #[test]
     fn a_command_is_done_whole_or_refused_whole() {
