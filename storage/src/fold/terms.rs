@@ -103,8 +103,9 @@ impl Terms {
 
     /// Whether `device` is the owner as far as `past` tells.
     pub fn is_owner_in(&self, device: DeviceKey, past: &BTreeSet<EventId>) -> bool {
-        let mut known = self.owners.iter().enumerate().filter(|(i, owner)| *i == 0 || past.contains(&owner.since));
-        known.next_back().is_some_and(|(_, owner)| owner.device == device)
+        let mut latest_first = self.owners.iter().enumerate().rev();
+        let known = latest_first.find(|(i, owner)| *i == 0 || past.contains(&owner.since));
+        known.is_some_and(|(_, owner)| owner.device == device)
     }
 
     /// The present owner.

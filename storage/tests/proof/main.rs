@@ -100,7 +100,7 @@ fn check_from(history: &History, events_max: usize, hasher: &mut blake3::Hasher,
 #[test]
 fn sampled_histories_in_random_orders() {
     println!("{}", sampled::DESCRIPTION);
-    let (samples, seed) = (setting(SAMPLES, 3000), setting(SEED, 1));
+    let (samples, seed) = (setting(SAMPLES, 6000), setting(SEED, 1));
     let workers = thread::available_parallelism().map_or(2, |count| count.get() as u64);
     let agreed: u64 = thread::scope(|scope| {
         let spawned: Vec<_> = (0..workers)

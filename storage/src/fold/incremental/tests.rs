@@ -59,6 +59,24 @@ fn an_invalid_event_is_told_at_once_where_nothing_is_missing() {
 }
 
 #[test]
+fn what_builds_on_an_invalid_event_waits_for_nothing_else() {
+    let mut w = World::with(&[(A, Role::Writer), (B, Role::Writer)]);
+    let line = (on_cell(RECORD, X, tandem_wire::Act::Set, vec![]), tandem_wire::Value::Null.encode());
+    w.apart(B);
+    let invalid = w.forge(A, vec![line], |header| header.lamport += 1);
+    let missing = w.set(B, X, 1, &[]);
+    w.meet(B);
+    let built = w.set(B, X, 2, &[invalid, missing]);
+    with_fold(&w, |fold, rows| {
+        let became = apply(fold, rows, &w, &[built, Ev(0), Ev(1), Ev(2), invalid]);
+        assert_eq!((became[0], became[4]), (Applied::Held, Applied::Invalid));
+        assert!(fold.control_view(rows).unwrap().held.is_empty());
+        assert_eq!(apply(fold, rows, &w, &[missing, built]), [Applied::Valid, Applied::Known]);
+        assert!(fold.view(rows).unwrap().records[&RECORD].is_held(), "only the missing one took part");
+    });
+}
+
+#[test]
 fn an_event_waits_for_the_last_of_many() {
     let mut w = World::with(&[(A, Role::Writer), (B, Role::Writer), (C, Role::Writer)]);
     let edits = [A, B, C].map(|who| {

@@ -391,6 +391,18 @@ fn an_admission_can_be_kept() {
 }
 
 #[test]
+fn one_of_several_admissions_in_an_event_can_be_kept() {
+    let mut w = world();
+    w.apart(B);
+    let both = w.write(B, vec![admission(D, Role::Writer, None), admission(T, Role::Reader, None)]);
+    w.remove(A, B, &[]);
+    let second = w.event(both).op_ref(1);
+    w.control(A, Act::Keep(second));
+    assert_eq!((roles(&w, D), roles(&w, T)), (vec![], vec![Some(Role::Reader)]));
+    assert!(view(&w).control.grants.contains(&(T, w.event(both).id(), 1, Some(Role::Reader))));
+}
+
+#[test]
 fn only_a_manager_keeps() {
     let mut w = world();
     w.apart(B);
