@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use tandem_actors::{Change, Command};
 use tandem_wire::{
-    CellKey, ElementId, FieldId, ListId, PartPath, RecordKey, Value,
+    ElementId, FieldId, ListId, PartPath, RecordKey, Value,
     design::{BaseType, ElementKind, FieldType, Property},
     limits::{EVENT_BYTES_MAX, NAME_BYTES_MAX},
 };
@@ -52,11 +52,11 @@ impl Model {
         match command {
             Command::Change(transaction) => {
                 transaction.changes.iter().try_for_each(|change| after.change(change))?;
-                let is_large = |change: &Change| matches!(change, Change::Set(_, value) | Change::SetRaw(_, value) if is_large(value));
-                if transaction.changes.iter().any(is_large) {
+                after.forget_what_was_removed(self);
+                // None was there before: only what this transaction leaves can be too large.
+                if after.records.values().any(|record| record.cells.values().any(is_large)) {
                     return Err("too-large");
                 }
-                after.forget_what_was_removed(self);
             }
             Command::CreateList { name, fields } => after.create_list(name, fields, elements)?,
             Command::AddFields { list, fields } => after.add_fields(*list, fields, elements)?,
@@ -254,7 +254,7 @@ fn is_large(value: &Value) -> bool {
 mod tests {
     use super::*;
     use tandem_actors::Transaction;
-    use tandem_wire::RecordId;
+    use tandem_wire::{CellKey, RecordId};
 
     #[test]
     fn a_command_is_done_whole_or_refused_whole() {

@@ -15,7 +15,7 @@ use tandem_storage::{
 };
 use tandem_wire::{
     Act, CellKey, ChainId, DesignDigest, DeviceKey, Event, Genesis, GenesisText, Header, Malformed, MemberId, Op,
-    PartPath, Payload, RecordKey, Role, Run, SecretKey, Target, Value, WorkspaceId, limits::WALL_MS_MAX,
+    PartPath, Payload, RecordKey, Role, Run, SecretKey, Target, WorkspaceId, limits::WALL_MS_MAX,
 };
 
 /// Decides what commands become.

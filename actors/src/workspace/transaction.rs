@@ -13,10 +13,10 @@ use std::collections::BTreeMap;
 use tandem_storage::{
     EngineError,
     engine::{Read, Table},
-    fold::{RecordState, incremental::CellPath, record::Stamp},
+    fold::{RecordState, record::Stamp},
     record_row,
 };
-use tandem_wire::{Act, CellKey, Op, OpRef, RecordKey, Target, Value, limits::PREDS_MAX};
+use tandem_wire::{Act, CellKey, FieldId, Op, OpRef, PartPath, RecordKey, Target, Value, limits::PREDS_MAX};
 
 /// The ops that do all changes; none where everything is so already.
 pub(super) fn ops<R: Read>(
@@ -48,7 +48,7 @@ struct Pending {
     /// The act that makes it exist, if it did not.
     revival: Option<Act>,
     /// Values by cell, in the order of their first set.
-    index: BTreeMap<CellPath, usize>,
+    index: BTreeMap<(FieldId, PartPath), usize>,
     values: Vec<(CellKey, Value)>,
 }
 
