@@ -59,10 +59,6 @@ impl Bench {
     fn reader(&self) -> Reader<tandem_storage::engine::MemorySnapshot> {
         Reader::new(self.core.store().engine().snapshot(), self.core.store().fold())
     }
-
-    fn events(&self) -> usize {
-        self.reader().log().count()
-    }
 }
 
 fn text(text: &str) -> Value {

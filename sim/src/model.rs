@@ -52,11 +52,11 @@ impl Model {
         match command {
             Command::Change(transaction) => {
                 transaction.changes.iter().try_for_each(|change| after.change(change))?;
-                let is_large = |change: &Change| matches!(change, Change::Set(_, value) | Change::SetRaw(_, value) if is_large(value));
-                if transaction.changes.iter().any(is_large) {
+                after.forget_what_was_removed(self);
+                // None was there before: only what this transaction leaves can be too large.
+                if after.records.values().any(|record| record.cells.values().any(is_large)) {
                     return Err("too-large");
                 }
-                after.forget_what_was_removed(self);
             }
             Command::CreateList { name, fields } => after.create_list(name, fields, elements)?,
             Command::AddFields { list, fields } => after.add_fields(*list, fields, elements)?,

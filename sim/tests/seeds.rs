@@ -48,14 +48,17 @@ fn another_seed_is_another_run() {
 #[test]
 fn every_planted_fault_is_found() {
     // What sees each of them: the checks are not interchangeable.
-    let expected = |planted| match planted {
-        Planted::ReleaseBeforeDurable => "released-is-durable",
-        Planted::ViewsBeforeLog => "views-reflect-the-log",
-        Planted::PointerNotAdvanced => "views-are-current",
-        Planted::SeqReusedAfterCrash => "places-are-final",
-        Planted::GroupInPieces => "groups-are-whole",
-        Planted::RowLost => "views-are-the-naive-fold",
-        Planted::DoneShownAsRefused => "answers-are-the-models",
+    let expected = |planted| -> &[&str] {
+        match planted {
+            Planted::ReleaseBeforeDurable => &["released-is-durable"],
+            // Views that point beyond the log cannot even be opened, if what they point at is needed for that.
+            Planted::ViewsBeforeLog => &["views-reflect-the-log", "nothing-panics"],
+            Planted::PointerNotAdvanced => &["views-are-current"],
+            Planted::SeqReusedAfterCrash => &["places-are-final"],
+            Planted::GroupInPieces => &["groups-are-whole"],
+            Planted::RowLost => &["views-are-the-naive-fold"],
+            Planted::DoneShownAsRefused => &["answers-are-the-models"],
+        }
     };
     for planted in Planted::value_variants() {
         let options = Options { planted: Some(*planted), ..Options::default() };
@@ -64,6 +67,6 @@ fn every_planted_fault_is_found() {
             .find_map(failed)
             .unwrap_or_else(|| panic!("{planted} was not found in {SEEDS_TO_DETECTION_MAX} seeds"));
         println!("{:<24} seed {seed:>3}  {}: {}", planted.to_string(), violation.check, violation.details);
-        assert_eq!(violation.check, expected(*planted), "{planted}: {}", violation.details);
+        assert!(expected(*planted).contains(&violation.check), "{planted}: {violation:?}");
     }
 }
