@@ -41,7 +41,7 @@ mod tests {
         };
         let keys = read();
         assert_eq!(keys, read());
-        assert_eq!(keys.iter().collect::<std::collections::HashSet<_>>().len(), 4);
+        assert_eq!(keys.iter().collect::<std::collections::BTreeSet<_>>().len(), 4);
         assert_eq!(keys[2][..32], keys[0][..32]);
     }
 }
