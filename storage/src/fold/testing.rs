@@ -246,7 +246,9 @@ impl World {
     }
 
     pub fn marks(&self, ends: &[Ev]) -> Vec<Mark> {
-        ends.iter().map(|end| Mark(self.event(*end).reference())).collect()
+        let mut marks: Vec<Mark> = ends.iter().map(|end| Mark(self.event(*end).reference())).collect();
+        marks.sort_unstable();
+        marks
     }
 
     // Authorities.

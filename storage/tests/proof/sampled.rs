@@ -1,6 +1,7 @@
 //! Random histories over everything there is, from a seed.
 
 use crate::testing::*;
+use std::collections::BTreeSet;
 use tandem_wire::{
     design::{ElementKind, Property},
     *,
@@ -127,6 +128,7 @@ fn marks(w: &World, dice: &mut Dice, author: DeviceKey, of: impl Fn(ChainId) -> 
     if marks.len() > 2 {
         marks.drain(..marks.len() - 2);
     }
+    marks.sort_unstable();
     marks.into_iter().map(Mark).collect()
 }
 
@@ -251,7 +253,7 @@ fn design_line(w: &World, dice: &mut Dice, author: DeviceKey) -> Option<Line> {
             let proposed = DesignProposed {
                 term: pick_of(dice, &bindings)?,
                 design: DesignDigest([1; 16]),
-                steps: steps.collect(),
+                steps: steps.collect::<BTreeSet<_>>().into_iter().collect(),
                 table: marks(w, dice, author, |_| true),
             };
             on_workspace(Act::DesignProposed(proposed))
@@ -272,7 +274,7 @@ fn verdict(w: &World, dice: &mut Dice, author: DeviceKey) -> Option<Line> {
         last.seq += 1;
     }
     let outcome = dice.pick(&[Outcome::Accept, Outcome::Refuse(RefusalCode::RULE)]);
-    let count = dice.pick(&[1, 1, 1, 2, 9]);
+    let count = dice.pick(&[1, 1, 1, 2, 9]).min(last.seq as u32 + 1);
     Some(verdict_line(Verdict { term: pick_of(dice, &bindings)?, last, count, outcome }))
 }
 

@@ -104,7 +104,7 @@ fn verdicts_under_a_binding_that_can_never_have_effect_are_not_noted() {
     let edit = w.set(A, X, 1, &[]);
     let bound = w.bind(A, T, Scope::Workspace);
     let last = w.event(edit).reference();
-    let verdict = Verdict { term: w.op(bound), last, count: u32::MAX, outcome: Outcome::Refuse(RefusalCode::RULE) };
+    let verdict = Verdict { term: w.op(bound), last, count: 1, outcome: Outcome::Refuse(RefusalCode::RULE) };
     w.write(T, vec![verdict_line(verdict)]);
     with_fold(&w, |fold, rows| {
         apply(fold, rows, &w, &all(&w));

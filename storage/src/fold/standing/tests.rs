@@ -213,20 +213,6 @@ fn a_verdict_may_judge_a_range_of_a_chain() {
 }
 
 #[test]
-fn a_range_beyond_the_chains_start_ends_there() {
-    let mut w = world();
-    let a = w.set(A, X, 1, &[]);
-    let verdict = Verdict {
-        term: w.term(S),
-        last: w.event(a).reference(),
-        count: u32::MAX,
-        outcome: Outcome::Refuse(RefusalCode::RULE),
-    };
-    w.write(S, vec![verdict_line(verdict)]);
-    assert!(is_refused(&w, a));
-}
-
-#[test]
 fn overlapping_ranges_are_second_verdicts() {
     let mut w = world();
     let (a, b) = (w.set(A, X, 1, &[]), w.set(A, Y, 2, &[]));
