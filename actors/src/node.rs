@@ -4,14 +4,19 @@ use crate::{
     command::{Command, Committed, Refused},
     device_key::{self, DeviceKeyError},
     registry::{self, Entry},
-    workspace::{self, Core, Perform, Published, Workspace},
+    workspace::{self, Core, Perform, Progress, Published, Workspace},
 };
 use actix::{Actor, Addr, System};
 use std::{
     collections::BTreeMap,
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, RwLock, mpsc},
+    sync::{
+        Arc, Mutex, MutexGuard, RwLock,
+        atomic::Ordering::Relaxed,
+        mpsc::{self, RecvTimeoutError},
+    },
     thread::{self, JoinHandle},
+    time::Duration,
 };
 use tandem_storage::{
     EngineError, Reader, Store,
@@ -22,6 +27,9 @@ use tandem_storage::{
 };
 use tandem_wire::{BatchId, DeviceKey, MemberId, RecordId, Role, SecretKey, WorkspaceId};
 use tokio::sync::oneshot;
+
+/// How often a caller looks how far a long piece of work is.
+const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
 /// The engine of a node.
 type Disk = FjallEngine;
@@ -325,12 +333,22 @@ impl Handle {
 
     /// Checks every signature of the log, and the views against views made anew from it. Blocks the thread.
     pub fn verify(&self) -> Result<Verified, NodeError> {
-        Ok(self.ask(Perform::Verify)??)
+        self.verify_with(&mut |_| {})
+    }
+
+    /// The same; `progress` is told now and then how many events have been applied.
+    pub fn verify_with(&self, progress: &mut dyn FnMut(u64)) -> Result<Verified, NodeError> {
+        Ok(self.ask_with(Perform::Verify, progress)??)
+    }
+
+    /// Makes the views anew from the log; `progress` as in [`Handle::verify_with`].
+    pub fn rebuild_with(&self, progress: &mut dyn FnMut(u64)) -> Result<(), NodeError> {
+        Ok(self.ask_with(Perform::Rebuild, progress)??)
     }
 
     /// Makes the views anew from the log. Blocks the thread.
     pub fn rebuild(&self) -> Result<(), NodeError> {
-        Ok(self.ask(Perform::Rebuild)??)
+        self.rebuild_with(&mut |_| {})
     }
 
     /// The control plane as the last answers left it.
@@ -347,6 +365,24 @@ impl Handle {
         let (answer, answered) = mpsc::sync_channel(1);
         self.send(message(answer))?;
         answered.recv().map_err(|_| NodeError::Stopped)
+    }
+
+    /// For work that takes a while: looks how far it is until the answer comes.
+    fn ask_with<T>(
+        &self,
+        message: impl FnOnce(Progress, mpsc::SyncSender<T>) -> Perform,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<T, NodeError> {
+        let done = Progress::default();
+        let (answer, answered) = mpsc::sync_channel(1);
+        self.send(message(done.clone(), answer))?;
+        loop {
+            match answered.recv_timeout(PROGRESS_EVERY) {
+                Ok(answer) => return Ok(answer),
+                Err(RecvTimeoutError::Timeout) => progress(done.load(Relaxed)),
+                Err(RecvTimeoutError::Disconnected) => return Err(NodeError::Stopped),
+            }
+        }
     }
 
     fn send(&self, message: Perform) -> Result<(), NodeError> {

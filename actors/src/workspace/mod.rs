@@ -13,4 +13,4 @@ mod transaction;
 
 pub(crate) use self::core::names;
 pub use self::core::{Core, Group, found, plain_cell};
-pub use shell::{Perform, Published, Workspace};
+pub use shell::{Perform, Progress, Published, Workspace};

@@ -5,7 +5,11 @@ use crate::command::{Command, Committed, Refused};
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
 use std::{
     collections::VecDeque,
-    sync::{Arc, RwLock, mpsc},
+    sync::{
+        Arc, RwLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+        mpsc,
+    },
 };
 use tandem_storage::{
     EngineError,
@@ -37,6 +41,9 @@ type Answer<T> = oneshot::Sender<T>;
 /// Answers who blocks, on whatever thread.
 type Reply<T> = mpsc::SyncSender<T>;
 
+/// How many events a long piece of work has come to.
+pub type Progress = Arc<AtomicU64>;
+
 /// A message to the actor.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -44,9 +51,9 @@ pub enum Perform {
     /// Do these, each on its own, and answer when they are durable and shown.
     Commands(Vec<Command>, Answer<Answers>),
     /// Check log and views.
-    Verify(Reply<Result<Verified, EngineError>>),
+    Verify(Progress, Reply<Result<Verified, EngineError>>),
     /// Make the views anew.
-    Rebuild(Reply<Result<(), EngineError>>),
+    Rebuild(Progress, Reply<Result<(), EngineError>>),
     /// From now on, this copy is for reading only.
     Leave(Reply<()>),
     /// Write nothing any more, and stop.
@@ -157,11 +164,11 @@ impl<E: Engine> Handler<Perform> for Workspace<E> {
                     self.flush();
                 }
             }
-            Perform::Verify(answer) => {
-                let _ = answer.send(unless_fatal(self.core.store().verify(&mut |_| {})));
+            Perform::Verify(done, answer) => {
+                let _ = answer.send(unless_fatal(self.core.store().verify(&mut |events| done.store(events, Relaxed))));
             }
-            Perform::Rebuild(answer) => {
-                let done = unless_fatal(self.core.rebuild(&mut |_| {}));
+            Perform::Rebuild(progress, answer) => {
+                let done = unless_fatal(self.core.rebuild(&mut |events| progress.store(events, Relaxed)));
                 *self.published.write().expect("readers do not panic") = publish(&self.core);
                 let _ = answer.send(done);
             }

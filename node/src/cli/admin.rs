@@ -5,7 +5,7 @@ use super::{
     args::{Json, Verify, WorkspaceCommand},
     open,
 };
-use crate::show::{Column, Screen, Table, escape};
+use crate::show::{Column, Progress, Screen, Table, escape};
 use serde_json::json;
 use tandem_actors::{Handle, Node};
 
@@ -74,9 +74,9 @@ fn as_of(workspace: &Handle) -> Vec<serde_json::Value> {
 }
 
 pub(super) fn verify(workspace: &Handle, verify: &Verify, out: &mut Out) -> Result<Exit, CliError> {
-    let found = workspace.verify()?;
+    let found = with_bar("verifying", |progress| workspace.verify_with(progress))?;
     if verify.rebuild {
-        workspace.rebuild()?;
+        with_bar("rebuilding", |progress| workspace.rebuild_with(progress))?;
     }
     if verify.json.json {
         out.line(json!({
@@ -109,6 +109,12 @@ pub(super) fn verify(workspace: &Handle, verify: &Verify, out: &mut Out) -> Resu
         "the log is damaged; restore the data folder from a backup"
     };
     Err(CliError::Unsound(text.into()))
+}
+
+/// A bar for work that tells how many events it has come to.
+fn with_bar<T>(what: &'static str, work: impl FnOnce(&mut dyn FnMut(u64)) -> T) -> T {
+    let mut bar = Progress::new(what, None);
+    work(&mut |events| bar.advance(events.saturating_sub(bar.done())))
 }
 
 fn hex(bytes: &[u8]) -> String {
