@@ -124,6 +124,11 @@ impl EventId {
     pub fn tag(&self) -> EventTag {
         EventTag(first(&self.0))
     }
+
+    /// The least id that starts like this: where a search for such ids begins.
+    pub fn least_with(tag: EventTag) -> Self {
+        Self(std::array::from_fn(|i| tag.0.get(i).copied().unwrap_or(0)))
+    }
 }
 
 impl ElementId {

@@ -89,7 +89,7 @@ impl<'a, R: Read> Draft<'a, R> {
             deps,
             lamport,
             wall_ms: self.wall_ms,
-            design: self.fold.design().digest(),
+            design: self.fold.design_digest(),
             actor: shared.actor,
             batch: shared.batch,
             resubmits: None,

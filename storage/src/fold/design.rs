@@ -5,7 +5,7 @@ use crate::EngineError;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use tandem_wire::{
-    Act, DesignDigest, ElementId, EventRef, FieldId, ListId, Mark, OpRef, Rehearsed, Value,
+    Act, DesignDigest, ElementId, EventId, EventRef, EventTag, FieldId, ListId, Mark, OpRef, Rehearsed, Value,
     design::{ElementKind, FieldType, Property},
 };
 
@@ -160,9 +160,9 @@ impl Design {
                     let before = element.properties.get(&put.property);
                     let has_seen_it = match step {
                         Step::Merged => true,
-                        Step::Seen(past) => before.is_none_or(|before| {
-                            past.iter().any(|id| id.tag() == before.by.tag) || before.by.tag == by.tag
-                        }),
+                        Step::Seen(past) => {
+                            before.is_none_or(|before| has_seen(past, before.by.tag) || before.by.tag == by.tag)
+                        }
                     };
                     if has_seen_it {
                         let value = c.event.body(index).map(<[u8]>::to_vec);
@@ -238,6 +238,11 @@ impl Element {
     pub fn is_dropped(&self) -> bool {
         self.property(Property::Dropped) == Some(Value::Bool(true))
     }
+}
+
+/// Whether the event whose id starts like this is in a past.
+fn has_seen(past: &Past, tag: EventTag) -> bool {
+    past.range(EventId::least_with(tag)..).next().is_some_and(|id| id.tag() == tag)
 }
 
 /// Whether a table reaches at least as far as another one.

@@ -176,9 +176,7 @@ struct Arrived(BTreeMap<EventId, (Arc<Event>, Found)>);
 
 impl Known for Arrived {
     fn find(&self, chain: ChainId, seq: u64, tag: EventTag) -> Result<Found, EngineError> {
-        let mut least = EventId([0; 32]);
-        least.0[..16].copy_from_slice(&tag.0);
-        let candidates = self.0.range(least..).take_while(|(id, _)| id.tag() == tag);
+        let candidates = self.0.range(EventId::least_with(tag)..).take_while(|(id, _)| id.tag() == tag);
         let here = |event: &Event| event.header().chain == chain && event.header().seq == seq;
         let found = candidates.map(|(_, found)| found).find(|(event, _)| here(event));
         Ok(found.map_or(Found::Missing, |(_, state)| state.clone()))

@@ -69,6 +69,7 @@ impl Fold {
         let lookup = Lookup { fold: &at_hand, rows: rows.rows, events: rows.events };
         let status = |c: &crate::fold::ControlEvent| lookup.status_of(&c.event, &c.past);
         self.design = Arc::new(Design::resolve(&self.control, &self.terms, &self.members, &lookup, status)?);
+        self.design_digest = self.design.digest();
         Ok(())
     }
 

@@ -39,7 +39,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
-use tandem_wire::{ChainId, DeviceKey, Event, EventId, EventRef, ListId, RecordId, RecordKey, Role};
+use tandem_wire::{ChainId, DesignDigest, DeviceKey, Event, EventId, EventRef, ListId, RecordId, RecordKey, Role};
 
 /// The part of the view that is kept in memory.
 #[derive(Debug, Clone)]
@@ -53,6 +53,7 @@ pub struct Fold {
     stops: Stops,
     members: Arc<Members>,
     design: Arc<Design>,
+    design_digest: DesignDigest,
     frontier: Frontier,
     /// At least as many as rows say that an event waits or a verdict's subject has not come: while there are none,
     /// nobody needs to look.
@@ -91,6 +92,7 @@ impl Fold {
             stops: Stops::new(),
             members: Arc::default(),
             design: Arc::default(),
+            design_digest: Design::default().digest(),
             frontier: Frontier::load(prefix, rows)?,
             waiting: 0,
         };
@@ -406,6 +408,11 @@ impl Fold {
     /// The current design.
     pub fn design(&self) -> &Arc<Design> {
         &self.design
+    }
+
+    /// Its name.
+    pub fn design_digest(&self) -> DesignDigest {
+        self.design_digest
     }
 
     /// Who may do what.
