@@ -1,5 +1,6 @@
 //! Composing events: what goes into a header besides the ops.
 
+use crate::command::{Committed, Refused};
 use std::{cell::RefCell, collections::BTreeMap, sync::Arc};
 use tandem_storage::{
     EngineError,
@@ -33,6 +34,9 @@ pub(super) type OpWithBody = (Op, Vec<u8>);
 
 /// The signed runs by number, the fold after them, and the views' changes.
 pub(super) type Finished<'a, R> = (Vec<(u64, Run)>, Fold, Overlay<'a, R>);
+
+/// What a command became, or why it was not done; an error is what the machine could not do.
+pub(super) type Decided = Result<Result<Committed, Refused>, EngineError>;
 
 /// What the events of one command share.
 #[derive(Debug, Clone, Copy, Default)]
@@ -150,4 +154,12 @@ fn goes_with(run: &[Arc<Event>], event: &Event) -> bool {
     run.len() < RUN_EVENTS_MAX
         && bytes <= RUN_BYTES_MAX
         && (last.chain, last.design, last.actor, last.batch) == (next.chain, next.design, next.actor, next.batch)
+}
+
+/// The only way in which what passed the checks can still be malformed.
+pub(super) fn too_large(why: Malformed) -> Refused {
+    match why {
+        Malformed::Limit(what) => Refused::TooLarge(format!("{what} is beyond its limit")),
+        other => unreachable!("checked before: {other}"),
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     check,
-    compose::{Draft, Shared},
+    compose::{Decided, Draft, Shared, too_large},
     design, transaction,
 };
 use crate::command::{Command, Committed, NameKind, Refused, Transaction};
@@ -14,8 +14,8 @@ use tandem_storage::{
     log,
 };
 use tandem_wire::{
-    Act, CellKey, ChainId, DesignDigest, DeviceKey, Event, Genesis, GenesisText, Header, Malformed, MemberId, Op,
-    PartPath, Payload, RecordKey, Role, Run, SecretKey, Target, WorkspaceId, limits::WALL_MS_MAX,
+    Act, CellKey, ChainId, DesignDigest, DeviceKey, Event, Genesis, GenesisText, Header, MemberId, Op, PartPath,
+    Payload, RecordKey, Role, Run, SecretKey, Target, WorkspaceId, limits::WALL_MS_MAX,
 };
 
 /// Decides what commands become.
@@ -154,8 +154,6 @@ pub(crate) fn names(workspace: &str, member: &str) -> Result<GenesisText, Refuse
     Ok(GenesisText { workspace: workspace.into(), member: member.into() })
 }
 
-pub(super) type Decided = Result<Result<Committed, Refused>, EngineError>;
-
 fn change<R: Read>(draft: &mut Draft<'_, R>, transaction: &Transaction) -> Decided {
     let ops = match transaction::ops(draft, &transaction.changes)? {
         Ok(ops) => ops,
@@ -169,14 +167,6 @@ fn change<R: Read>(draft: &mut Draft<'_, R>, transaction: &Transaction) -> Decid
         Ok(event) => Ok(Committed { events: vec![event.id()], elements: vec![] }),
         Err(why) => Err(too_large(why)),
     })
-}
-
-/// The only way in which what passed the checks can still be malformed.
-pub(super) fn too_large(why: Malformed) -> Refused {
-    match why {
-        Malformed::Limit(what) => Refused::TooLarge(format!("{what} is beyond its limit")),
-        other => unreachable!("checked before: {other}"),
-    }
 }
 
 /// The cell of a plain field.

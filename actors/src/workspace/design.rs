@@ -5,8 +5,7 @@
 
 use super::{
     check,
-    compose::{Draft, OpWithBody, Shared},
-    core::{Decided, too_large},
+    compose::{Decided, Draft, OpWithBody, Shared, too_large},
 };
 use crate::command::{Committed, NameKind, Refused};
 use std::sync::Arc;
