@@ -14,6 +14,7 @@ use history::History;
 use sampled::Dice;
 use std::{
     env,
+    io::Write,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
     thread,
 };
@@ -40,7 +41,7 @@ fn setting(name: &str, default: u64) -> u64 {
 
 #[test]
 fn every_history_in_every_order() {
-    println!("{}", alphabet::DESCRIPTION);
+    say(alphabet::DESCRIPTION);
     let events_max = setting(EVENTS_MAX, 4) as usize;
     let workers = thread::available_parallelism().map_or(2, usize::from);
     let counts = &Counts::default();
@@ -55,7 +56,7 @@ fn every_history_in_every_order() {
         all.update(digest);
     }
     let (histories, applications) = (counts.histories.load(Relaxed), counts.applications.load(Relaxed));
-    println!("{histories} histories, {applications} applications");
+    say(&format!("{histories} histories, {applications} applications"));
     assert!(applications >= [100, 1_000, 1_000_000][events_max - 2], "the proof must not shrink unseen");
     let golden = ALL_VIEWS[events_max - 2];
     assert_eq!(all.finalize().to_hex().as_str(), golden, "the meaning of some history has changed");
@@ -99,7 +100,7 @@ fn check_from(history: &History, events_max: usize, hasher: &mut blake3::Hasher,
 
 #[test]
 fn sampled_histories_in_random_orders() {
-    println!("{}", sampled::DESCRIPTION);
+    say(sampled::DESCRIPTION);
     let (samples, seed) = (setting(SAMPLES, 6000), setting(SEED, 1));
     let workers = thread::available_parallelism().map_or(2, |count| count.get() as u64);
     let agreed: u64 = thread::scope(|scope| {
@@ -111,7 +112,7 @@ fn sampled_histories_in_random_orders() {
             .collect();
         spawned.into_iter().map(|worker| worker.join().expect("the folds agree")).sum()
     });
-    println!("{samples} histories, {agreed} comparisons");
+    say(&format!("{samples} histories, {agreed} comparisons"));
     assert!(agreed > 10 * samples, "the sample must not shrink unseen");
 }
 
@@ -131,11 +132,17 @@ fn check_sample(seed: u64) -> u64 {
             Err(delivered) => {
                 let shortest = delivery::shrink(events, delivered);
                 for i in &shortest {
-                    eprintln!("{i}: {:?} {:?}", events[*i].id(), events[*i].header());
+                    say(&format!("{i}: {:?} {:?}", events[*i].id(), events[*i].header()));
                 }
                 panic!("{SEED}={seed}: the folds disagree on {shortest:?}, delivered in this order");
             }
         }
     }
     agreed
+}
+
+/// Prints also where the test runner keeps what tests print to itself: what was proved is part of the result.
+fn say(text: &str) {
+    let mut stderr = std::io::stderr().lock();
+    writeln!(stderr, "{text}").expect("there is a standard error");
 }
