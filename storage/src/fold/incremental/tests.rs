@@ -180,3 +180,22 @@ fn a_digest_covers_control_and_records() {
     assert_ne!(before, with_record);
     assert_ne!(with_record, with_member);
 }
+
+#[test]
+fn a_loaded_fold_goes_on_where_it_was() {
+    let mut w = World::with(&[(A, Role::Writer), (C, Role::Writer)]);
+    w.set(A, X, 1, &[]);
+    w.apart(C);
+    let other = w.set(C, Y, 1, &[]);
+    with_fold(&w, |fold, rows| {
+        apply(fold, rows, &w, &all(&w));
+        let loaded = Fold::load(PREFIX, rows, &Log(w.events())).unwrap();
+        for control in [true, false] {
+            let tips: Vec<Tip> = fold.frontier(control).copied().collect();
+            assert!(!tips.is_empty());
+            assert_eq!(loaded.frontier(control).copied().collect::<Vec<_>>(), tips, "control: {control}");
+        }
+        assert!(loaded.frontier(false).any(|tip| tip.event == w.event(other).reference()));
+        assert_eq!(loaded.design_digest(), fold.design_digest());
+    });
+}
