@@ -31,20 +31,11 @@ pub struct Storage {
     /// Default 64: with the cache and the journal it leaves an import well below 500 MB, and table files are
     /// still written in large pieces.
     pub write_buffer_mb: u32,
-    /// Journal size at which every keyspace is flushed, in MiB.
-    ///
-    /// Default 64: opening replays what is unflushed, and one idle keyspace would otherwise pin the journal for
-    /// ever.
-    pub journal_mb: u32,
-    /// Free disk below which the node only reads, in MiB.
-    ///
-    /// Default 256: room to finish the compactions and the flush that are under way when the disk fills up.
-    pub disk_free_mb_min: u32,
 }
 
 impl Default for Storage {
     fn default() -> Self {
-        Self { cache_mb: 64, write_buffer_mb: 64, journal_mb: 64, disk_free_mb_min: 256 }
+        Self { cache_mb: 64, write_buffer_mb: 64 }
     }
 }
 

@@ -125,11 +125,11 @@ mod tests {
     fn every_key_is_read_into_its_own_place() {
         let text = "data_dir = '/srv/tandem'\n\
                     log = { level = 'trace', format = 'json' }\n\
-                    [storage]\ncache_mb = 9\nwrite_buffer_mb = 0x0a\njournal_mb = 24\ndisk_free_mb_min = 1_000\n\
+                    [storage]\ncache_mb = 9\nwrite_buffer_mb = 0x0a\n\
                     [workspace]\nmailbox_messages_max = 16\ngroup_events_max = 1\n";
         let expect = Config {
             data_dir: Some(PathBuf::from("/srv/tandem")),
-            storage: Storage { cache_mb: 9, write_buffer_mb: 10, journal_mb: 24, disk_free_mb_min: 1_000 },
+            storage: Storage { cache_mb: 9, write_buffer_mb: 10 },
             workspace: Workspace { mailbox_messages_max: 16, group_events_max: 1 },
             log: Log { level: LogLevel::Trace, format: LogFormat::Json },
         };
@@ -214,8 +214,6 @@ mod tests {
         let ranges = [
             ("storage.cache_mb", 8, 65_536),
             ("storage.write_buffer_mb", 8, 4_096),
-            ("storage.journal_mb", 24, 4_096),
-            ("storage.disk_free_mb_min", 64, 1_048_576),
             ("workspace.mailbox_messages_max", 16, 65_536),
             ("workspace.group_events_max", 1, 256),
         ];

@@ -5,7 +5,7 @@ use etcetera::BaseStrategy;
 use std::{fs, io::ErrorKind, path::PathBuf};
 use tandem_actors::{Handle, Node, Options, WorkspaceInfo};
 use tandem_config::Config;
-use tandem_storage::engine::Options as EngineOptions;
+use tandem_storage::engine::{Options as EngineOptions, Table};
 
 /// Where the node's data is.
 pub fn data_dir(args: &Args, config: &Config) -> Result<PathBuf, CliError> {
@@ -36,7 +36,8 @@ pub fn node(args: &Args, config: &Config) -> Result<Node, CliError> {
     let options = Options {
         engine: EngineOptions {
             cache_bytes: mb(config.storage.cache_mb),
-            write_buffer_bytes: mb(config.storage.write_buffer_mb),
+            // The setting is for all tables together, the engine's for each.
+            write_buffer_bytes: mb(config.storage.write_buffer_mb) / Table::ALL.len() as u64,
         },
         mailbox_messages_max: config.workspace.mailbox_messages_max as usize,
         group_commands_max: config.workspace.group_events_max as usize,
