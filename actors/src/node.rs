@@ -308,7 +308,7 @@ impl Handle {
     /// The state that the last answers spoke of.
     pub fn read(&self) -> State {
         let published = self.published.read().expect("the writer does not panic");
-        Reader::new(published.snapshot.clone(), &published.fold)
+        Reader::new(published.snapshot.clone(), published.fold.clone())
     }
 
     /// Every device that is or was a member's.

@@ -57,7 +57,7 @@ impl Bench {
     }
 
     fn reader(&self) -> Reader<tandem_storage::engine::MemorySnapshot> {
-        Reader::new(self.core.store().engine().snapshot(), self.core.store().fold())
+        Reader::new(self.core.store().engine().snapshot(), Arc::new(self.core.store().fold().clone()))
     }
 }
 

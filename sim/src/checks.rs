@@ -101,7 +101,7 @@ pub fn only_one_generation(store: &Store<Disk>) -> Result<(), Violation> {
     let live = store.fold().prefix();
     let first = Prefix { generation: 0, ..live }.bytes();
     let next = Prefix { workspace: live.workspace + 1, generation: 0 }.bytes();
-    for table in [Table::Records, Table::History, Table::Index] {
+    for table in Table::VIEWS {
         let rows = store.engine().range(table, &first, Some(&next));
         let keys = rows.map(|row| row.expect("memory can be read").0);
         let other = keys.filter(|key| !key.starts_with(&live.bytes())).count();
@@ -115,7 +115,7 @@ pub fn only_one_generation(store: &Store<Disk>) -> Result<(), Violation> {
 
 /// P1 and P3: lists, fields, records and cells show what the model says, no more and no less.
 pub fn shown_is_what_the_model_says(fold: &Fold, rows: MemorySnapshot, model: &Model) -> Result<(), Violation> {
-    let reader = Reader::new(rows, fold);
+    let reader = Reader::new(rows, Arc::new(fold.clone()));
     let design = reader.design();
     let (lists, expected): (BTreeSet<ListId>, BTreeSet<ListId>) = (design.lists().collect(), model.lists().collect());
     if lists != expected {

@@ -1,11 +1,11 @@
 //! Reading a workspace: one consistent state, on the caller's thread, beside the writer.
 
 use crate::{
-    engine::{EngineError, Read, Table, prefix_end},
+    engine::{EngineError, Read, Table},
     field_type::fits,
     fold::{
         Design, RecordState,
-        incremental::{EventKey, EventRow, EventState, Fold, Look, Prefix, rows_of_list},
+        incremental::{EventRow, EventState, Events, Fold, Look, Prefix, rows_of_list},
         record::{Sibling, is_conflict},
     },
     log::LogReader,
@@ -21,8 +21,7 @@ const NOTHING: [u8; 1] = [0];
 /// A state of a workspace.
 pub struct Reader<R> {
     rows: R,
-    prefix: Prefix,
-    design: Arc<Design>,
+    fold: Arc<Fold>,
 }
 
 /// What to list.
@@ -67,18 +66,22 @@ pub struct Entry {
 
 impl<R: Read> Reader<R> {
     /// Of the state that `fold` describes in `rows`.
-    pub fn new(rows: R, fold: &Fold) -> Self {
-        Self { rows, prefix: fold.prefix(), design: fold.design().clone() }
+    pub fn new(rows: R, fold: Arc<Fold>) -> Self {
+        Self { rows, fold }
     }
 
     /// Lists, fields, views …
     pub fn design(&self) -> &Arc<Design> {
-        &self.design
+        self.fold.design()
+    }
+
+    fn prefix(&self) -> Prefix {
+        self.fold.prefix()
     }
 
     /// Everything about a record, whether it exists or not.
     pub fn state(&self, key: RecordKey) -> Result<RecordState, EngineError> {
-        let row = self.rows.get(Table::Records, &self.prefix.record(key))?;
+        let row = self.rows.get(Table::Records, &self.prefix().record(key))?;
         Ok(row.map_or_else(RecordState::default, |row| record_row::decode(&row)))
     }
 
@@ -97,7 +100,7 @@ impl<R: Read> Reader<R> {
             record_row::exists(row) && shows.all(|(shown, value)| shown.unwrap_or(&NOTHING) == value)
         };
         let limit = query.limit.unwrap_or(usize::MAX);
-        let rows = rows_of_list(&self.rows, self.prefix, list).filter(|pair| {
+        let rows = rows_of_list(&self.rows, self.prefix(), list).filter(|pair| {
             // An error passes, to be returned below.
             pair.as_ref().map_or(true, |(_, row)| fits(row))
         });
@@ -124,7 +127,7 @@ impl<R: Read> Reader<R> {
     /// How many records of a list exist.
     pub fn count(&self, list: ListId) -> Result<u64, EngineError> {
         let mut count = 0;
-        for pair in rows_of_list(&self.rows, self.prefix, list) {
+        for pair in rows_of_list(&self.rows, self.prefix(), list) {
             count += u64::from(record_row::exists(&pair?.1));
         }
         Ok(count)
@@ -132,24 +135,23 @@ impl<R: Read> Reader<R> {
 
     /// Every event on a record, masked ones included, oldest first.
     pub fn history(&self, key: RecordKey) -> Result<Vec<Entry>, EngineError> {
-        let log = LogReader::new(&self.rows, self.prefix.workspace);
-        let from = self.prefix.record(key);
+        let log = LogReader::new(&self.rows, self.prefix().workspace);
         let mut entries = Vec::new();
-        for pair in self.rows.range(Table::History, &from, prefix_end(&from).as_deref()) {
-            let row = EventRow::get(&self.rows, self.prefix, EventKey::at_end_of(&pair?.0))?.expect("history has rows");
+        for event in self.fold.events_on(&self.rows, key)? {
+            let row = EventRow::get(&self.rows, self.prefix(), event)?.expect("history has rows");
             let look = match row.state {
                 EventState::Valid { last, .. } => last,
                 EventState::Held | EventState::Invalid => None,
             };
-            let event = log.run(row.at.arrival)?[usize::from(row.at.index)].clone();
-            entries.push(Entry { event, look });
+            entries.push(Entry { event: log.event(row.at)?, look });
         }
+        entries.sort_by_key(|entry| (entry.event.header().lamport, entry.event.reference()));
         Ok(entries)
     }
 
     /// The log itself, run by run in order of arrival, each event marked where it ends a run.
     pub fn log(&self) -> impl Iterator<Item = Result<(Arc<Event>, bool), EngineError>> + '_ {
-        crate::log::runs_from(&self.rows, self.prefix.workspace, 0).flat_map(|run| {
+        crate::log::runs_from(&self.rows, self.prefix().workspace, 0).flat_map(|run| {
             let events: Vec<Result<(Arc<Event>, bool), EngineError>> = match run {
                 Err(error) => vec![Err(error)],
                 Ok((_, bytes)) => {

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use tandem_wire::{EventRef, FieldId, PartPath};
 
 /// Version of this layout: rows of another one are made anew.
-pub const ROWS_VERSION: u32 = 1;
+pub const ROWS_VERSION: u32 = 2;
 
 /// Everything but the cells.
 #[derive(Serialize, Deserialize)]

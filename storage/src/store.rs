@@ -201,7 +201,7 @@ impl<E: Engine> Store<E> {
     fn drop_other_generations(&self) -> Result<(), EngineError> {
         let live = self.fold.prefix();
         let workspace_end = prefix_end(&self.workspace.to_be_bytes());
-        for table in [Table::Records, Table::History, Table::Index] {
+        for table in Table::VIEWS {
             let mut next = Some(0);
             while let Some(generation) = next {
                 let from = Prefix { generation, ..live }.bytes();
@@ -224,7 +224,7 @@ pub fn delete<E: Engine>(engine: &E, workspace: u32) -> Result<(), EngineError> 
     pointer.delete(Table::Meta, pointer_key(workspace));
     engine.commit(pointer, Durability::Synced)?;
     // The log last: while any of it is left, it shows that there is something to take away.
-    let tables = [Table::Records, Table::History, Table::Index, Table::Log];
+    let tables = Table::VIEWS.into_iter().chain([Table::Log]);
     tables.into_iter().try_for_each(|table| engine.drop_prefix(table, &workspace.to_be_bytes()))
 }
 

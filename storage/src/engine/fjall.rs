@@ -95,9 +95,9 @@ impl FjallEngine {
                 .max_journaling_size(JOURNAL_BYTES_MAX)
                 .journal_compression(CompressionType::Lz4)
                 .open()?;
-            let [meta, log, index, records, history] =
+            let [meta, log, events, index, records, history] =
                 Table::ALL.map(|table| database.keyspace(table.name(), || keyspace_options(table, options)));
-            Ok((database, [meta?, log?, index?, records?, history?]))
+            Ok((database, [meta?, log?, events?, index?, records?, history?]))
         };
         let (database, keyspaces) = open().map_err(|error| open_error(path, error))?;
         let tables = Tables(Arc::new(TablesInner { path: path.into(), keyspaces, _lock: lock }));
@@ -153,7 +153,7 @@ fn keyspace_options(table: Table, options: Options) -> KeyspaceCreateOptions {
     );
     match table {
         // Read one by one and in short ranges: small blocks, and the upper, busy levels uncompressed.
-        Table::Meta | Table::Index | Table::Records => {
+        Table::Meta | Table::Events | Table::Index | Table::Records => {
             common.data_block_size_policy(BlockSizePolicy::all(4 << 10)).data_block_compression_policy(
                 CompressionPolicy::new([CompressionType::None, CompressionType::None, CompressionType::Lz4]),
             )

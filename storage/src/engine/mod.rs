@@ -50,23 +50,29 @@ pub enum Table {
     Meta,
     /// Runs by chain and sequence number: written once, read in order.
     Log,
+    /// What is known of chains and events: small, read one by one.
+    Events,
     /// Index entries by sort key: small, read in order.
     Index,
     /// The fields of records: read one by one and in short ranges.
     Records,
-    /// What records were before: written with them, read seldom.
+    /// The events on a record that its row does not name: read seldom.
     History,
 }
 
 impl Table {
     /// Every table, in the order of their declaration.
-    pub const ALL: [Self; 5] = [Self::Meta, Self::Log, Self::Index, Self::Records, Self::History];
+    pub const ALL: [Self; 6] = [Self::Meta, Self::Log, Self::Events, Self::Index, Self::Records, Self::History];
+
+    /// The tables of derived rows, whose keys start with a workspace and a generation.
+    pub const VIEWS: [Self; 4] = [Self::Records, Self::History, Self::Index, Self::Events];
 
     /// The name of the keyspace on disk. Part of the format: never changes.
     pub fn name(self) -> &'static str {
         match self {
             Self::Meta => "meta",
             Self::Log => "log",
+            Self::Events => "events",
             Self::Index => "index",
             Self::Records => "records",
             Self::History => "history",

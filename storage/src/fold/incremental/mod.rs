@@ -246,7 +246,6 @@ impl Fold {
         self.set_state(work, key, EventState::Valid { past: past_number, last: None })?;
         let mut control_changed = self.extend_chain(work, key, event)?;
         self.frontier.extend(self.prefix, work.rows, event);
-        self.write_history(work, key, event);
         let mut again = BTreeSet::new();
         if counts_as_past(event) {
             let number = self.control.len() as u32;
@@ -376,7 +375,7 @@ impl Fold {
         let state = EventState::Valid { past: number, last: Some(look) };
         work.put(&self.prefix.event(key), &EventRow { state, ..row });
         match last {
-            None => self.absorb(work, event, look),
+            None => self.absorb(work, key, event, look),
             Some(_) => self.refold(work, event),
         }
     }

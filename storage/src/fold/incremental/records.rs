@@ -10,42 +10,48 @@ use crate::{
     record_row,
 };
 use std::{collections::BTreeSet, sync::Arc};
-use tandem_wire::{Event, OpRef, RecordKey};
+use tandem_wire::{Event, EventRef, OpRef, RecordKey};
 
 impl Fold {
-    pub(super) fn write_history<R: Read, E: Events>(
-        &self,
-        work: &mut Work<'_, '_, R, E>,
-        key: EventKey,
-        event: &Event,
-    ) {
-        for record in records_of(event) {
-            work.rows.put(Table::History, self.prefix.history(record, event.header().lamport, key), []);
+    /// The valid events on a record: those that its row names, and those beside it in [`Table::History`].
+    pub fn events_on<R: Read>(&self, rows: &R, record: RecordKey) -> Result<BTreeSet<EventKey>, EngineError> {
+        let row = self.prefix.record(record);
+        let state = rows.get(Table::Records, &row)?.map(|bytes| record_row::decode(&bytes));
+        let mut events: BTreeSet<EventKey> =
+            state.iter().flat_map(named).map(|event| self.key_of_valid(&event)).collect();
+        for pair in rows.range(Table::History, &row, prefix_end(&row).as_deref()) {
+            events.insert(EventKey::at_end_of(&pair?.0));
         }
+        Ok(events)
     }
 
     /// Folds an event's ops into its records for the first time.
     pub(super) fn absorb<R: Read, E: Events>(
         &self,
         work: &mut Work<'_, '_, R, E>,
+        key: EventKey,
         event: &Arc<Event>,
         look: Look,
     ) -> Result<(), EngineError> {
-        if !look.live {
-            return Ok(());
-        }
-        for key in records_of(event) {
-            let row = self.prefix.record(key);
+        for record in records_of(event) {
+            if !look.live {
+                work.rows.put(Table::History, self.prefix.history(record, key), []);
+                continue;
+            }
+            let row = self.prefix.record(record);
             let mut state: RecordState = work
                 .rows
                 .get(Table::Records, &row)?
                 .map_or_else(RecordState::default, |bytes| record_row::decode(&bytes));
-            let ops = record::ops_on(event, key, look.live, look.refused, look.by_authority);
+            let mut events = named(&state);
+            let ops = record::ops_on(event, record, look.live, look.refused, look.by_authority);
             if ops.into_iter().all(|op| state.absorb(op)) {
                 state.normalise();
-                write(work, row, &state);
+                events.insert(event.reference());
+                self.write(work, record, events, &state);
             } else {
-                self.refold_record(work, key)?;
+                work.rows.put(Table::History, self.prefix.history(record, key), []);
+                self.refold_record(work, record)?;
             }
         }
         Ok(())
@@ -63,28 +69,54 @@ impl Fold {
     fn refold_record<R: Read, E: Events>(
         &self,
         work: &mut Work<'_, '_, R, E>,
-        key: RecordKey,
+        record: RecordKey,
     ) -> Result<(), EngineError> {
-        let row = self.prefix.record(key);
         let mut ops: Vec<RecordOp> = Vec::new();
-        for pair in work.rows.range(Table::History, &row, prefix_end(&row).as_deref()) {
-            let event_row = work.lookup(self).row(EventKey::at_end_of(&pair?.0))?.expect("history has rows");
+        let mut events = BTreeSet::new();
+        for key in self.events_on(work.rows, record)? {
+            let event_row = work.lookup(self).row(key)?.expect("history has rows");
             let EventState::Valid { last: Some(look), .. } = event_row.state else { continue };
             let event = work.events.event(event_row.at)?;
-            ops.extend(record::ops_on(&event, key, look.live, look.refused, look.by_authority));
+            ops.extend(record::ops_on(&event, record, look.live, look.refused, look.by_authority));
+            events.insert(event.reference());
         }
-        write(work, row, &record::fold(ops));
+        self.write(work, record, events, &record::fold(ops));
         Ok(())
+    }
+
+    /// Writes a record's row. Those of its `events` that the row does not name are kept beside it. Empty states leave
+    /// no row.
+    fn write<R: Read, E: Events>(
+        &self,
+        work: &mut Work<'_, '_, R, E>,
+        record: RecordKey,
+        events: BTreeSet<EventRef>,
+        state: &RecordState,
+    ) {
+        let names = named(state);
+        for event in events.difference(&names) {
+            work.rows.put(Table::History, self.prefix.history(record, self.key_of_valid(event)), []);
+        }
+        let row = self.prefix.record(record);
+        if *state == RecordState::default() {
+            work.rows.delete(Table::Records, row);
+        } else {
+            work.rows.put(Table::Records, row, record_row::encode(state));
+        }
+    }
+
+    fn key_of_valid(&self, event: &EventRef) -> EventKey {
+        let chain = self.chains.get(&event.chain).expect("a valid event's chain is known");
+        EventKey { chain: chain.number, seq: event.seq, tag: event.id.tag() }
     }
 }
 
-/// Empty states leave no trace.
-fn write<R: Read, E: Events>(work: &mut Work<'_, '_, R, E>, row: Vec<u8>, state: &RecordState) {
-    if *state == RecordState::default() {
-        work.rows.delete(Table::Records, row);
-    } else {
-        work.rows.put(Table::Records, row, record_row::encode(state));
-    }
+/// The events that a record's row names.
+fn named(state: &RecordState) -> BTreeSet<EventRef> {
+    let edits = state.creates.iter().chain(&state.restores).map(|edit| edit.stamp.event);
+    let removals = state.deletes.iter().map(|removal| removal.stamp.event);
+    let siblings = state.cells.values().flatten().map(|sibling| sibling.stamp.event);
+    edits.chain(removals).chain(siblings).collect()
 }
 
 fn records_of(event: &Event) -> BTreeSet<RecordKey> {

@@ -16,7 +16,7 @@ pub struct Prefix {
     pub generation: u32,
 }
 
-/// What a key of [`Table::Index`] is about.
+/// What a key of [`Table::Events`] is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Kind {
@@ -194,8 +194,8 @@ impl Prefix {
         with(self.bytes().to_vec(), &[&record.list.0, &record.record.0])
     }
 
-    pub(super) fn history(self, record: RecordKey, lamport: u64, event: EventKey) -> Vec<u8> {
-        with(self.record(record), &[&lamport.to_be_bytes(), &event.bytes()])
+    pub(super) fn history(self, record: RecordKey, event: EventKey) -> Vec<u8> {
+        with(self.record(record), &[&event.bytes()])
     }
 }
 
@@ -246,4 +246,4 @@ pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> T {
 }
 
 /// The table that all rows but records and history are in.
-pub(super) const ROWS: Table = Table::Index;
+pub(super) const ROWS: Table = Table::Events;
