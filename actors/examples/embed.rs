@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
 
     let state = workspace.read();
-    let sort = Some(Sort { field: height, part: PartPath::default(), descending: true });
+    let sort = Some(Sort::field(height).descending());
     for record in state.list(list, &Query { sort, ..Query::default() })? {
         let show = |field| winner(&record.state, field, &PartPath::default());
         println!("{:?} {:?}", show(plant), show(height));

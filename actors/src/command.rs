@@ -1,5 +1,6 @@
 //! What can be asked of a workspace, and what it answers.
 
+use tandem_storage::index::ViewDefinition;
 use tandem_wire::{
     ActorId, BatchId, CellKey, ElementId, EventId, ListId, RecordKey, Role, Value,
     design::{ElementKind, FieldType, Property},
@@ -23,6 +24,15 @@ pub enum Command {
         list: ListId,
         /// The fields, in their order.
         fields: Vec<(String, FieldType)>,
+    },
+    /// Make a view of a list. One that sorts gets an index, in which its columns are stored.
+    CreateView {
+        /// The list.
+        list: ListId,
+        /// The view's name.
+        name: String,
+        /// How it sorts and what it shows.
+        definition: ViewDefinition,
     },
     /// Put a property on an element of the design.
     Put {

@@ -308,7 +308,7 @@ impl Handle {
     /// The state that the last answers spoke of.
     pub fn read(&self) -> State {
         let published = self.published.read().expect("the writer does not panic");
-        Reader::new(published.snapshot.clone(), published.fold.clone())
+        Reader::new(published.snapshot.clone(), published.views.clone())
     }
 
     /// Every device that is or was a member's.
@@ -326,7 +326,7 @@ impl Handle {
     pub fn digest(&self) -> Result<[u8; 32], NodeError> {
         let (snapshot, fold) = {
             let published = self.published.read().expect("the writer does not panic");
-            (published.snapshot.clone(), published.fold.clone())
+            (published.snapshot.clone(), published.views.fold.clone())
         };
         Ok(store::digest(&fold, &snapshot)?)
     }
@@ -353,7 +353,7 @@ impl Handle {
 
     /// The control plane as the last answers left it.
     pub fn fold(&self) -> Arc<Fold> {
-        self.published.read().expect("the writer does not panic").fold.clone()
+        self.published.read().expect("the writer does not panic").views.fold.clone()
     }
 
     /// Its number on this node.

@@ -39,8 +39,9 @@ impl Bench {
         let mut group = self.core.decide(self.now_ms, &[command]).unwrap();
         let engine = self.core.store().engine().clone();
         engine.commit(std::mem::take(&mut group.log), Durability::Synced).unwrap();
-        let (views, mut answers) = self.core.settle(group);
+        let (views, mut answers) = self.core.settle(group).unwrap();
         engine.commit(views, Durability::Buffered).unwrap();
+        self.core.upkeep().unwrap();
         answers.remove(0)
     }
 
@@ -57,7 +58,7 @@ impl Bench {
     }
 
     fn reader(&self) -> Reader<tandem_storage::engine::MemorySnapshot> {
-        Reader::new(self.core.store().engine().snapshot(), Arc::new(self.core.store().fold().clone()))
+        Reader::new(self.core.store().engine().snapshot(), self.core.store().views())
     }
 }
 

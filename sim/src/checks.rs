@@ -5,10 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use tandem_storage::{
     Query, Reader, Store,
     engine::{Engine, MemorySnapshot, Read, Table},
-    fold::{
-        incremental::{Fold, Prefix},
-        naive,
-    },
+    fold::{incremental::Prefix, naive},
     query::flags,
     store,
 };
@@ -92,6 +89,10 @@ pub fn views_are_the_rebuilt_ones(store: &Store<Disk>) -> Result<(), Violation> 
     let copy = Arc::new(store.engine().copy());
     let mut rebuilt = Store::open(copy, store.workspace()).expect("memory can be read");
     rebuilt.rebuild(&mut |_| {}).expect("memory can be written");
+    let bad = store.bad_index_entries().expect("memory can be read");
+    if bad > 0 {
+        return Violation::of("indexes-follow-the-records", format!("{bad} entries"));
+    }
     same_digest("views-are-the-rebuilt-ones", store, digest_of(&rebuilt))?;
     only_one_generation(&rebuilt)
 }
@@ -114,8 +115,8 @@ pub fn only_one_generation(store: &Store<Disk>) -> Result<(), Violation> {
 }
 
 /// P1 and P3: lists, fields, records and cells show what the model says, no more and no less.
-pub fn shown_is_what_the_model_says(fold: &Fold, rows: MemorySnapshot, model: &Model) -> Result<(), Violation> {
-    let reader = Reader::new(rows, Arc::new(fold.clone()));
+pub fn shown_is_what_the_model_says(store: &Store<Disk>, model: &Model) -> Result<(), Violation> {
+    let reader = Reader::new(store.engine().snapshot(), store.views());
     let design = reader.design();
     let (lists, expected): (BTreeSet<ListId>, BTreeSet<ListId>) = (design.lists().collect(), model.lists().collect());
     if lists != expected {

@@ -14,18 +14,18 @@ use tandem_wire::{
 /// What must be there, no more and no less.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Model {
-    /// Every element ever defined: lists and fields.
+    /// Every element ever defined: lists, fields and views.
     pub elements: BTreeMap<ElementId, Element>,
     /// Every record ever created.
     pub records: BTreeMap<RecordKey, Record>,
 }
 
-/// A list or a field.
+/// A list, a field or a view.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Element {
-    /// Which of the two.
+    /// Which of them.
     pub kind: ElementKind,
-    /// The list of a field.
+    /// The list of a field or view.
     pub list: Option<ListId>,
     /// The type of a field.
     pub field_type: Option<FieldType>,
@@ -60,6 +60,7 @@ impl Model {
             }
             Command::CreateList { name, fields } => after.create_list(name, fields, elements)?,
             Command::AddFields { list, fields } => after.add_fields(*list, fields, elements)?,
+            Command::CreateView { list, name, .. } => after.create_view(*list, name, elements)?,
             Command::Put { element, property, value } => after.put(*element, *property, value)?,
         }
         Ok(after)
@@ -73,7 +74,8 @@ impl Model {
 
     /// The fields of a list that are not dropped.
     pub fn fields(&self, list: ListId) -> impl Iterator<Item = (FieldId, &Element)> + '_ {
-        let fields = self.elements.iter().filter(move |(_, element)| element.list == Some(list));
+        let is_field = move |element: &Element| element.kind == ElementKind::Field && element.list == Some(list);
+        let fields = self.elements.iter().filter(move |(_, element)| is_field(element));
         fields.filter(|(_, field)| !field.is_dropped()).map(|(id, field)| (id.as_field(), field))
     }
 
@@ -162,6 +164,17 @@ impl Model {
         Ok(())
     }
 
+    fn create_view(&mut self, list: ListId, name: &str, made: &[ElementId]) -> Result<(), Code> {
+        if !self.lists().any(|known| known == list) {
+            return Err("unknown-list");
+        }
+        check_name(name, &[])?;
+        if let [view] = made {
+            self.elements.insert(*view, Element::new(ElementKind::View, Some(list), None, name));
+        }
+        Ok(())
+    }
+
     fn define(&mut self, list: ListId, fields: &[(String, FieldType)], made: &[ElementId]) {
         for (id, (name, field_type)) in made.iter().zip(fields) {
             let field = Element::new(ElementKind::Field, Some(list), Some(field_type.clone()), name);
@@ -177,6 +190,7 @@ impl Model {
         if property == Property::Name {
             let Value::Text(name) = value else { return Err("type") };
             let others: Vec<ElementId> = match element.list {
+                _ if element.kind == ElementKind::View => vec![],
                 Some(list) => self.fields(list).map(|(field, _)| field.into()).collect(),
                 None => self.lists().map(ElementId::from).collect(),
             };

@@ -178,13 +178,14 @@ impl Node {
 
     fn apply(&mut self) -> Result<(), EngineError> {
         let Some(group) = self.flight().group.take() else { return Ok(()) };
-        let (mut views, _answers) = self.core().settle(group);
+        let (mut views, _answers) = self.core().settle(group)?;
         match self.planted {
             Some(Planted::PointerNotAdvanced) => views = planted::without_pointer(&views),
             Some(Planted::RowLost) => views = planted::without_some_rows(&views),
             _ => {}
         }
-        self.disk.commit(views, Durability::Buffered)
+        self.disk.commit(views, Durability::Buffered)?;
+        self.core().upkeep()
     }
 
     fn core(&mut self) -> &mut Core<Disk> {

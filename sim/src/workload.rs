@@ -5,6 +5,7 @@ use crate::{
     model::Model,
 };
 use tandem_actors::{Change, Command, Transaction};
+use tandem_storage::index::definition::{ViewCell, ViewDefinition, ViewSort};
 use tandem_wire::{
     BatchId, CellKey, ElementId, FieldId, ListId, PartPath, RecordId, RecordKey, Value,
     design::{BaseType, FieldType, Property},
@@ -31,6 +32,10 @@ pub fn draw(stream: &mut Stream, model: &Model) -> Command {
     if stream.happens(Ratio(1, 10)) {
         return put(stream, model);
     }
+    if stream.happens(Ratio(1, 30)) {
+        let list = *stream.pick(&lists).expect("there are some");
+        return create_view(stream, model, list);
+    }
     // Made with many changes now and then, so that they concern one record more than once.
     let count = if stream.happens(Ratio(1, 6)) { 2 + stream.below(8) } else { 1 + stream.below(2) };
     let mut so_far = model.clone();
@@ -54,6 +59,7 @@ pub fn describe(command: &Command) -> String {
         Command::Change(transaction) => format!("{} changes", transaction.changes.len()),
         Command::CreateList { name, fields } => format!("create list {name:?} with {} fields", fields.len()),
         Command::AddFields { list, fields } => format!("add {} fields to {list:?}", fields.len()),
+        Command::CreateView { list, name, .. } => format!("create view {name:?} of {list:?}"),
         Command::Put { element, property, .. } => format!("put {property:?} on {element:?}"),
     }
 }
@@ -63,6 +69,14 @@ fn create_list(stream: &mut Stream) -> Command {
     // Now and then so many that their definitions take several events.
     let count = if stream.happens(Ratio(1, 40)) { 300 } else { 1 + stream.below(4) };
     Command::CreateList { name: name(stream, "list", index), fields: fields(stream, name_index, count) }
+}
+
+/// One that sorts by a field of the list, and shows some of them.
+fn create_view(stream: &mut Stream, model: &Model, list: ListId) -> Command {
+    let fields: Vec<ViewCell> = model.fields(list).map(|(field, _)| ViewCell::field(field)).collect();
+    let sort = stream.pick(&fields).cloned().map(|by| ViewSort { by, descending: stream.happens(Ratio(1, 2)) });
+    let columns = fields.into_iter().filter(|_| stream.happens(Ratio(1, 2))).collect();
+    Command::CreateView { list, name: name(stream, "view", 0), definition: ViewDefinition { sort, columns } }
 }
 
 fn fields(stream: &mut Stream, first: u64, count: u64) -> Vec<(String, FieldType)> {
@@ -87,11 +101,12 @@ fn put(stream: &mut Stream, model: &Model) -> Command {
     let unknown = ElementId(stream.bytes());
     let element = if stream.happens(Ratio(1, 12)) { unknown } else { *stream.pick(&elements).unwrap_or(&unknown) };
     let index = stream.below(6);
-    let (property, value) = match stream.below(8) {
+    let (property, value) = match stream.below(11) {
         0..=2 => (Property::Name, Value::Text(name(stream, "name", index))),
         3 => (Property::Name, Value::Int(7)),
         4 | 5 => (Property::Help, Value::Text(text(stream))),
-        6 => (Property::Dropped, Value::Bool(stream.happens(Ratio(1, 3)))),
+        6..=8 => (Property::Indexed, Value::Bool(stream.happens(Ratio(3, 4)))),
+        9 => (Property::Dropped, Value::Bool(stream.happens(Ratio(1, 3)))),
         _ => (Property::Dropped, Value::Bool(false)),
     };
     Command::Put { element, property, value }

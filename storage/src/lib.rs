@@ -8,6 +8,7 @@
 pub mod engine;
 pub mod field_type;
 pub mod fold;
+pub mod index;
 pub mod log;
 pub mod query;
 pub mod record_row;

@@ -1,13 +1,15 @@
-//! A record's row: [`RecordState`] in few bytes, laid out so that one cell can be read without the rest.
+//! A record's row: [`RecordState`] in few bytes, laid out so that what cells show can be read without the rest.
 //!
-//! First whether the record exists; then the events that it is made of, each once; then creates, restores and deletes;
-//! then the cells in order. Everything else refers to the events by number. Numbers are varints (postcard).
+//! First whether the record exists; then the length of the head, and the head: the events that the record is made of,
+//! each once, then creates, restores and deletes; then the cells in order, each with what it shows first and the length
+//! of the rest. Everything else refers to the events by number. Numbers are varints (postcard).
 
 use crate::fold::{
     RecordState,
     record::{Content, Edit, Removal, Sibling, Stamp},
 };
 use serde::{Deserialize, Serialize};
+use serde_bytes::Bytes;
 use std::collections::BTreeMap;
 use tandem_wire::{EventRef, FieldId, PartPath};
 
@@ -17,68 +19,84 @@ pub const ROWS_VERSION: u32 = 2;
 /// Everything but the cells.
 #[derive(Serialize, Deserialize)]
 struct Head {
-    exists: bool,
     /// Each with its author's clock.
     events: Vec<(EventRef, u64)>,
     creates: Vec<Marked>,
     restores: Vec<Marked>,
     deletes: Vec<Marked>,
-    cells: u32,
 }
 
 /// Event number, op, and whether it is covered or answered.
 type Marked = (u32, u16, bool);
 
-/// A cell's address, then how many siblings follow.
-type CellHead = (FieldId, PartPath, u32);
+/// A cell's address and what it shows.
+#[derive(Serialize, Deserialize)]
+struct CellHead<'a> {
+    field: FieldId,
+    part: PartPath,
+    #[serde(borrow)]
+    shows: ContentRow<'a>,
+}
+
+/// The winner without its content, then the losers.
+#[derive(Serialize, Deserialize)]
+struct CellRest<'a> {
+    winner: SiblingRow,
+    #[serde(borrow)]
+    losers: Vec<(SiblingRow, ContentRow<'a>)>,
+}
 
 #[derive(Serialize, Deserialize)]
-struct SiblingRow<'a> {
+struct SiblingRow {
     event: u32,
     op: u16,
     rank: u64,
     time_ms: u64,
     covered: bool,
-    #[serde(borrow)]
-    content: ContentRow<'a>,
 }
 
 #[derive(Serialize, Deserialize)]
 enum ContentRow<'a> {
-    Value(#[serde(borrow)] &'a [u8]),
+    Value(#[serde(borrow, with = "serde_bytes")] &'a [u8]),
     Removed,
     NewerVersionNeeded,
+}
+
+/// Who made a record or changed it last, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Touch {
+    /// The event that did so; its chain has the device.
+    pub event: EventRef,
+    /// Its author's clock, in milliseconds since 1970.
+    pub wall_ms: u64,
 }
 
 /// The row of a record.
 pub fn encode(state: &RecordState) -> Vec<u8> {
     let mut events = Events::default();
     let head = Head {
-        exists: state.exists(),
         creates: state.creates.iter().map(|edit| events.marked(&edit.stamp, edit.covered)).collect(),
         restores: state.restores.iter().map(|edit| events.marked(&edit.stamp, edit.covered)).collect(),
         deletes: state.deletes.iter().map(|removal| events.marked(&removal.stamp, removal.answered)).collect(),
-        cells: state.cells.len() as u32,
         events: Vec::new(),
     };
     let mut cells = Vec::new();
+    let mut rest = Vec::new();
     for ((field, part), siblings) in &state.cells {
-        put(&mut cells, &(field, part, siblings.len() as u32));
-        for sibling in siblings {
-            let content = match &sibling.content {
-                Content::Value(bytes) => ContentRow::Value(bytes),
-                Content::Removed => ContentRow::Removed,
-                Content::NewerVersionNeeded => ContentRow::NewerVersionNeeded,
-            };
-            let Sibling { rank, time_ms, covered, stamp, .. } = *sibling;
-            put(
-                &mut cells,
-                &SiblingRow { event: events.number(&stamp), op: stamp.op, rank, time_ms, covered, content },
-            );
-        }
+        let (winner, losers) = siblings.split_first().expect("a cell in a state has siblings");
+        let shows = ContentRow::of(&winner.content);
+        put(&mut cells, &CellHead { field: *field, part: part.clone(), shows });
+        rest.clear();
+        let losers = losers.iter().map(|loser| (events.sibling(loser), ContentRow::of(&loser.content)));
+        let losers = losers.collect();
+        put(&mut rest, &CellRest { winner: events.sibling(winner), losers });
+        put(&mut cells, Bytes::new(&rest));
     }
-    let mut row = Vec::new();
-    put(&mut row, &Head { events: events.list, ..head });
+    rest.clear();
+    put(&mut rest, &Head { events: events.list, ..head });
+    let mut row = Vec::with_capacity(rest.len() + cells.len() + 4);
+    row.push(u8::from(state.exists()));
+    put(&mut row, Bytes::new(&rest));
     row.extend_from_slice(&cells);
     row
 }
@@ -88,7 +106,8 @@ pub fn encode(state: &RecordState) -> Vec<u8> {
 /// # Panics
 /// On anything that [`encode`] did not write: rows are our own.
 pub fn decode(row: &[u8]) -> RecordState {
-    let (head, mut rest) = take::<Head>(row);
+    let (head, cells) = parts(row);
+    let head = head_of(head);
     let stamp = |event: u32, op| {
         let (event, wall_ms) = head.events[event as usize];
         Stamp { event, op, wall_ms }
@@ -96,32 +115,24 @@ pub fn decode(row: &[u8]) -> RecordState {
     let edits = |marked: &[Marked]| {
         marked.iter().map(|(event, op, covered)| Edit { stamp: stamp(*event, *op), covered: *covered }).collect()
     };
+    let sibling = |row: SiblingRow, content: ContentRow<'_>| {
+        let SiblingRow { event, op, rank, time_ms, covered } = row;
+        Sibling { stamp: stamp(event, op), rank, time_ms, content: content.to_content(), covered }
+    };
+    let cells = CellRows(cells).map(|(cell, rest)| {
+        let (CellRest { winner, losers }, _) = take::<CellRest<'_>>(rest);
+        let losers = losers.into_iter().map(|(row, content)| sibling(row, content));
+        let siblings = std::iter::once(sibling(winner, cell.shows)).chain(losers).collect();
+        ((cell.field, cell.part), siblings)
+    });
     let deletes = head.deletes.iter();
-    let mut cells = BTreeMap::new();
-    for _ in 0..head.cells {
-        let ((field, part, count), after) = take::<CellHead>(rest);
-        rest = after;
-        let mut siblings = Vec::with_capacity(count as usize);
-        for _ in 0..count {
-            let (sibling, after) = take::<SiblingRow>(rest);
-            rest = after;
-            let SiblingRow { event, op, rank, time_ms, covered, content } = sibling;
-            let content = match content {
-                ContentRow::Value(bytes) => Content::Value(bytes.to_vec()),
-                ContentRow::Removed => Content::Removed,
-                ContentRow::NewerVersionNeeded => Content::NewerVersionNeeded,
-            };
-            siblings.push(Sibling { stamp: stamp(event, op), rank, time_ms, content, covered });
-        }
-        cells.insert((field, part), siblings);
-    }
     RecordState {
         creates: edits(&head.creates),
         restores: edits(&head.restores),
         deletes: deletes
             .map(|(event, op, answered)| Removal { stamp: stamp(*event, *op), answered: *answered })
             .collect(),
-        cells,
+        cells: cells.collect::<BTreeMap<_, _>>(),
     }
 }
 
@@ -132,23 +143,77 @@ pub fn exists(row: &[u8]) -> bool {
 
 /// The canonical bytes of the value that a cell of a row shows, without reading more than is needed.
 pub fn winner<'a>(row: &'a [u8], field: FieldId, part: &PartPath) -> Option<&'a [u8]> {
-    let (head, mut rest) = take::<Head>(row);
-    for _ in 0..head.cells {
-        let ((of, at, count), after) = take::<CellHead>(rest);
-        rest = after;
-        let is_it = of == field && at == *part;
-        for index in 0..count {
-            let (sibling, after) = take::<SiblingRow>(rest);
-            rest = after;
-            if is_it && index == 0 {
-                return match sibling.content {
-                    ContentRow::Value(bytes) => Some(bytes),
-                    ContentRow::Removed | ContentRow::NewerVersionNeeded => None,
-                };
-            }
+    let (cell, _) = CellRows(parts(row).1).find(|(cell, _)| cell.field == field && cell.part == *part)?;
+    cell.shows.value()
+}
+
+/// The canonical bytes of the values that the cells of a row show, in the order of their addresses.
+pub fn winners(row: &[u8]) -> impl Iterator<Item = (FieldId, PartPath, &[u8])> {
+    CellRows(parts(row).1).filter_map(|(cell, _)| Some((cell.field, cell.part, cell.shows.value()?)))
+}
+
+/// Who made the record of a row; none while it waits for a create.
+pub fn created(row: &[u8]) -> Option<Touch> {
+    let head = head_of(parts(row).0);
+    let creates = head.creates.iter().map(|(event, ..)| head.events[*event as usize]);
+    creates.min_by_key(|(event, wall_ms)| (*wall_ms, *event)).map(|(event, wall_ms)| Touch { event, wall_ms })
+}
+
+/// The last change of what the row shows, by its authors' clocks.
+pub fn modified(row: &[u8]) -> Option<Touch> {
+    let events = head_of(parts(row).0).events.into_iter();
+    events.max_by_key(|(event, wall_ms)| (*wall_ms, *event)).map(|(event, wall_ms)| Touch { event, wall_ms })
+}
+
+/// The bytes of the head, and of the cells.
+fn parts(row: &[u8]) -> (&[u8], &[u8]) {
+    take::<&[u8]>(&row[1..])
+}
+
+fn head_of(head: &[u8]) -> Head {
+    take(head).0
+}
+
+/// The cells of a row, one after the other, each with the bytes of its rest.
+struct CellRows<'a>(&'a [u8]);
+
+impl<'a> Iterator for CellRows<'a> {
+    type Item = (CellHead<'a>, &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let (cell, after) = take::<CellHead<'a>>(self.0);
+        let (rest, after) = take::<&[u8]>(after);
+        self.0 = after;
+        Some((cell, rest))
+    }
+}
+
+impl<'a> ContentRow<'a> {
+    fn of(content: &'a Content) -> Self {
+        match content {
+            Content::Value(bytes) => Self::Value(bytes),
+            Content::Removed => Self::Removed,
+            Content::NewerVersionNeeded => Self::NewerVersionNeeded,
         }
     }
-    None
+
+    fn to_content(&self) -> Content {
+        match self {
+            Self::Value(bytes) => Content::Value(bytes.to_vec()),
+            Self::Removed => Content::Removed,
+            Self::NewerVersionNeeded => Content::NewerVersionNeeded,
+        }
+    }
+
+    fn value(&self) -> Option<&'a [u8]> {
+        match self {
+            Self::Value(bytes) => Some(bytes),
+            Self::Removed | Self::NewerVersionNeeded => None,
+        }
+    }
 }
 
 /// The events of a row, in the order of their first use.
@@ -167,12 +232,17 @@ impl Events {
         }) as u32
     }
 
+    fn sibling(&mut self, sibling: &Sibling) -> SiblingRow {
+        let Sibling { stamp, rank, time_ms, covered, .. } = *sibling;
+        SiblingRow { event: self.number(&stamp), op: stamp.op, rank, time_ms, covered }
+    }
+
     fn marked(&mut self, stamp: &Stamp, mark: bool) -> Marked {
         (self.number(stamp), stamp.op, mark)
     }
 }
 
-fn put<T: Serialize>(out: &mut Vec<u8>, part: &T) {
+fn put<T: Serialize + ?Sized>(out: &mut Vec<u8>, part: &T) {
     *out = postcard::to_extend(part, std::mem::take(out)).expect("a vector takes all bytes");
 }
 
@@ -216,6 +286,10 @@ mod tests {
         assert_eq!(winner(&row, x, &part), None);
         assert_eq!(winner(&row, y, &part), Some(&Value::Null.encode()[..]));
         assert_eq!(winner(&row, y, &PartPath::default()), None);
+        let shown: Vec<_> = winners(&row).map(|(field, part, _)| (field, part)).collect();
+        assert_eq!(shown, [(x, PartPath::default()), (y, part.clone())]);
+        assert_eq!(created(&row), Some(Touch { event: stamp(1, 0).event, wall_ms: 1001 }));
+        assert_eq!(modified(&row), Some(Touch { event: stamp(5, 0).event, wall_ms: 1005 }));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::{
         incremental::{Applied, Fold, Prefix, records_in},
         view::FOLD_VERSION,
     },
+    index::{self, Index, definition::wanted, entry::follow},
     log::{self, LogReader, events_of},
     record_row::ROWS_VERSION,
 };
@@ -29,7 +30,17 @@ pub struct Store<E> {
     engine: Arc<E>,
     workspace: u32,
     pointer: Pointer,
-    fold: Fold,
+    fold: Arc<Fold>,
+    indexes: Arc<Vec<Index>>,
+}
+
+/// What the rows of a workspace mean: what readers need besides them.
+#[derive(Clone)]
+pub struct Views {
+    /// The control plane, and where the rows are.
+    pub fold: Arc<Fold>,
+    /// The indexes that are complete.
+    pub indexes: Arc<Vec<Index>>,
 }
 
 /// Which generation of the views is live, and what it reflects.
@@ -59,12 +70,14 @@ pub struct Verified {
     pub rebuilt: [u8; 32],
     /// Runs that cannot be read or whose signature is wrong.
     pub bad: Vec<(u64, BadRun)>,
+    /// Entries of indexes that do not follow from the records, or are missing.
+    pub bad_index_entries: u64,
 }
 
 impl Verified {
     /// Whether everything is as it should be.
     pub fn is_clean(&self) -> bool {
-        self.bad.is_empty() && self.live == self.rebuilt
+        self.bad.is_empty() && self.live == self.rebuilt && self.bad_index_entries == 0
     }
 }
 
@@ -79,8 +92,9 @@ impl<E: Engine> Store<E> {
         let prefix = Prefix { workspace, generation: pointer_now.generation };
         let snapshot = engine.snapshot();
         let fold = Fold::load(prefix, &snapshot, &LogReader::new(&snapshot, workspace))?;
+        let indexes = index::load(&snapshot, prefix)?.into();
         drop(snapshot);
-        let mut store = Self { engine, workspace, pointer: pointer_now, fold };
+        let mut store = Self { engine, workspace, pointer: pointer_now, fold: Arc::new(fold), indexes };
         if pointer_now.made_by == MADE_BY {
             store.catch_up(&mut |_| {})?;
         } else {
@@ -90,8 +104,13 @@ impl<E: Engine> Store<E> {
     }
 
     /// The fold, for reading.
-    pub fn fold(&self) -> &Fold {
+    pub fn fold(&self) -> &Arc<Fold> {
         &self.fold
+    }
+
+    /// What readers need besides the rows.
+    pub fn views(&self) -> Views {
+        Views { fold: self.fold.clone(), indexes: self.indexes.clone() }
     }
 
     /// The engine that it is on.
@@ -109,12 +128,25 @@ impl<E: Engine> Store<E> {
         self.pointer.applied
     }
 
-    /// Makes `fold` the live one, and gives the views' batch the mark of how much of the log they reflect. The log's
-    /// own batch must be durable before this one is committed.
-    pub fn advance(&mut self, fold: Fold, runs: u64, views: &mut Batch) {
-        self.fold = fold;
+    /// Makes `fold` the live one, and gives the views' batch what it changes in the indexes and the mark of how much of
+    /// the log the views reflect. The log's own batch must be durable before this one is committed; then comes
+    /// [`Store::upkeep`].
+    pub fn advance(&mut self, fold: Fold, runs: u64, views: &mut Batch) -> Result<(), EngineError> {
+        follow(views, &*self.engine, fold.prefix(), &self.indexes, fold.design())?;
+        self.fold = Arc::new(fold);
         self.pointer.applied += runs;
         views.put(Table::Meta, pointer_key(self.workspace), encode(&self.pointer));
+        Ok(())
+    }
+
+    /// Makes the indexes that the design asks for, and drops others. Does nothing unless the design has changed.
+    pub fn upkeep(&mut self) -> Result<(), EngineError> {
+        let wanted = wanted(self.fold.design());
+        if !wanted.iter().eq(self.indexes.iter().map(|index| &index.definition)) {
+            let indexes = Arc::make_mut(&mut self.indexes);
+            index::upkeep(&*self.engine, self.fold.prefix(), indexes, wanted, self.fold.design())?;
+        }
+        Ok(())
     }
 
     /// Applies what is in the log and not yet in the views. `progress` is told the number of events applied so far.
@@ -122,17 +154,19 @@ impl<E: Engine> Store<E> {
         let (fold, applied) = replay(
             &*self.engine,
             self.workspace,
-            self.fold.clone(),
+            (*self.fold).clone(),
             self.pointer.applied,
-            &mut |applied, batch| {
+            &mut |fold, applied, batch| {
+                follow(batch, &*self.engine, fold.prefix(), &self.indexes, fold.design())?;
                 let pointer = Pointer { applied, ..self.pointer };
                 batch.put(Table::Meta, pointer_key(self.workspace), encode(&pointer));
+                Ok(())
             },
             progress,
         )?;
-        self.fold = fold;
+        self.fold = Arc::new(fold);
         self.pointer.applied = applied;
-        Ok(())
+        self.upkeep()
     }
 
     /// Makes all views anew from the log, beside the live ones, and flips to them.
@@ -140,11 +174,14 @@ impl<E: Engine> Store<E> {
         let new = Prefix { generation: self.fold.prefix().generation + 1, ..self.fold.prefix() };
         self.drop_other_generations()?;
         let (fold, applied) = self.replay_into(new, progress)?;
+        let mut indexes = Vec::new();
+        index::upkeep(&*self.engine, new, &mut indexes, wanted(fold.design()), fold.design())?;
         self.pointer = Pointer { generation: new.generation, applied, made_by: MADE_BY };
         let mut flip = Batch::default();
         flip.put(Table::Meta, pointer_key(self.workspace), encode(&self.pointer));
         self.engine.commit(flip, Durability::Synced)?;
-        self.fold = fold;
+        self.fold = Arc::new(fold);
+        self.indexes = Arc::new(indexes);
         self.drop_other_generations()
     }
 
@@ -158,8 +195,10 @@ impl<E: Engine> Store<E> {
                 bad.push((arrival, why));
             }
         }
+        let bad_index_entries = self.bad_index_entries()?;
+        let live = self.digest()?;
         let mut verified =
-            Verified { runs, events: 0, invalid: 0, held: 0, live: self.digest()?, rebuilt: [0; 32], bad };
+            Verified { runs, events: 0, invalid: 0, held: 0, live, rebuilt: [0; 32], bad, bad_index_entries };
         if !verified.bad.is_empty() {
             return Ok(verified);
         }
@@ -177,6 +216,13 @@ impl<E: Engine> Store<E> {
         Ok(verified)
     }
 
+    /// How many entries of the live indexes do not follow from the records, or are missing.
+    pub fn bad_index_entries(&self) -> Result<u64, EngineError> {
+        let snapshot = self.engine.snapshot();
+        let bad = |index| index::bad_entries(&snapshot, self.fold.prefix(), index, self.fold.design());
+        self.indexes.iter().map(bad).sum()
+    }
+
     /// The digest of the live views: equal for equal sets of events.
     pub fn digest(&self) -> Result<[u8; 32], EngineError> {
         digest(&self.fold, &self.engine.snapshot())
@@ -184,7 +230,7 @@ impl<E: Engine> Store<E> {
 
     fn replay_into(&self, prefix: Prefix, progress: &mut dyn FnMut(u64)) -> Result<(Fold, u64), EngineError> {
         let empty = Fold::load(prefix, &*self.engine, &LogReader::new(&*self.engine, self.workspace))?;
-        replay(&*self.engine, self.workspace, empty, 0, &mut |_, _| {}, progress)
+        replay(&*self.engine, self.workspace, empty, 0, &mut |_, _, _| Ok(()), progress)
     }
 
     fn replay_counting(
@@ -194,7 +240,7 @@ impl<E: Engine> Store<E> {
         each: &mut dyn FnMut(Applied),
     ) -> Result<(Fold, u64), EngineError> {
         let empty = Fold::load(prefix, &*self.engine, &LogReader::new(&*self.engine, self.workspace))?;
-        replay_each(&*self.engine, self.workspace, empty, 0, &mut |_, _| {}, progress, each)
+        replay_each(&*self.engine, self.workspace, empty, 0, &mut |_, _, _| Ok(()), progress, each)
     }
 
     /// Drops what is not live: generations that were replaced, and those that a crash left unfinished.
@@ -214,7 +260,7 @@ impl<E: Engine> Store<E> {
                 next = found.generation.checked_add(1);
             }
         }
-        Ok(())
+        index::forget_others(&*self.engine, live)
     }
 }
 
@@ -238,25 +284,27 @@ pub fn digest<R: Read>(fold: &Fold, rows: &R) -> Result<[u8; 32], EngineError> {
     Ok(hasher.finish())
 }
 
+/// May add to a batch of the views, knowing the fold behind it and the number behind the last run in it.
+type Finish<'a> = &'a mut dyn FnMut(&Fold, u64, &mut Batch) -> Result<(), EngineError>;
+
 fn replay<E: Engine>(
     engine: &E,
     workspace: u32,
     fold: Fold,
     from: u64,
-    finish: &mut dyn FnMut(u64, &mut Batch),
+    finish: Finish<'_>,
     progress: &mut dyn FnMut(u64),
 ) -> Result<(Fold, u64), EngineError> {
     replay_each(engine, workspace, fold, from, finish, progress, &mut |_| {})
 }
 
-/// Applies the log from run `from` on. Gives the fold, and the number behind the last run. `finish` may add to each
-/// batch, knowing the number behind the last run in it.
+/// Applies the log from run `from` on. Gives the fold, and the number behind the last run.
 fn replay_each<E: Engine>(
     engine: &E,
     workspace: u32,
     mut fold: Fold,
     from: u64,
-    finish: &mut dyn FnMut(u64, &mut Batch),
+    finish: Finish<'_>,
     progress: &mut dyn FnMut(u64),
     each: &mut dyn FnMut(Applied),
 ) -> Result<(Fold, u64), EngineError> {
@@ -282,7 +330,7 @@ fn replay_each<E: Engine>(
             return Ok((fold, applied));
         }
         let mut batch = rows.into_batch();
-        finish(applied, &mut batch);
+        finish(&fold, applied, &mut batch)?;
         engine.commit(batch, Durability::Buffered)?;
         events_done += events_in_batch as u64;
         progress(events_done);

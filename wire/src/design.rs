@@ -70,6 +70,8 @@ numbered! {
         Source = 9,
         /// Everything else about a view, form or rule (bytes of JSON).
         Definition = 10,
+        /// Of a field: whether records are found and sorted by it without looking at all of them (bool).
+        Indexed = 11,
     }
 }
 

@@ -1,11 +1,11 @@
 //! Whether what a command says fits the design.
 
 use crate::command::{NameKind, Refused};
-use tandem_storage::{field_type::fits, fold::Design};
+use tandem_storage::{field_type::fits, fold::Design, index::ViewDefinition};
 use tandem_wire::{
     CellKey, ElementId, ListId, Value,
     design::{BaseType, ElementKind, Property},
-    limits::NAME_BYTES_MAX,
+    limits::{EVENT_BYTES_MAX, NAME_BYTES_MAX},
 };
 
 pub(super) fn list(design: &Design, list: ListId) -> Result<(), Refused> {
@@ -54,6 +54,26 @@ pub(super) fn property(design: &Design, element: ElementId, property: Property, 
     let others = siblings.into_iter().filter(|other| *other != element);
     let taken: Vec<String> = others.map(|other| design.name(other)).collect();
     name(kind, text, taken.iter().map(String::as_str))
+}
+
+/// A view speaks of fields that its list has, and is small enough for one event.
+pub(super) fn view(design: &Design, list: ListId, view: &ViewDefinition) -> Result<(), Refused> {
+    let fields = design.fields(list);
+    let cells = view.columns.iter().chain(view.sort.iter().map(|sort| &sort.by));
+    for cell in cells {
+        if cell.path().is_none_or(|(field, _)| !fields.contains(&field)) {
+            return Err(Refused::UnknownField {
+                list: design.name(list),
+                field: cell.field.clone(),
+                known: fields.iter().map(|field| design.name(*field)).collect::<Vec<_>>().join(", "),
+            });
+        }
+    }
+    let Value::Bytes(bytes) = view.to_value() else { unreachable!("a definition is bytes") };
+    if bytes.len() > EVENT_BYTES_MAX / 2 {
+        return Err(Refused::TooLarge("the view's definition is beyond its limit".into()));
+    }
+    Ok(())
 }
 
 /// What must not share a name with an element, itself included: lists, and the fields of one list. What else has a

@@ -21,7 +21,8 @@ use tandem_wire::{
 /// Decides what commands become.
 ///
 /// Input: [`Core::decide`], with a group of commands and the time. Output: a [`Group`]: commit its log batch and make
-/// it durable, then hand the group to [`Core::settle`] and commit the views' batch, then release the answers. After
+/// it durable, then hand the group to [`Core::settle`] and commit the views' batch, do the [`Core::upkeep`], and release
+/// the answers. After
 /// an error from the engine the core is not to be used again.
 pub struct Core<E> {
     store: Store<E>,
@@ -71,7 +72,7 @@ impl<E: Engine> Core<E> {
     pub fn decide(&self, now_ms: u64, commands: &[Command]) -> Result<Group, EngineError> {
         let snapshot = self.store.engine().snapshot();
         let mut draft = Draft::new(
-            (self.store.fold().clone(), &snapshot, self.store.workspace()),
+            ((**self.store.fold()).clone(), &snapshot, self.store.workspace()),
             (&self.key, self.workspace, 0),
             self.store.next_arrival(),
             now_ms,
@@ -90,10 +91,15 @@ impl<E: Engine> Core<E> {
     }
 
     /// Takes a group whose log batch is durable. Gives the views' batch and the answers.
-    pub fn settle(&mut self, group: Group) -> (Batch, Vec<Result<Committed, Refused>>) {
+    pub fn settle(&mut self, group: Group) -> Result<(Batch, Vec<Result<Committed, Refused>>), EngineError> {
         let Group { answers, mut views, fold, runs, log: _durable } = group;
-        self.store.advance(fold, runs, &mut views);
-        (views, answers)
+        self.store.advance(fold, runs, &mut views)?;
+        Ok((views, answers))
+    }
+
+    /// Once the views' batch is committed: makes the indexes that the design has come to ask for.
+    pub fn upkeep(&mut self) -> Result<(), EngineError> {
+        self.store.upkeep()
     }
 
     fn decide_one<R: Read>(
@@ -103,7 +109,10 @@ impl<E: Engine> Core<E> {
     ) -> Result<Result<Committed, Refused>, EngineError> {
         let needed = match command {
             Command::Change(_) => Role::Writer,
-            Command::CreateList { .. } | Command::AddFields { .. } | Command::Put { .. } => Role::Designer,
+            Command::CreateList { .. }
+            | Command::AddFields { .. }
+            | Command::CreateView { .. }
+            | Command::Put { .. } => Role::Designer,
         };
         let present = draft.fold.role_of(self.key.device());
         if present.is_none_or(|role| role < needed) {
@@ -113,6 +122,7 @@ impl<E: Engine> Core<E> {
             Command::Change(transaction) => change(draft, transaction),
             Command::CreateList { name, fields } => design::create_list(draft, name, fields),
             Command::AddFields { list, fields } => design::add_fields(draft, *list, fields),
+            Command::CreateView { list, name, definition } => design::create_view(draft, *list, name, definition),
             Command::Put { element, property, value } => design::put(draft, *element, *property, value),
         }
     }

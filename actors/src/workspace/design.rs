@@ -9,7 +9,7 @@ use super::{
 };
 use crate::command::{Committed, NameKind, Refused};
 use std::sync::Arc;
-use tandem_storage::{EngineError, engine::Read};
+use tandem_storage::{EngineError, engine::Read, index::ViewDefinition};
 use tandem_wire::{
     Act, Define, ElementId, Event, ListId, Malformed, Op, Put, Target, Value,
     design::{ElementKind, FieldType, Property},
@@ -47,6 +47,29 @@ pub(super) fn add_fields<R: Read>(draft: &mut Draft<'_, R>, list: ListId, fields
     let mut steps = Steps { draft, committed: Committed::default() };
     steps.define_fields(list.into(), fields, present.len(), Vec::new())?;
     Ok(Ok(steps.committed))
+}
+
+pub(super) fn create_view<R: Read>(
+    draft: &mut Draft<'_, R>,
+    list: ListId,
+    name: &str,
+    definition: &ViewDefinition,
+) -> Decided {
+    let design = draft.fold.design().clone();
+    let checked = check::list(&design, list).and_then(|()| check::name(NameKind::Field, name, std::iter::empty()));
+    if let Err(refused) = checked.and_then(|()| check::view(&design, list, definition)) {
+        return Ok(Err(refused));
+    }
+    let mut steps = Steps { draft, committed: Committed::default() };
+    let event = steps.add(vec![define(ElementKind::View, Some(list.into()))])?.expect("a small op fits");
+    let view = ElementId::defined_by(event.id(), 0);
+    steps.committed.elements.push(view);
+    let named = put_op(view, Property::Name, &Value::Text(name.into()));
+    let defined = put_op(view, Property::Definition, &definition.to_value());
+    Ok(match steps.add(vec![named, defined])? {
+        Ok(_) => Ok(steps.committed),
+        Err(why) => Err(too_large(why)),
+    })
 }
 
 pub(super) fn put<R: Read>(draft: &mut Draft<'_, R>, element: ElementId, property: Property, value: &Value) -> Decided {

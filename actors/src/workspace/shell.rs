@@ -14,8 +14,7 @@ use std::{
 use tandem_storage::{
     EngineError,
     engine::{Durability, Engine},
-    fold::incremental::Fold,
-    store::Verified,
+    store::{Verified, Views},
 };
 use tokio::sync::oneshot;
 
@@ -33,7 +32,7 @@ pub struct Published<E: Engine> {
     /// The rows.
     pub snapshot: Arc<E::Snapshot>,
     /// What they mean.
-    pub fold: Arc<Fold>,
+    pub views: Views,
 }
 
 type Answers = Vec<Result<Committed, Refused>>;
@@ -112,8 +111,9 @@ impl<E: Engine> Workspace<E> {
             return Ok(group.answers);
         }
         engine.commit(std::mem::take(&mut group.log), Durability::Synced)?;
-        let (views, answers) = self.core.settle(group);
+        let (views, answers) = self.core.settle(group)?;
         engine.commit(views, Durability::Buffered)?;
+        self.core.upkeep()?;
         *self.published.write().expect("readers do not panic") = publish(&self.core);
         Ok(answers)
     }
@@ -121,7 +121,7 @@ impl<E: Engine> Workspace<E> {
 
 fn publish<E: Engine>(core: &Core<E>) -> Published<E> {
     let store = core.store();
-    Published { snapshot: Arc::new(store.engine().snapshot()), fold: Arc::new(store.fold().clone()) }
+    Published { snapshot: Arc::new(store.engine().snapshot()), views: store.views() }
 }
 
 fn unless_fatal<T>(done: Result<T, EngineError>) -> Result<T, EngineError> {

@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 use tandem_actors::{Handle, Refused};
 use tandem_storage::{
     fold::{Design, incremental::Look, record::is_conflict},
-    query::{Query, Sort, flags},
+    query::{Query, Sort, SortBy, flags},
 };
 use tandem_wire::{
     FieldId, ListId, PartPath, Value,
@@ -63,6 +63,7 @@ pub(super) fn ls(workspace: &Handle, ls: &Ls, out: &mut Out) -> Result<Exit, Cli
         filters: ls.filters.iter().map(|text| filter(design, list, text)).collect::<Result<_, _>>()?,
         sort: ls.sort.as_deref().map(|text| sort(design, list, text)).transpose()?,
         limit: ls.limit,
+        ..Query::default()
     };
     let records = state.list(list, &query)?;
     if ls.json.json {
@@ -115,7 +116,7 @@ fn sort(design: &Design, list: ListId, text: &str) -> Result<Sort, CliError> {
         _no_direction => (text, false),
     };
     let (field, part, _) = plain_place(design, list, name)?;
-    Ok(Sort { field, part, descending })
+    Ok(Sort { by: SortBy::Cell(field, part), descending })
 }
 
 /// A field, or a part of a field that has one value.

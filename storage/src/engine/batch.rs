@@ -51,6 +51,11 @@ impl Batch {
             .flat_map(|(table, writes)| writes.iter().map(move |(key, value)| (table, key, value.as_ref())))
     }
 
+    /// The writes to one table, ascending; `None` is a delete.
+    pub fn writes(&self, table: Table) -> impl Iterator<Item = (&Key, Option<&Bytes>)> {
+        self.table(table).iter().map(|(key, value)| (key, value.as_ref()))
+    }
+
     /// The writes to one table.
     pub(super) fn table(&self, table: Table) -> &BTreeMap<Key, Option<Bytes>> {
         &self.tables[table as usize]

@@ -138,12 +138,12 @@ pub trait Engine: Read + Send + Sync + 'static {
     /// An empty batch changes nothing, but with [`Durability::Synced`] is still a sync point.
     fn commit(&self, batch: Batch, durability: Durability) -> Result<(), EngineError>;
 
-    /// Loads sorted entries into an empty key range of a table, much faster than by batches. Readers see all
-    /// entries or none; they are durable on return, and so is everything that was committed before.
+    /// Loads sorted entries into a table, much faster than by batches. Readers see all entries or none; they are
+    /// durable on return, and so is everything that was committed before. Each call leaves a file or more of its own
+    /// for compaction, so that it pays for thousands of entries.
     ///
     /// # Panics
-    /// If keys are not strictly ascending. That no key lies between the first and the last entry is the
-    /// caller's promise, and is not checked.
+    /// If keys are not strictly ascending.
     fn ingest(&self, table: Table, entries: &mut dyn Iterator<Item = (Key, Bytes)>) -> Result<(), EngineError>;
 
     /// The sync point: everything committed so far is durable when it returns.

@@ -1,27 +1,33 @@
 //! Reading a workspace: one consistent state, on the caller's thread, beside the writer.
 
+mod cursor;
+mod order;
+mod plan;
+
+pub use cursor::{BadCursor, Cursor};
+pub use order::{Sort, SortBy};
+
+use self::plan::{Found, Plan};
 use crate::{
     engine::{EngineError, Read, Table},
     field_type::fits,
     fold::{
         Design, RecordState,
-        incremental::{EventRow, EventState, Events, Fold, Look, Prefix, rows_of_list},
+        incremental::{EventRow, EventState, Events, Look, Prefix, rows_of_list},
         record::{Sibling, is_conflict},
     },
+    index::{Index, ViewDefinition, definition::sorted_view},
     log::LogReader,
     record_row,
-    sort_order::compare,
+    store::Views,
 };
-use std::{cmp::Ordering, collections::BinaryHeap, sync::Arc};
-use tandem_wire::{Event, FieldId, ListId, PartPath, RecordId, RecordKey, Value};
-
-/// The canonical bytes of [`Value::Null`]: what an empty cell shows.
-const NOTHING: [u8; 1] = [0];
+use std::sync::Arc;
+use tandem_wire::{ElementId, Event, FieldId, ListId, PartPath, RecordId, RecordKey, Value};
 
 /// A state of a workspace.
 pub struct Reader<R> {
     rows: R,
-    fold: Arc<Fold>,
+    views: Views,
 }
 
 /// What to list.
@@ -29,21 +35,42 @@ pub struct Reader<R> {
 pub struct Query {
     /// Only records whose cell shows exactly this value.
     pub filters: Vec<(FieldId, PartPath, Value)>,
-    /// By which cell to sort; by record id without.
+    /// By what to sort; by record id without.
     pub sort: Option<Sort>,
+    /// Where to begin.
+    pub start: Start,
     /// At most so many records.
     pub limit: Option<usize>,
 }
 
-/// An order of records.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sort {
-    /// The field.
-    pub field: FieldId,
-    /// Where inside the field.
-    pub part: PartPath,
-    /// Greatest first.
-    pub descending: bool,
+/// Where in its order a listing begins.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub enum Start {
+    /// With the first record.
+    #[default]
+    First,
+    /// With the first that sorts at or behind this value. Only where there is a [`Query::sort`].
+    At(Value),
+    /// Behind the last record of a page.
+    After(Cursor),
+}
+
+/// Some of the records that a query asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page<T> {
+    /// In the order asked for.
+    pub rows: Vec<T>,
+    /// Where the rest begins; none behind the last record.
+    pub next: Option<Cursor>,
+}
+
+/// What a view shows of a record.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Columns {
+    /// The record.
+    pub id: RecordId,
+    /// What it shows in each of the view's columns.
+    pub values: Vec<Option<Value>>,
 }
 
 /// A record that exists.
@@ -65,18 +92,23 @@ pub struct Entry {
 }
 
 impl<R: Read> Reader<R> {
-    /// Of the state that `fold` describes in `rows`.
-    pub fn new(rows: R, fold: Arc<Fold>) -> Self {
-        Self { rows, fold }
+    /// Of the state that `views` describe in `rows`.
+    pub fn new(rows: R, views: Views) -> Self {
+        Self { rows, views }
     }
 
     /// Lists, fields, views …
     pub fn design(&self) -> &Arc<Design> {
-        self.fold.design()
+        self.views.fold.design()
+    }
+
+    /// The indexes that serve its queries.
+    pub fn indexes(&self) -> &[Index] {
+        &self.views.indexes
     }
 
     fn prefix(&self) -> Prefix {
-        self.fold.prefix()
+        self.views.fold.prefix()
     }
 
     /// Everything about a record, whether it exists or not.
@@ -93,35 +125,31 @@ impl<R: Read> Reader<R> {
 
     /// The records of a list that exist and fit, in the order asked for.
     pub fn list(&self, list: ListId, query: &Query) -> Result<Vec<Record>, EngineError> {
-        let filters: Vec<(FieldId, &PartPath, Vec<u8>)> =
-            query.filters.iter().map(|(field, part, value)| (*field, part, value.encode())).collect();
-        let fits = |row: &[u8]| {
-            let mut shows = filters.iter().map(|(field, part, value)| (record_row::winner(row, *field, part), value));
-            record_row::exists(row) && shows.all(|(shown, value)| shown.unwrap_or(&NOTHING) == value)
-        };
-        let limit = query.limit.unwrap_or(usize::MAX);
-        let rows = rows_of_list(&self.rows, self.prefix(), list).filter(|pair| {
-            // An error passes, to be returned below.
-            pair.as_ref().map_or(true, |(_, row)| fits(row))
-        });
-        let Some(sort) = &query.sort else {
-            return rows.take(limit).map(|pair| pair.map(|(key, row)| Record::of(key.record, &row))).collect();
-        };
-        let mut least: BinaryHeap<Ranked> = BinaryHeap::new();
-        for pair in rows {
-            let (key, row) = pair?;
-            let value = record_row::winner(&row, sort.field, &sort.part);
-            let value = value.map(|value| Value::decode(value).expect("bodies were checked"));
-            let value = value.filter(|value| *value != Value::Null);
-            let ranked = Ranked { value, descending: sort.descending, id: key.record, row };
-            if least.len() < limit {
-                least.push(ranked);
-            } else if least.peek().is_some_and(|greatest| ranked < *greatest) {
-                least.pop();
-                least.push(ranked);
-            }
-        }
-        Ok(least.into_sorted_vec().into_iter().map(|ranked| Record::of(ranked.id, &ranked.row)).collect())
+        Ok(self.page(list, query)?.rows)
+    }
+
+    /// The same, and where the rest of them begins.
+    pub fn page(&self, list: ListId, query: &Query) -> Result<Page<Record>, EngineError> {
+        let page = self.plan(list, query).records()?;
+        let of = |found: Found| Record { id: found.id, state: record_row::decode(&found.row) };
+        Ok(Page { rows: page.rows.into_iter().map(of).collect(), next: page.next })
+    }
+
+    /// The records of a view's list, in its order, as its columns show them. Of `query`, the sort does not count.
+    /// Nothing for an element that is no view that sorts.
+    pub fn view(&self, view: ElementId, query: &Query) -> Result<Option<Page<Columns>>, EngineError> {
+        let element = self.design().elements.get(&view).filter(|element| !element.is_dropped());
+        let list = element.and_then(|element| element.parent).map(ElementId::as_list);
+        let definition = ViewDefinition::of(self.design(), view);
+        let sorted = sorted_view(self.design(), view);
+        let (Some(list), Some(definition), Some((by, columns))) = (list, definition, sorted) else { return Ok(None) };
+        let descending = definition.sort.is_some_and(|sort| sort.descending);
+        let query = Query { sort: Some(Sort { by: SortBy::Cell(by.0, by.1), descending }), ..query.clone() };
+        self.plan(list, &query).columns(&columns).map(Some)
+    }
+
+    fn plan<'a>(&'a self, list: ListId, query: &'a Query) -> Plan<'a, R> {
+        Plan { rows: &self.rows, views: &self.views, list, query }
     }
 
     /// How many records of a list exist.
@@ -137,7 +165,7 @@ impl<R: Read> Reader<R> {
     pub fn history(&self, key: RecordKey) -> Result<Vec<Entry>, EngineError> {
         let log = LogReader::new(&self.rows, self.prefix().workspace);
         let mut entries = Vec::new();
-        for event in self.fold.events_on(&self.rows, key)? {
+        for event in self.views.fold.events_on(&self.rows, key)? {
             let row = EventRow::get(&self.rows, self.prefix(), event)?.expect("history has rows");
             let look = match row.state {
                 EventState::Valid { last, .. } => last,
@@ -189,44 +217,3 @@ pub fn flags(design: &Design, state: &RecordState) -> Vec<&'static str> {
     }
     flags
 }
-
-impl Record {
-    fn of(id: RecordId, row: &[u8]) -> Self {
-        Self { id, state: record_row::decode(row) }
-    }
-}
-
-/// A record in its place; records without a value come last either way.
-struct Ranked {
-    value: Option<Value>,
-    descending: bool,
-    id: RecordId,
-    row: Vec<u8>,
-}
-
-impl Ord for Ranked {
-    fn cmp(&self, other: &Self) -> Ordering {
-        let by_value = match (&self.value, &other.value) {
-            (Some(own), Some(others)) if self.descending => compare(others, own),
-            (Some(own), Some(others)) => compare(own, others),
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
-            (None, None) => Ordering::Equal,
-        };
-        by_value.then_with(|| self.id.cmp(&other.id))
-    }
-}
-
-impl PartialOrd for Ranked {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Ranked {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Ranked {}

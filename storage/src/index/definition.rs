@@ -1,0 +1,147 @@
+//! Which indexes a design asks for.
+
+use super::sort_key::SORT_KEY_VERSION;
+use crate::fold::Design;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use tandem_wire::{
+    ElementId, FieldId, ListId, PartPath, Value,
+    design::{BaseType, ElementKind, Property},
+};
+
+/// The most indexes of one list: each makes every write slower.
+pub const INDEXES_PER_LIST_MAX: usize = 32;
+
+/// A cell of a record: a field, or a part of it.
+pub type CellPath = (FieldId, PartPath);
+
+/// An index: the records of a list by what one of their cells shows, with what some others show beside it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct IndexDefinition {
+    /// The list.
+    pub list: ListId,
+    /// By what its records are sorted.
+    pub by: CellPath,
+    /// What is stored with each entry, so that it need not be fetched.
+    pub columns: Vec<CellPath>,
+    /// Changes with whatever else the keys depend on: their version, and the choices of the field.
+    pub made_by: u64,
+}
+
+/// How a view sorts and what it shows, as [`Property::Definition`] of its element holds it in JSON. What this version
+/// does not know is left alone.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ViewDefinition {
+    /// By what it sorts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sort: Option<ViewSort>,
+    /// The columns that it shows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<ViewCell>,
+}
+
+/// A cell in a [`ViewDefinition`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ViewCell {
+    /// The field's id.
+    pub field: String,
+    /// The steps to a part of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub part: Vec<String>,
+}
+
+/// An order in a [`ViewDefinition`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ViewSort {
+    /// By which cell.
+    #[serde(flatten)]
+    pub by: ViewCell,
+    /// Greatest first.
+    #[serde(default)]
+    pub descending: bool,
+}
+
+impl ViewCell {
+    /// A whole field.
+    pub fn field(field: FieldId) -> Self {
+        Self { field: field.to_string(), part: Vec::new() }
+    }
+
+    /// The cell, if this is one.
+    pub fn path(&self) -> Option<CellPath> {
+        Some((self.field.parse().ok()?, PartPath::new(&self.part)?))
+    }
+}
+
+impl ViewDefinition {
+    /// Of a view in a design, if it has one that can be read.
+    pub fn of(design: &Design, view: ElementId) -> Option<Self> {
+        let element = design.elements.get(&view).filter(|element| element.kind == ElementKind::View.number())?;
+        match element.property(Property::Definition) {
+            Some(Value::Bytes(json)) => serde_json::from_slice(&json).ok(),
+            _none => None,
+        }
+    }
+
+    /// As the value of [`Property::Definition`].
+    pub fn to_value(&self) -> Value {
+        Value::Bytes(serde_json::to_vec(self).expect("plain data"))
+    }
+}
+
+/// The indexes that a design asks for, in their order: one for each field that is to be indexed, and one for each
+/// view that sorts.
+pub fn wanted(design: &Design) -> Vec<IndexDefinition> {
+    let lists: BTreeSet<ListId> = design.lists().collect();
+    let mut wanted = BTreeSet::new();
+    for (id, element) in &design.elements {
+        let Some(list) = element.parent.map(ElementId::as_list).filter(|list| lists.contains(list)) else { continue };
+        if element.is_dropped() {
+            continue;
+        }
+        let found = match ElementKind::from_number(element.kind) {
+            Some(ElementKind::Field) if element.property(Property::Indexed) == Some(Value::Bool(true)) => {
+                Some(((id.as_field(), PartPath::default()), Vec::new()))
+            }
+            Some(ElementKind::View) => sorted_view(design, *id),
+            _other => None,
+        };
+        if let Some((by, columns)) = found.filter(|(by, _)| shows_one_value(design, by)) {
+            let made_by = made_by(design, by.0);
+            wanted.insert(IndexDefinition { list, by, columns, made_by });
+        }
+    }
+    let mut counts = std::collections::BTreeMap::new();
+    let count = |index: &IndexDefinition| {
+        let count: &mut usize = counts.entry(index.list).or_default();
+        *count += 1;
+        *count <= INDEXES_PER_LIST_MAX
+    };
+    wanted.into_iter().filter(count).collect()
+}
+
+/// The order and columns of a view that sorts.
+pub fn sorted_view(design: &Design, view: ElementId) -> Option<(CellPath, Vec<CellPath>)> {
+    let definition = ViewDefinition::of(design, view)?;
+    let by = definition.sort?.by.path()?;
+    Some((by, definition.columns.iter().filter_map(ViewCell::path).collect()))
+}
+
+/// A field of many values has no single one to sort by.
+fn shows_one_value(design: &Design, (field, _): &CellPath) -> bool {
+    design.field_type(*field).is_some_and(|field_type| !field_type.many)
+}
+
+fn made_by(design: &Design, field: FieldId) -> u64 {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&SORT_KEY_VERSION.to_be_bytes());
+    if design.field_type(field).and_then(|field_type| field_type.base()) == Some(BaseType::Choice) {
+        for (id, choice) in design.elements.iter().filter(|(_, element)| element.parent == Some(field.into())) {
+            for property in [Property::Name, Property::Order] {
+                let value = choice.property(property).map(|value| value.encode());
+                hasher.update(&postcard::to_allocvec(&(id, value)).expect("a vector takes all bytes"));
+            }
+        }
+    }
+    u64::from_be_bytes(*hasher.finalize().as_bytes().first_chunk().expect("32 bytes"))
+}

@@ -1,0 +1,262 @@
+//! How a query is answered: by walking an index in its order, by looking into an index for what a filter asks, or by
+//! looking at every record of the list. The answer is the same.
+
+use super::{
+    Columns, Cursor, Page, Query, Start,
+    order::{Rank, Sort},
+};
+use crate::{
+    engine::{EngineError, Read, Table, prefix_end},
+    fold::incremental::rows_of_list,
+    index::{
+        CellPath, Index,
+        entry::{Entry, WITH_VALUE, WITHOUT_VALUE, columns, is_without_value, place_of},
+    },
+    record_row,
+    store::Views,
+};
+use std::collections::BinaryHeap;
+use tandem_wire::{FieldId, ListId, PartPath, RecordId, RecordKey, Value};
+
+/// Records found by one index are fetched and sorted up to this number; beyond, walking another index in the order
+/// asked for is tried instead.
+const CANDIDATES_MAX: usize = 10_000;
+
+/// The canonical bytes of [`Value::Null`]: what an empty cell shows.
+const NOTHING: [u8; 1] = [0];
+
+/// A query over one state.
+pub(super) struct Plan<'a, R> {
+    pub(super) rows: &'a R,
+    pub(super) views: &'a Views,
+    pub(super) list: ListId,
+    pub(super) query: &'a Query,
+}
+
+/// A record that a query asks for.
+pub(super) struct Found {
+    pub(super) id: RecordId,
+    pub(super) row: Vec<u8>,
+}
+
+impl<R: Read> Plan<'_, R> {
+    /// The records themselves.
+    pub(super) fn records(&self) -> Result<Page<Found>, EngineError> {
+        let ranked = |(rank, row): (Rank, Vec<u8>)| (rank.place, Found { id: rank.id, row });
+        let sort = self.query.sort.as_ref();
+        let by_order = sort.and_then(|sort| self.index(|index| sort.is_by(&index.definition.by)));
+        if let Some(candidates) = self.candidates(by_order.is_some())? {
+            return self.page(self.least(candidates.into_iter().map(Ok))?.into_iter().map(ranked));
+        }
+        if let Some((index, sort)) = by_order.zip(sort) {
+            let mut found = Vec::new();
+            for entry in self.walk(index, sort) {
+                let Entry { place, record, .. } = entry?;
+                let Some(row) = self.fetch(record)? else { continue };
+                if self.fits(&row) {
+                    found.push((place, Found { id: record, row }));
+                    if found.len() > self.limit() {
+                        break;
+                    }
+                }
+            }
+            return self.page(found.into_iter());
+        }
+        let all = rows_of_list(self.rows, self.views.fold.prefix(), self.list).filter_map(|pair| match pair {
+            Ok((key, row)) => self.fits(&row).then_some(Ok((key.record, row))),
+            Err(error) => Some(Err(error)),
+        });
+        self.page(self.least(all)?.into_iter().map(ranked))
+    }
+
+    /// What the records show in these cells.
+    pub(super) fn columns(&self, cells: &[CellPath]) -> Result<Page<Columns>, EngineError> {
+        let sort = self.query.sort.as_ref().expect("a view that sorts");
+        let covers = |index: &Index| sort.is_by(&index.definition.by) && index.definition.columns == cells;
+        let Some(index) = self.index(covers).filter(|_| self.query.filters.is_empty()) else {
+            let page = self.records()?;
+            let value = |row: &[u8], (field, part): &CellPath| {
+                let value = record_row::winner(row, *field, part)?;
+                Some(Value::decode(value).expect("bodies were checked")).filter(|value| *value != Value::Null)
+            };
+            let of = |found: Found| {
+                let values = cells.iter().map(|cell| value(&found.row, cell)).collect();
+                Columns { id: found.id, values }
+            };
+            return Ok(Page { rows: page.rows.into_iter().map(of).collect(), next: page.next });
+        };
+        let mut found = Vec::new();
+        for entry in self.walk(index, sort).take(self.limit().saturating_add(1)) {
+            let Entry { place, record, columns: shown } = entry?;
+            found.push((place, Columns { id: record, values: columns(&shown) }));
+        }
+        self.page(found.into_iter())
+    }
+
+    fn limit(&self) -> usize {
+        self.query.limit.unwrap_or(usize::MAX)
+    }
+
+    fn index(&self, is_it: impl Fn(&Index) -> bool) -> Option<&Index> {
+        self.views.indexes.iter().find(|index| index.definition.list == self.list && is_it(index))
+    }
+
+    fn fits(&self, row: &[u8]) -> bool {
+        let shows = |(field, part, value): &(FieldId, PartPath, Value)| {
+            record_row::winner(row, *field, part).unwrap_or(&NOTHING) == value.encode()
+        };
+        record_row::exists(row) && self.query.filters.iter().all(shows)
+    }
+
+    fn fetch(&self, record: RecordId) -> Result<Option<Vec<u8>>, EngineError> {
+        let key = RecordKey { list: self.list, record };
+        self.rows.get(Table::Records, &self.views.fold.prefix().record(key))
+    }
+
+    /// At most one more than the limit, which tells whether there is a next page.
+    fn page<T: HasId>(&self, found: impl Iterator<Item = (Vec<u8>, T)>) -> Result<Page<T>, EngineError> {
+        let mut rows = Vec::new();
+        let mut last = None;
+        let mut more = false;
+        for (place, row) in found {
+            if rows.len() == self.limit() {
+                more = true;
+                break;
+            }
+            last = Some((place, row.id()));
+            rows.push(row);
+        }
+        let next = last.filter(|_| more).map(|(place, id)| Cursor::new(self.list, self.query, place, id));
+        Ok(Page { rows, next })
+    }
+
+    /// The first records in the order asked for, one more than the limit, from where it starts.
+    fn least(
+        &self,
+        records: impl Iterator<Item = Result<(RecordId, Vec<u8>), EngineError>>,
+    ) -> Result<Vec<(Rank, Vec<u8>)>, EngineError> {
+        let limit = self.limit().saturating_add(1);
+        let design = self.views.fold.design();
+        let sort = self.query.sort.as_ref();
+        let start = self.first_rank();
+        let mut least: BinaryHeap<(Rank, Vec<u8>)> = BinaryHeap::new();
+        for record in records {
+            let (id, row) = record?;
+            let place = sort.map_or_else(Vec::new, |sort| sort.place(&row, design));
+            let rank = Rank { place, id, descending: sort.is_some_and(|sort| sort.descending) };
+            let is_before = start.as_ref().is_some_and(|(start, inclusive)| match inclusive {
+                true => rank < *start,
+                false => rank <= *start,
+            });
+            if is_before {
+                continue;
+            }
+            if least.len() < limit {
+                least.push((rank, row));
+            } else if least.peek().is_some_and(|(greatest, _)| rank < *greatest) {
+                least.pop();
+                least.push((rank, row));
+            }
+        }
+        Ok(least.into_sorted_vec())
+    }
+
+    /// Where the order starts, and whether that itself belongs to it.
+    fn first_rank(&self) -> Option<(Rank, bool)> {
+        let descending = self.query.sort.as_ref().is_some_and(|sort| sort.descending);
+        match &self.query.start {
+            Start::First => None,
+            Start::At(value) => {
+                let id = RecordId([if descending { u8::MAX } else { 0 }; 16]);
+                Some((Rank { place: place_of(value, self.views.fold.design()), id, descending }, true))
+            }
+            Start::After(cursor) => Some((Rank { place: cursor.place.clone(), id: cursor.record, descending }, false)),
+        }
+    }
+
+    /// Entries of an index in the order asked for, from where it starts.
+    fn walk<'b>(
+        &'b self,
+        index: &'b Index,
+        sort: &Sort,
+    ) -> impl Iterator<Item = Result<Entry, EngineError>> + use<'b, R> {
+        let descending = sort.descending;
+        let start = self.first_rank();
+        let key = move |place: &[u8]| [&index.prefix(self.views.fold.prefix()), place].concat();
+        let sections = [(WITH_VALUE, WITHOUT_VALUE), (WITHOUT_VALUE, WITHOUT_VALUE + 1)].into_iter();
+        let entries = sections.flat_map(move |(section, next)| {
+            let (mut from, mut to) = (key(&[section]), key(&[next]));
+            if let Some((start, _)) = &start {
+                let starts_here = is_without_value(&start.place) == (section == WITHOUT_VALUE);
+                let starts_behind = is_without_value(&start.place) && section == WITH_VALUE;
+                let start = [&key(&start.place)[..], &start.id.0].concat();
+                match descending {
+                    _ if starts_behind => to.clone_from(&from),
+                    false if starts_here => from = start,
+                    true if starts_here => to = next_key(start),
+                    _starts_before => {}
+                }
+            }
+            match descending {
+                false => self.rows.range(Table::Index, &from, Some(&to)),
+                true => self.rows.range_rev(Table::Index, &from, Some(&to)),
+            }
+        });
+        let behind = self.first_rank().filter(|(_, inclusive)| !inclusive);
+        entries.map(|pair| pair.map(|(key, columns)| index.read(&key, columns))).filter(move |entry| {
+            let is_start = |entry: &Entry| {
+                behind.as_ref().is_some_and(|(start, _)| start.id == entry.record && start.place == entry.place)
+            };
+            entry.as_ref().map_or(true, |entry| !is_start(entry))
+        })
+    }
+
+    /// The records that fit, if an index tells which few they can be. `can_walk` says that there is another good way.
+    fn candidates(&self, can_walk: bool) -> Result<Option<Vec<(RecordId, Vec<u8>)>>, EngineError> {
+        let design = self.views.fold.design();
+        for (field, part, value) in self.query.filters.iter().filter(|(_, _, value)| *value != Value::Null) {
+            let by = |index: &Index| index.definition.by.0 == *field && index.definition.by.1 == *part;
+            let Some(index) = self.index(by) else { continue };
+            let from = [index.prefix(self.views.fold.prefix()), place_of(value, design)].concat();
+            let mut ids = Vec::new();
+            for pair in self.rows.range(Table::Index, &from, prefix_end(&from).as_deref()) {
+                let (key, columns) = pair?;
+                ids.push(index.read(&key, columns).record);
+                if can_walk && ids.len() > CANDIDATES_MAX {
+                    return Ok(None);
+                }
+            }
+            let mut found = Vec::new();
+            for id in ids {
+                let Some(row) = self.fetch(id)? else { continue };
+                if self.fits(&row) {
+                    found.push((id, row));
+                }
+            }
+            return Ok(Some(found));
+        }
+        Ok(None)
+    }
+}
+
+/// The least key behind this one.
+fn next_key(mut key: Vec<u8>) -> Vec<u8> {
+    key.push(0);
+    key
+}
+
+trait HasId {
+    fn id(&self) -> RecordId;
+}
+
+impl HasId for Found {
+    fn id(&self) -> RecordId {
+        self.id
+    }
+}
+
+impl HasId for Columns {
+    fn id(&self) -> RecordId {
+        self.id
+    }
+}
