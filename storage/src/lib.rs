@@ -7,7 +7,9 @@
 
 pub mod engine;
 pub mod field_type;
+pub mod filter;
 pub mod fold;
+pub mod guard;
 pub mod index;
 pub mod log;
 pub mod query;

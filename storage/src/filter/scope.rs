@@ -1,0 +1,260 @@
+//! The names that a filter may use, and what they stand for.
+
+use crate::fold::Design;
+use tandem_wire::{
+    ElementId, FieldId, ListId, PartPath,
+    design::{BaseType, ElementKind, FieldType},
+};
+
+/// Names shown in an error.
+const LISTED_MAX: usize = 24;
+
+/// What names mean in the filters of one list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope {
+    /// The list whose records are filtered.
+    pub list: ListId,
+    /// Every name; of two that are equal neither can be used.
+    pub names: Vec<Name>,
+}
+
+/// A name and the field, or the part of one, that it stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Name {
+    /// As it is written in a filter; any text.
+    pub name: String,
+    /// The field.
+    pub field: FieldId,
+    /// Where inside the field; empty for the field itself.
+    pub part: PartPath,
+    /// The type of its values.
+    pub kind: Kind,
+    /// Whether a record holds any number of them.
+    pub many: bool,
+    /// Of a choice: its choices.
+    pub choices: Vec<(String, ElementId)>,
+}
+
+/// What type the values of a field have, as far as it matters for comparing them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Yes or no.
+    Bool,
+    /// Whole numbers.
+    Int,
+    /// Exact decimals, whole numbers among them.
+    Decimal,
+    /// Binary numbers.
+    Float,
+    /// Text.
+    Text,
+    /// Days.
+    Date,
+    /// Instants.
+    DateTime,
+    /// Spans of time.
+    Duration,
+    /// One of the choices of a field.
+    Choice,
+    /// A record of this list, where it is known.
+    Reference(Option<ListId>),
+    /// Values in named parts.
+    Composite(BaseType),
+    /// Nothing that compares: it is there or not.
+    Opaque,
+    /// Not known before the record is read.
+    Any,
+}
+
+/// What every record has besides its fields. A field of the same name hides it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Meta {
+    /// `id`: the record.
+    Id,
+    /// `created`: when it was made, an instant.
+    Created,
+    /// `modified`: when it was last changed, an instant.
+    Modified,
+    /// `created_by`: who made it, a text.
+    CreatedBy,
+    /// `modified_by`: who last changed it, a text.
+    ModifiedBy,
+}
+
+impl Meta {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Id, Self::Created, Self::Modified, Self::CreatedBy, Self::ModifiedBy];
+
+    /// Its name in filters.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Id => "id",
+            Self::Created => "created",
+            Self::Modified => "modified",
+            Self::CreatedBy => "created_by",
+            Self::ModifiedBy => "modified_by",
+        }
+    }
+
+    pub(super) fn kind(self, list: ListId) -> Kind {
+        match self {
+            Self::Id => Kind::Reference(Some(list)),
+            Self::Created | Self::Modified => Kind::DateTime,
+            Self::CreatedBy | Self::ModifiedBy => Kind::Text,
+        }
+    }
+}
+
+/// Why a name stands for nothing.
+pub(super) enum NoName {
+    Unknown,
+    Twice,
+}
+
+impl Scope {
+    /// The fields of a list as they are now. Fields without a name or of a type of a later version are left out.
+    pub fn of(design: &Design, list: ListId) -> Self {
+        let choices = |field: FieldId| {
+            let of_field = design.elements.iter().filter(|(_, element)| {
+                element.kind == ElementKind::Choice.number()
+                    && element.parent == Some(field.into())
+                    && !element.is_dropped()
+            });
+            of_field.map(|(id, _)| (design.name(*id), *id)).collect()
+        };
+        let name = |field: FieldId| {
+            let (name, ty) = (design.name(field), design.field_type(field)?);
+            let (kind, many) = (Kind::of(&ty)?, ty.many);
+            let choices = if kind == Kind::Choice { choices(field) } else { Vec::new() };
+            (!name.is_empty()).then_some(Name { name, field, part: PartPath::default(), kind, many, choices })
+        };
+        Self { list, names: design.fields(list).into_iter().filter_map(name).collect() }
+    }
+
+    pub(super) fn find(&self, name: &str) -> Result<&Name, NoName> {
+        let mut same = self.names.iter().filter(|known| known.name == name);
+        match (same.next(), same.next()) {
+            (Some(only), None) => Ok(only),
+            (Some(_), Some(_)) => Err(NoName::Twice),
+            (None, _) => Err(NoName::Unknown),
+        }
+    }
+
+    /// What may have been meant, and what there is: the end of a sentence.
+    pub(super) fn suggest(&self, name: &str) -> String {
+        let known = self.names.iter().map(|known| known.name.as_str()).chain(Meta::ALL.map(Meta::name));
+        let known: Vec<&str> = known.collect();
+        suggest(name, &known, written)
+    }
+}
+
+/// What may have been meant, and what there is: the end of a sentence.
+pub(super) fn suggest(name: &str, known: &[&str], written: fn(&str) -> String) -> String {
+    let lower = name.to_lowercase();
+    let distance = |other: &&&str| strsim::damerau_levenshtein(&lower, &other.to_lowercase());
+    let nearest = known.iter().min_by_key(distance).filter(|other| distance(other) <= 1 + name.chars().count() / 4);
+    let mut names: Vec<String> = known.iter().take(LISTED_MAX).map(|name| written(name)).collect();
+    if known.len() > LISTED_MAX {
+        names.push(format!("… ({} in all)", known.len()));
+    }
+    let names = names.join(", ");
+    match nearest {
+        Some(nearest) => format!("did you mean `{}`? There are: {names}", written(nearest)),
+        None => format!("there are: {names}"),
+    }
+}
+
+/// A field's name as it must be written in a filter.
+pub(super) fn written(name: &str) -> String {
+    let plain = !name.is_empty()
+        && !name.starts_with(|char: char| char.is_ascii_digit())
+        && name.chars().all(|char| char == '_' || char.is_alphanumeric())
+        && !RESERVED.contains(&name);
+    if plain {
+        return name.to_owned();
+    }
+    let name = super::error::shown(name);
+    if name.contains('`') { format!("field({name:?})") } else { format!("`{name}`") }
+}
+
+/// Words that CEL keeps for itself.
+const RESERVED: [&str; 21] = [
+    "as",
+    "break",
+    "const",
+    "continue",
+    "else",
+    "false",
+    "for",
+    "function",
+    "if",
+    "import",
+    "in",
+    "let",
+    "loop",
+    "namespace",
+    "null",
+    "package",
+    "return",
+    "true",
+    "var",
+    "void",
+    "while",
+];
+
+impl Kind {
+    /// Of a field's type, where this version knows it.
+    pub fn of(ty: &FieldType) -> Option<Self> {
+        Some(match ty.base()? {
+            BaseType::Bool => Self::Bool,
+            BaseType::Int => Self::Int,
+            BaseType::Decimal => Self::Decimal,
+            BaseType::Float => Self::Float,
+            BaseType::Text => Self::Text,
+            BaseType::Date => Self::Date,
+            BaseType::DateTime => Self::DateTime,
+            BaseType::Duration => Self::Duration,
+            BaseType::Choice => Self::Choice,
+            BaseType::Reference => Self::Reference(ty.list.map(ElementId::as_list)),
+            BaseType::Rank | BaseType::Blob => Self::Opaque,
+            composite @ (BaseType::PersonName
+            | BaseType::Phone
+            | BaseType::Email
+            | BaseType::PostalAddress
+            | BaseType::User
+            | BaseType::Lookup
+            | BaseType::Url
+            | BaseType::Currency
+            | BaseType::GeoPoint
+            | BaseType::RichText
+            | BaseType::DateRange) => Self::Composite(composite),
+        })
+    }
+
+    /// Of one part of a composite.
+    pub(super) fn of_part(composite: BaseType, part: &str) -> Self {
+        match (composite, part) {
+            (BaseType::DateRange, "from" | "to") => Self::Date,
+            _plain_value => Self::Any,
+        }
+    }
+
+    /// What it is called in errors.
+    pub(super) fn describe(self) -> &'static str {
+        match self {
+            Self::Bool => "yes or no",
+            Self::Int => "a whole number",
+            Self::Decimal => "a decimal number",
+            Self::Float => "a number",
+            Self::Text => "a text",
+            Self::Date => "a date",
+            Self::DateTime => "a date-time",
+            Self::Duration => "a duration",
+            Self::Choice => "a choice",
+            Self::Reference(_) => "a record",
+            Self::Composite(_) => "made of parts",
+            Self::Opaque => "nothing that compares",
+            Self::Any => "a value",
+        }
+    }
+}

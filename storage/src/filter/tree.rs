@@ -1,0 +1,273 @@
+//! A filter ready to run, and the run over one record.
+
+use super::{
+    arithmetic::{Comparison, Operator, negate},
+    error::EvalError,
+    functions::Function,
+    limits::*,
+    scope::{Kind, Meta},
+    term::Term,
+};
+use regex::Regex;
+use tandem_wire::{ElementId, FieldId, PartPath};
+
+/// What an element of a list counts.
+const ELEMENT_BYTES: usize = 16;
+
+/// What a filter reads of a record.
+pub trait Cells {
+    /// What a cell shows; [`Term::Null`] where it shows nothing.
+    fn cell(&self, field: FieldId, part: &PartPath) -> Term<'_>;
+
+    /// What every cell of a field shows, for fields that hold many, in the order of their parts.
+    fn cells(&self, field: FieldId) -> Vec<(PartPath, Term<'_>)>;
+
+    /// What is known about the record besides its cells: [`Term::Record`], [`Term::DateTime`] or [`Term::Text`].
+    fn meta(&self, meta: Meta) -> Term<'_>;
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Node {
+    Constant(Term<'static>),
+    Cell {
+        field: FieldId,
+        part: PartPath,
+        kind: Kind,
+    },
+    /// The elements of a field that holds many.
+    Elements {
+        field: FieldId,
+        kind: Kind,
+    },
+    Meta(Meta, Kind),
+    /// A variable of a loop, counted from the outermost.
+    Local(usize),
+    /// A part of an element.
+    Part {
+        of: Box<Node>,
+        part: PartPath,
+        kind: Kind,
+    },
+    Index(Box<[Node; 2]>),
+    Not(Box<Node>),
+    And(Box<[Node; 2]>),
+    Or(Box<[Node; 2]>),
+    If(Box<[Node; 3]>),
+    Compare(Comparison, Box<[Node; 2]>),
+    In(Box<[Node; 2]>),
+    Arithmetic(Operator, Box<[Node; 2]>),
+    Negate(Box<Node>),
+    List(Vec<Node>),
+    Call(Function, Vec<Node>),
+    Matches(Box<Node>, Regex),
+    Loop(Box<Loop>),
+}
+
+/// What the macros `exists`, `all`, `map` … stand for: its two variables are the result so far and the element.
+#[derive(Debug, Clone)]
+pub(super) struct Loop {
+    pub(super) range: Node,
+    pub(super) start: Node,
+    pub(super) condition: Node,
+    pub(super) step: Node,
+    pub(super) result: Node,
+}
+
+/// One run over one record.
+pub(super) struct Run<'a> {
+    cells: &'a dyn Cells,
+    locals: Vec<Term<'a>>,
+    built_bytes: usize,
+    rounds: usize,
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn over(cells: &'a dyn Cells) -> Self {
+        Self { cells, locals: Vec::new(), built_bytes: 0, rounds: 0 }
+    }
+
+    pub(super) fn eval(&mut self, node: &'a Node) -> Result<Term<'a>, EvalError> {
+        Ok(match node {
+            Node::Constant(term) => borrowed(term),
+            Node::Cell { field, part, kind } => kind.check(self.cells.cell(*field, part)),
+            Node::Elements { field, kind } => self.elements(*field, *kind)?,
+            Node::Meta(meta, kind) => kind.check(self.cells.meta(*meta)),
+            Node::Local(index) => self.locals[*index].clone(),
+            Node::Part { of, part, kind } => kind.check(part_of(self.eval(of)?, part)),
+            Node::Index(nodes) => index(self.eval(&nodes[0])?, &self.eval(&nodes[1])?),
+            Node::Not(of) => Term::Bool(!self.eval(of)?.is_true()),
+            Node::And(nodes) => Term::Bool(self.eval(&nodes[0])?.is_true() && self.eval(&nodes[1])?.is_true()),
+            Node::Or(nodes) => Term::Bool(self.eval(&nodes[0])?.is_true() || self.eval(&nodes[1])?.is_true()),
+            Node::If(nodes) => {
+                let chosen = if self.eval(&nodes[0])?.is_true() { &nodes[1] } else { &nodes[2] };
+                self.eval(chosen)?
+            }
+            Node::Compare(comparison, nodes) => {
+                Term::Bool(comparison.holds(&self.eval(&nodes[0])?, &self.eval(&nodes[1])?))
+            }
+            Node::In(nodes) => Term::Bool(self.contains(&nodes[0], &nodes[1])?),
+            Node::Arithmetic(operator, nodes) => {
+                let (a, b) = (self.eval(&nodes[0])?, self.eval(&nodes[1])?);
+                self.arithmetic(*operator, a, b)?
+            }
+            Node::Negate(of) => negate(&self.eval(of)?),
+            Node::List(nodes) => Term::List(nodes.iter().map(|node| self.eval(node)).collect::<Result<_, _>>()?),
+            Node::Call(function, arguments) => {
+                let arguments = arguments.iter().map(|node| self.eval(node)).collect::<Result<Vec<_>, _>>()?;
+                let result = function.call(&arguments);
+                if let Term::Text(text) = &result {
+                    self.count(text.len())?;
+                }
+                result
+            }
+            Node::Matches(of, pattern) => match self.eval(of)? {
+                Term::Text(text) => Term::Bool(pattern.is_match(&text)),
+                _no_text => Term::Bool(false),
+            },
+            Node::Loop(looped) => self.run_loop(looped)?,
+        })
+    }
+
+    /// Counts what the filter builds.
+    fn count(&mut self, bytes: usize) -> Result<(), EvalError> {
+        self.built_bytes = self.built_bytes.saturating_add(bytes);
+        if self.built_bytes > RESULT_BYTES_MAX {
+            return Err(EvalError::ResultTooLarge { max: RESULT_BYTES_MAX });
+        }
+        Ok(())
+    }
+
+    fn contains(&mut self, needle: &'a Node, list: &'a Node) -> Result<bool, EvalError> {
+        let needle = self.eval(needle)?;
+        if let Node::Constant(Term::List(list)) = list {
+            return Ok(list.iter().any(|item| item.equals(&needle)));
+        }
+        match self.eval(list)? {
+            Term::List(list) => Ok(list.iter().any(|item| item.equals(&needle))),
+            _no_list => Ok(false),
+        }
+    }
+
+    fn arithmetic(&mut self, operator: Operator, a: Term<'a>, b: Term<'a>) -> Result<Term<'a>, EvalError> {
+        match (operator, a, b) {
+            (Operator::Add, Term::Text(a), Term::Text(b)) => {
+                self.count(a.len() + b.len())?;
+                Ok(Term::Text((a.into_owned() + &b).into()))
+            }
+            (Operator::Add, Term::List(mut a), Term::List(b)) => {
+                // What is added counts, not what was there: a loop adds one by one.
+                self.count(b.len() * ELEMENT_BYTES)?;
+                a.extend(b);
+                check_length(a.len())?;
+                Ok(Term::List(a))
+            }
+            (operator, a, b) => Ok(operator.apply(&a, &b)),
+        }
+    }
+
+    fn run_loop(&mut self, looped: &'a Loop) -> Result<Term<'a>, EvalError> {
+        let Term::List(range) = self.eval(&looped.range)? else { return Ok(Term::Null) };
+        let start = self.eval(&looped.start)?;
+        let depth = self.locals.len();
+        self.locals.extend([start, Term::Null]);
+        for element in range {
+            self.rounds += 1;
+            if self.rounds > ROUNDS_MAX {
+                return Err(EvalError::TooManyRounds { max: ROUNDS_MAX });
+            }
+            if !self.eval(&looped.condition)?.is_true() {
+                break;
+            }
+            self.locals[depth + 1] = element;
+            self.locals[depth] = self.eval(&looped.step)?;
+        }
+        let result = self.eval(&looped.result)?;
+        self.locals.truncate(depth);
+        Ok(result)
+    }
+
+    /// The elements of a field that holds many: plain ones as they are, composites by their parts.
+    fn elements(&mut self, field: FieldId, kind: Kind) -> Result<Term<'a>, EvalError> {
+        let mut elements: Vec<Term<'a>> = Vec::new();
+        let mut last: Option<Vec<u8>> = None;
+        for (path, term) in self.cells.cells(field) {
+            let mut steps = path.steps();
+            let Some(element) = steps.next() else { continue };
+            if term == Term::Null {
+                continue;
+            }
+            let Kind::Composite(_) = kind else {
+                if let Some(term) = plain_element(kind, element, term) {
+                    elements.push(term);
+                }
+                continue;
+            };
+            let part = PartPath::new(steps).expect("shorter than it was");
+            match (elements.last_mut(), &last) {
+                (Some(Term::Parts(parts)), Some(of)) if of == element => parts.push((part, term)),
+                _another => {
+                    last = Some(element.to_vec());
+                    elements.push(Term::Parts(vec![(part, term)]));
+                }
+            }
+        }
+        check_length(elements.len())?;
+        Ok(Term::List(elements))
+    }
+}
+
+/// One of many; a choice may be marked as present by `true`, its own id being the element.
+fn plain_element<'a>(kind: Kind, element: &[u8], term: Term<'a>) -> Option<Term<'a>> {
+    match (kind, term) {
+        (Kind::Choice, Term::Bool(present)) => {
+            let id = ElementId(element.try_into().ok()?);
+            present.then_some(Term::Choice(id))
+        }
+        (kind, term) => Some(kind.check(term)),
+    }
+}
+
+impl Kind {
+    /// A value of another type than the field's is kept raw, and has no meaning here.
+    fn check(self, term: Term<'_>) -> Term<'_> {
+        let fits = match (self, &term) {
+            (_, Term::Null) | (Self::Any, _) => true,
+            (Self::Bool, Term::Bool(_))
+            | (Self::Int, Term::Int(_))
+            | (Self::Decimal, Term::Decimal(_) | Term::Int(_))
+            | (Self::Float, Term::Float(_))
+            | (Self::Text, Term::Text(_))
+            | (Self::Date, Term::Date(_))
+            | (Self::DateTime, Term::DateTime(_))
+            | (Self::Duration, Term::Duration { .. })
+            | (Self::Choice, Term::Choice(_))
+            | (Self::Reference(_), Term::Record(_)) => true,
+            _raw => false,
+        };
+        if fits { term } else { Term::Opaque }
+    }
+}
+
+fn check_length(found: usize) -> Result<(), EvalError> {
+    if found > LIST_MAX { Err(EvalError::ListTooLong { found, max: LIST_MAX }) } else { Ok(()) }
+}
+
+fn part_of<'a>(element: Term<'a>, part: &PartPath) -> Term<'a> {
+    let Term::Parts(parts) = element else { return Term::Null };
+    parts.into_iter().find(|(at, _)| at == part).map_or(Term::Null, |(_, term)| term)
+}
+
+/// The element at a place from 0; nothing beyond the end.
+fn index<'a>(list: Term<'a>, at: &Term<'_>) -> Term<'a> {
+    let (Term::List(list), Term::Int(at)) = (list, at) else { return Term::Null };
+    usize::try_from(*at).ok().and_then(|at| list.into_iter().nth(at)).unwrap_or(Term::Null)
+}
+
+/// A constant without copying its text.
+fn borrowed<'a>(term: &'a Term<'static>) -> Term<'a> {
+    match term {
+        Term::Text(text) => Term::Text(text.as_ref().into()),
+        Term::List(list) => Term::List(list.iter().map(borrowed).collect()),
+        term => term.clone(),
+    }
+}
