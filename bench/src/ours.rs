@@ -1,0 +1,223 @@
+//! Tandem, as the benches use it: all calls into it are here.
+
+use crate::city::City;
+use std::{
+    collections::VecDeque,
+    path::{Path, PathBuf},
+};
+use tandem_actors::{
+    Change, Command, Handle, Node, Options, Transaction, fresh_batch,
+    node::{Pending, State},
+};
+use tandem_storage::{
+    engine::{FjallEngine, Options as EngineOptions, Read, Table},
+    query::winner,
+};
+use tandem_wire::{
+    BatchId, CellKey, FieldId, ListId, PartPath, RecordId, RecordKey, Value,
+    design::{BaseType, FieldType},
+};
+
+/// Rows handed over at a time.
+const ROWS_PER_MESSAGE: usize = 256;
+/// Messages under way: the next rows are read while these are made durable.
+const MESSAGES_UNDER_WAY: usize = 4;
+/// The list's fields, in the order of a city's.
+const FIELDS: [(&str, BaseType); 8] = [
+    ("geonameid", BaseType::Int),
+    ("name", BaseType::Text),
+    ("latitude", BaseType::Float),
+    ("longitude", BaseType::Float),
+    ("country", BaseType::Text),
+    ("admin1", BaseType::Text),
+    ("population", BaseType::Int),
+    ("timezone", BaseType::Text),
+];
+/// Where the name is among them.
+const NAME: usize = 1;
+
+/// A node with one workspace and one list, of cities.
+pub struct Ours {
+    node: Node,
+    workspace: Handle,
+    list: ListId,
+    fields: Vec<FieldId>,
+}
+
+impl Ours {
+    /// A new node in `folder`, which keeps so much of its tables in memory.
+    pub fn create(folder: &Path, cache_bytes: u64) -> Self {
+        let node = Node::open(data(folder), options(cache_bytes)).expect("a node can be opened");
+        let workspace = node.create_workspace("Bench", "Bench").expect("a workspace can be made");
+        let fields = FIELDS.map(|(name, base)| (name.to_string(), FieldType::one(base))).to_vec();
+        let made = workspace.commit(Command::CreateList { name: "Cities".into(), fields }).expect("a list can be made");
+        let list = made.elements[0].as_list();
+        let fields = made.elements[1..].iter().map(|field| field.as_field()).collect();
+        Self { node, workspace, list, fields }
+    }
+
+    /// The node that was made in `folder`.
+    pub fn open(folder: &Path, cache_bytes: u64) -> Self {
+        let node = Node::open(data(folder), options(cache_bytes)).expect("a node can be opened");
+        let info = node.workspaces().expect("workspaces can be listed").remove(0);
+        let workspace = node.workspace(info.id).expect("a workspace can be opened");
+        let design = workspace.read().design().clone();
+        let list = design.lists().next().expect("the list of cities");
+        let fields = design.fields(list);
+        Self { node, workspace, list, fields }
+    }
+
+    /// Stops the node cleanly.
+    pub fn close(self) {
+        self.node.close().expect("a node can be closed");
+    }
+
+    /// Stores rows, and their ids, each as an event of its own; durable at the end. Gives their number.
+    pub fn import(&self, rows: impl Iterator<Item = ([u8; 16], City)>) -> usize {
+        let batch = fresh_batch();
+        self.change_all(rows.map(|(id, city)| self.row(id, city, batch)))
+    }
+
+    fn change_all(&self, transactions: impl Iterator<Item = Transaction>) -> usize {
+        let mut under_way = VecDeque::new();
+        let (mut waiting, mut stored) = (Vec::new(), 0);
+        for transaction in transactions {
+            waiting.push(Command::Change(transaction));
+            stored += 1;
+            if waiting.len() == ROWS_PER_MESSAGE {
+                if under_way.len() == MESSAGES_UNDER_WAY {
+                    under_way.pop_front().into_iter().for_each(receive);
+                }
+                under_way.push_back(self.submit(std::mem::take(&mut waiting)));
+            }
+        }
+        if !waiting.is_empty() {
+            under_way.push_back(self.submit(waiting));
+        }
+        under_way.into_iter().for_each(receive);
+        stored
+    }
+
+    fn submit(&self, commands: Vec<Command>) -> Pending {
+        self.workspace.submit(commands).expect("commands can be handed in")
+    }
+
+    fn row(&self, id: [u8; 16], city: City, batch: BatchId) -> Transaction {
+        let record = self.key(id);
+        let City { geonameid, name, latitude, longitude, country, admin1, population, timezone } = city;
+        let values = [
+            Value::Int(geonameid),
+            Value::Text(name),
+            Value::Float(latitude),
+            Value::Float(longitude),
+            Value::Text(country),
+            if admin1.is_empty() { Value::Null } else { Value::Text(admin1) },
+            Value::Int(population),
+            Value::Text(timezone),
+        ];
+        let sets = self.fields.iter().zip(values).filter(|(_, value)| *value != Value::Null);
+        let sets = sets.map(|(field, value)| Change::Set(cell(record, *field), value));
+        let changes = std::iter::once(Change::Create(record)).chain(sets).collect();
+        Transaction { changes, batch: Some(batch), actor: None }
+    }
+
+    /// Makes an empty record.
+    pub fn create_record(&self, id: [u8; 16]) {
+        self.commit(Change::Create(self.key(id)));
+    }
+
+    /// Gives one record a name, in an event of its own, and waits until it is durable and shown.
+    pub fn edit(&self, id: &[u8; 16], name: &str) {
+        self.commit(self.name(id, name.into()));
+    }
+
+    /// The same for many names, each in an event of its own, made durable in groups.
+    pub fn edit_grouped(&self, id: &[u8; 16], names: &mut dyn Iterator<Item = String>) {
+        self.change_all(names.map(|name| alone(self.name(id, name))));
+    }
+
+    fn name(&self, id: &[u8; 16], name: String) -> Change {
+        Change::Set(cell(self.key(*id), self.fields[NAME]), Value::Text(name))
+    }
+
+    fn commit(&self, change: Change) {
+        self.workspace.commit(Command::Change(alone(change))).expect("an edit can be made");
+    }
+
+    /// One row, as of now.
+    pub fn read(&self, id: &[u8; 16]) -> Option<City> {
+        let state: State = self.workspace.read();
+        let record = state.record(self.key(*id)).expect("a record can be read")?;
+        let value = |at: usize| winner(&record.state, self.fields[at], &PartPath::default());
+        Some(City {
+            geonameid: int(value(0)),
+            name: text(value(1)),
+            latitude: float(value(2)),
+            longitude: float(value(3)),
+            country: text(value(4)),
+            admin1: text(value(5)),
+            population: int(value(6)),
+            timezone: text(value(7)),
+        })
+    }
+
+    fn key(&self, id: [u8; 16]) -> RecordKey {
+        RecordKey { list: self.list, record: RecordId(id) }
+    }
+}
+
+/// Bytes and runs of the log of the node in `folder`, which is not open.
+pub fn log_size(folder: &Path) -> (usize, usize) {
+    let engine = FjallEngine::open(data(folder), EngineOptions::default()).expect("tables can be opened");
+    let rows = engine.range(Table::Log, &[0], None).map(|row| row.expect("a row can be read"));
+    rows.fold((0, 0), |(bytes, runs), (key, value)| (bytes + key.len() + value.len(), runs + 1))
+}
+
+/// The folder of the tables of the node in `folder`.
+pub fn tables(folder: &Path) -> PathBuf {
+    data(folder).join("tables")
+}
+
+fn data(folder: &Path) -> PathBuf {
+    folder.join("node")
+}
+
+fn options(cache_bytes: u64) -> Options {
+    Options { engine: EngineOptions { cache_bytes, ..EngineOptions::default() }, ..Options::default() }
+}
+
+fn alone(change: Change) -> Transaction {
+    Transaction { changes: vec![change], ..Transaction::default() }
+}
+
+fn cell(record: RecordKey, field: FieldId) -> CellKey {
+    CellKey { record, field, part: PartPath::default() }
+}
+
+fn receive(pending: Pending) {
+    for answer in pending.wait().expect("the workspace answers") {
+        answer.expect("a row can be stored");
+    }
+}
+
+fn int(value: Option<Value>) -> i64 {
+    match value {
+        Some(Value::Int(number)) => number,
+        other => panic!("{other:?} in place of a whole number"),
+    }
+}
+
+fn float(value: Option<Value>) -> f64 {
+    match value {
+        Some(Value::Float(number)) => number,
+        other => panic!("{other:?} in place of a number"),
+    }
+}
+
+fn text(value: Option<Value>) -> String {
+    match value {
+        Some(Value::Text(text)) => text,
+        None => String::new(),
+        other => panic!("{other:?} in place of a text"),
+    }
+}

@@ -1,0 +1,90 @@
+//! Fifty rows at a time: sorted by a text from a random start, from the index alone or each fetched, and filtered.
+
+use crate::{
+    city::{Chance, City},
+    clock::Times,
+    figure::{Figure, Metric},
+    lab::{CACHE_BYTES, Lab},
+    read::ROWS,
+    sqlite::Sqlite,
+    task::{self, Outcome, Side, Task},
+};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// Pages that are read.
+const PAGES: usize = 2_000;
+/// Rows of each, if there are so many.
+const PAGE_ROWS: u32 = 50;
+/// Only rows with more people, where rows are filtered: one in ten.
+const POPULATION: i64 = 5_000;
+/// Turns of each side.
+const TURNS: usize = 5;
+
+/// So many pages of so many rows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Work {
+    rows: usize,
+    pages: usize,
+    kind: Kind,
+    seed: u64,
+}
+
+/// What pages are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum Kind {
+    /// Sorted, with the columns that the index has.
+    Covering,
+    /// Sorted, with all columns.
+    Fetching,
+    /// Of one country (which has an index) and above a population (whose index is of no use), with all columns.
+    Filtered,
+}
+
+/// All kinds.
+pub fn figures(lab: &mut Lab) -> Vec<Figure> {
+    let kinds = [("covering", Kind::Covering), ("fetching", Kind::Fetching), ("filtered", Kind::Filtered)];
+    kinds.into_iter().flat_map(|(name, kind)| case(lab, name, kind)).collect()
+}
+
+fn case(lab: &mut Lab, case: &'static str, kind: Kind) -> Vec<Figure> {
+    let rows = lab.rows.unwrap_or(ROWS);
+    let mut seed = 0;
+    let turns = lab.turns(TURNS, &[Side::Sqlite], |lab, side| {
+        seed += 1;
+        let work = Work { rows, pages: PAGES.min(rows), kind, seed };
+        Task { side, folder: lab.stored(side, rows), work: task::Work::Page(work) }
+    });
+    let figure = |metric| turns.figure(("page", case), metric, Side::Sqlite);
+    [Metric::P50Us, Metric::P99Us].into_iter().filter_map(figure).collect()
+}
+
+impl Work {
+    /// Measures `side`.
+    pub fn run(&self, side: Side, folder: &Path) -> Outcome {
+        assert_eq!(side, Side::Sqlite, "no other side has indexes");
+        let sqlite = Sqlite::open(folder, CACHE_BYTES);
+        match self.kind {
+            Kind::Covering => self.measure(|start| sqlite.page_covering(&start.name, PAGE_ROWS).len()),
+            Kind::Fetching => self.measure(|start| sqlite.page_fetching(&start.name, PAGE_ROWS).len()),
+            Kind::Filtered => self.measure(|start| sqlite.page_filtered(&start.country, POPULATION, PAGE_ROWS).len()),
+        }
+    }
+
+    /// Asks for pages that begin at some row, or with its country.
+    fn measure(&self, page: impl Fn(&City) -> usize) -> Outcome {
+        let mut chance = Chance(self.seed);
+        let mut times = Times::default();
+        let mut found = 0;
+        for _ in 0..self.pages {
+            let start = City::made_up(chance.below(self.rows));
+            found += times.time(|| page(&start));
+        }
+        assert!(found > 0, "pages have rows");
+        task::outcome([
+            (Metric::P50Us.name(), times.within_us(0.5)),
+            (Metric::P99Us.name(), times.within_us(0.99)),
+            ("rows", found as f64 / self.pages as f64),
+        ])
+    }
+}
