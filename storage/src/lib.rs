@@ -11,6 +11,7 @@ pub mod fold;
 pub mod log;
 pub mod query;
 pub mod record_row;
+pub mod rescue;
 pub mod sort_order;
 pub mod store;
 
