@@ -142,6 +142,16 @@ pub enum Refused {
         /// Role held.
         present: String,
     },
+    /// The disk is nearly full: the node is read-only until there is room again.
+    #[error("the disk of {path} has {free_mb} MiB left, and below {needed_mb} MiB nothing is written; free some space")]
+    DiskLow {
+        /// The data directory.
+        path: String,
+        /// What is free, in MiB.
+        free_mb: u64,
+        /// What is needed (`storage.disk_free_mb_min`), in MiB.
+        needed_mb: u64,
+    },
     /// The workspace was left.
     #[error("this workspace was left: its copy here is for reading only")]
     Left,
@@ -184,6 +194,7 @@ impl Refused {
             Self::TooLarge(_) => "too-large",
             Self::Name { .. } => "name",
             Self::Role { .. } => "role",
+            Self::DiskLow { .. } => "disk-low",
             Self::Left => "left",
         }
     }

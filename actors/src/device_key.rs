@@ -26,9 +26,14 @@ pub enum DeviceKeyError {
     },
 }
 
+/// The key file of the node in `dir`. It is made once and never touched again.
+pub fn path(dir: &Path) -> PathBuf {
+    dir.join("device.key")
+}
+
 /// Reads the key of the node in `dir`, or makes one from `fresh` bytes.
 pub fn load_or_make(dir: &Path, fresh: impl FnOnce() -> [u8; 32]) -> Result<SecretKey, DeviceKeyError> {
-    let path = dir.join("device.key");
+    let path = path(dir);
     match fs::read_to_string(&path) {
         Ok(text) => parse(text.trim()).ok_or(DeviceKeyError::Damaged { path }),
         Err(error) if error.kind() == ErrorKind::NotFound => {

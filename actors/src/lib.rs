@@ -28,9 +28,12 @@
 
 pub mod command;
 pub mod device_key;
+pub mod keeper;
 pub mod node;
+pub mod recover;
 mod registry;
 pub mod workspace;
 
 pub use command::{Change, Command, Committed, Refused, Transaction};
 pub use node::{Handle, Node, NodeError, Options, WorkspaceInfo, fresh_batch, fresh_record};
+pub use recover::Recovered;

@@ -3,13 +3,15 @@
 use crate::{
     command::{Command, Committed, Refused},
     device_key::{self, DeviceKeyError},
+    keeper::Keeper,
+    recover::{self, Opened, Recovered},
     registry::{self, Entry},
     workspace::{self, Core, Perform, Progress, Published, Workspace},
 };
 use actix::{Actor, Addr, System};
 use std::{
     collections::BTreeMap,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, RwLock,
         atomic::Ordering::Relaxed,
@@ -20,9 +22,10 @@ use std::{
 };
 use tandem_storage::{
     EngineError, Reader, Store,
-    engine::{Batch, Durability, Engine, FjallEngine, Options as EngineOptions, Table},
+    engine::{Batch, DataDir, Durability, Engine, FjallEngine, Options as EngineOptions, Table},
     fold::incremental::Fold,
     log,
+    rescue::WorkspaceHead,
     store::{self, Verified},
 };
 use tandem_wire::{BatchId, DeviceKey, MemberId, RecordId, Role, SecretKey, WorkspaceId};
@@ -39,6 +42,9 @@ type Disk = FjallEngine;
 /// Dropping it stops it; [`Node::close`] does so and says whether the tables were left tidy.
 pub struct Node {
     engine: Option<Arc<Disk>>,
+    keeper: Option<Arc<Keeper>>,
+    dir: PathBuf,
+    recovered: Recovered,
     key: Arc<SecretKey>,
     options: Options,
     runtime: Option<Runtime>,
@@ -56,11 +62,18 @@ pub struct Options {
     pub mailbox_messages_max: usize,
     /// Commands that are made durable together.
     pub group_commands_max: usize,
+    /// Below so much free disk the node is read-only.
+    pub disk_free_bytes_min: u64,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { engine: EngineOptions::default(), mailbox_messages_max: 1024, group_commands_max: 256 }
+        Self {
+            engine: EngineOptions::default(),
+            mailbox_messages_max: 1024,
+            group_commands_max: 256,
+            disk_free_bytes_min: 256 << 20,
+        }
     }
 }
 
@@ -145,11 +158,30 @@ pub type State = Reader<Arc<<Disk as Engine>::Snapshot>>;
 impl Node {
     /// Opens the node in `dir`, which is made if it does not exist.
     pub fn open(dir: impl AsRef<Path>, options: Options) -> Result<Self, NodeError> {
-        let engine = Arc::new(Disk::open(dir.as_ref(), options.engine)?);
-        let key = Arc::new(device_key::load_or_make(dir.as_ref(), random)?);
-        registry::finish_removals(&*engine)?;
-        let (engine, runtime) = (Some(engine), Some(Runtime::start()));
-        Ok(Self { engine, key, options, runtime, open: Mutex::default(), listing: Mutex::default() })
+        let dir = dir.as_ref();
+        let data = DataDir::lock(dir)?;
+        let key = Arc::new(device_key::load_or_make(dir, random)?);
+        let mut fresh_pair = || u32::from_le_bytes(random());
+        let Opened { engine, head, recovered } = recover::open(&data, key.device(), options.engine, &mut fresh_pair)?;
+        let keeper = Keeper::start(dir, head, options.disk_free_bytes_min);
+        let keeper = Arc::new(keeper.map_err(|source| recover::io_error(dir, source))?);
+        tracing::info!(start = ?recovered.start, fresh_chains = recovered.fresh, "opened {}", dir.display());
+        Ok(Self {
+            engine: Some(Arc::new(engine)),
+            keeper: Some(keeper),
+            dir: dir.into(),
+            recovered,
+            key,
+            options,
+            runtime: Some(Runtime::start()),
+            open: Mutex::default(),
+            listing: Mutex::default(),
+        })
+    }
+
+    /// What was found when the directory was opened. Tell a person where [`Recovered::is_notable`].
+    pub fn recovered(&self) -> &Recovered {
+        &self.recovered
     }
 
     /// The node's name: the author of what it writes.
@@ -165,8 +197,12 @@ impl Node {
         let number = registry::free_number(self.engine())?;
         let mut batch = Batch::default();
         batch.put(Table::Log, log::key(number, 0), run.encode());
+        let runs = self.keeper().stage(id, &batch, vec![(0, workspace::last_event(&run))]);
         registry::put(&mut batch, number, &Entry { id, left: false });
+        self.keeper().room()?;
+        self.say(id, |head| Some(WorkspaceHead { number, ..head }))?;
         self.engine().commit(batch, Durability::Synced)?;
+        self.keeper().keep(runs);
         drop(listing);
         self.workspace(id)
     }
@@ -189,9 +225,11 @@ impl Node {
             return Ok(handle.clone());
         }
         let (number, entry) = self.find(id)?;
-        let store = Store::open(self.engine.as_ref().expect("open").clone(), number)?;
-        let core = Core::new(store, self.key.clone(), id);
-        let actor = Workspace::new(core, entry.left, self.options.group_commands_max);
+        let store = Store::open(self.engine.as_ref().expect("open").clone(), number);
+        let store = store.inspect_err(|error| self.keeper().note_damage(error))?;
+        let core = Core::new(store, self.key.clone(), id).with_pair(self.keeper().pair(id));
+        let keeper = self.keeper.clone().expect("open");
+        let actor = Workspace::new(core, keeper, entry.left, self.options.group_commands_max);
         let published = actor.published();
         let mailbox = self.options.mailbox_messages_max;
         let address = self.runtime.as_ref().expect("running").call(move || {
@@ -212,6 +250,7 @@ impl Node {
         let mut batch = Batch::default();
         registry::put(&mut batch, number, &Entry { left: true, ..entry });
         self.engine().commit(batch, Durability::Synced)?;
+        self.say(id, |head| Some(WorkspaceHead { left: true, ..head }))?;
         self.workspace(id)?.ask(Perform::Leave)
     }
 
@@ -226,6 +265,8 @@ impl Node {
             None | Some(Ok(()) | Err(NodeError::Stopped)) => {}
             Some(Err(error)) => return Err(error),
         }
+        // First, so that what is no longer listed is not taken for lost.
+        self.say(id, |_| None)?;
         registry::delete(self.engine(), number)?;
         handles.remove(&id);
         drop(handles);
@@ -242,10 +283,23 @@ impl Node {
         if let Some(runtime) = self.runtime.take() {
             runtime.stop();
         }
-        match self.engine.take() {
-            Some(engine) => Ok(engine.flush()?),
-            None => Ok(()),
-        }
+        let (Some(engine), Some(keeper)) = (self.engine.take(), self.keeper.take()) else { return Ok(()) };
+        engine.flush()?;
+        let said = keeper.finish(|number| log::next_arrival(&*engine, number))?;
+        Ok(said.map_err(|source| recover::io_error(&self.dir, source))?)
+    }
+
+    /// Changes what `HEAD` says of a workspace.
+    fn say(
+        &self,
+        id: WorkspaceId,
+        change: impl FnOnce(WorkspaceHead) -> Option<WorkspaceHead>,
+    ) -> Result<(), EngineError> {
+        self.keeper().set(id, change).map_err(|source| recover::io_error(&self.dir, source))
+    }
+
+    fn keeper(&self) -> &Keeper {
+        self.keeper.as_ref().expect("open until it is dropped")
     }
 
     fn change_list(&self) -> MutexGuard<'_, ()> {

@@ -44,17 +44,21 @@ pub(crate) fn free_number<E: Engine>(engine: &E) -> Result<u32, EngineError> {
 /// be used again.
 pub(crate) fn finish_removals<E: Engine>(engine: &E) -> Result<(), EngineError> {
     let listed: BTreeSet<u32> = entries(engine)?.into_iter().map(|(number, _)| number).collect();
-    let mut next = Some(0);
+    let removed = numbers_with_logs(engine)?.into_iter().filter(|number| !listed.contains(number));
+    removed.into_iter().try_for_each(|number| store::delete(engine, number))
+}
+
+/// The numbers under which there is a log, listed or not.
+pub(crate) fn numbers_with_logs<E: Engine>(engine: &E) -> Result<Vec<u32>, EngineError> {
+    let (mut numbers, mut next) = (Vec::new(), Some(0));
     while let Some(number) = next {
         let first = engine.range(Table::Log, &u32::to_be_bytes(number), None).next().transpose()?;
         let Some((key, _)) = first else { break };
         let found = u32::from_be_bytes(*key.first_chunk().expect("keys are our own"));
-        if !listed.contains(&found) {
-            store::delete(engine, found)?;
-        }
+        numbers.push(found);
         next = found.checked_add(1);
     }
-    Ok(())
+    Ok(numbers)
 }
 
 /// Takes a workspace off the list, durably.

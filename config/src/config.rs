@@ -31,11 +31,16 @@ pub struct Storage {
     /// Default 64: with the cache and the journal it leaves an import well below 500 MB, and table files are
     /// still written in large pieces.
     pub write_buffer_mb: u32,
+    /// Below so much free space on the disk of the data, in MiB, the node is read-only and says so.
+    ///
+    /// Default 256: compacting and flushing go on after the last write, and need about twice the write buffer and a
+    /// journal of 64 MiB. A disk that is really full can stop the node in the middle of them.
+    pub disk_free_mb_min: u32,
 }
 
 impl Default for Storage {
     fn default() -> Self {
-        Self { cache_mb: 64, write_buffer_mb: 64 }
+        Self { cache_mb: 64, write_buffer_mb: 64, disk_free_mb_min: 256 }
     }
 }
 

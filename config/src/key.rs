@@ -16,10 +16,11 @@ pub(crate) struct Key {
 }
 
 /// Every key there is, in the order of the sample file.
-pub(crate) const KEYS: [Key; 7] = [
+pub(crate) const KEYS: [Key; 8] = [
     Key { path: "data_dir", set: |c, v| directory(v, &mut c.data_dir) },
     Key { path: "storage.cache_mb", set: |c, v| integer(v, 8..=65_536, &mut c.storage.cache_mb) },
     Key { path: "storage.write_buffer_mb", set: |c, v| integer(v, 8..=4_096, &mut c.storage.write_buffer_mb) },
+    Key { path: "storage.disk_free_mb_min", set: |c, v| integer(v, 0..=1_048_576, &mut c.storage.disk_free_mb_min) },
     Key {
         path: "workspace.mailbox_messages_max",
         set: |c, v| integer(v, 16..=65_536, &mut c.workspace.mailbox_messages_max),

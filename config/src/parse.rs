@@ -125,11 +125,11 @@ mod tests {
     fn every_key_is_read_into_its_own_place() {
         let text = "data_dir = '/srv/tandem'\n\
                     log = { level = 'trace', format = 'json' }\n\
-                    [storage]\ncache_mb = 9\nwrite_buffer_mb = 0x0a\n\
+                    [storage]\ncache_mb = 9\nwrite_buffer_mb = 0x0a\ndisk_free_mb_min = 0\n\
                     [workspace]\nmailbox_messages_max = 16\ngroup_events_max = 1\n";
         let expect = Config {
             data_dir: Some(PathBuf::from("/srv/tandem")),
-            storage: Storage { cache_mb: 9, write_buffer_mb: 10 },
+            storage: Storage { cache_mb: 9, write_buffer_mb: 10, disk_free_mb_min: 0 },
             workspace: Workspace { mailbox_messages_max: 16, group_events_max: 1 },
             log: Log { level: LogLevel::Trace, format: LogFormat::Json },
         };
@@ -214,6 +214,7 @@ mod tests {
         let ranges = [
             ("storage.cache_mb", 8, 65_536),
             ("storage.write_buffer_mb", 8, 4_096),
+            ("storage.disk_free_mb_min", 0, 1_048_576),
             ("workspace.mailbox_messages_max", 16, 65_536),
             ("workspace.group_events_max", 1, 256),
         ];
@@ -221,7 +222,7 @@ mod tests {
         for (key, least, greatest) in ranges {
             let accepts = |number: u64| Config::from_toml(&format!("{key} = {number}")).is_ok();
             assert!(accepts(least) && accepts(greatest), "{key}");
-            assert!(!accepts(least - 1) && !accepts(greatest + 1), "{key}");
+            assert!(least.checked_sub(1).is_none_or(|less| !accepts(less)) && !accepts(greatest + 1), "{key}");
         }
     }
 

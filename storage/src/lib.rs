@@ -14,6 +14,7 @@ pub mod index;
 pub mod log;
 pub mod query;
 pub mod record_row;
+pub mod rescue;
 pub mod sort_order;
 pub mod store;
 

@@ -84,9 +84,13 @@ impl Verified {
 impl<E: Engine> Store<E> {
     /// Opens the workspace with this number on the engine, and brings its views up to its log.
     pub fn open(engine: Arc<E>, workspace: u32) -> Result<Self, EngineError> {
-        let pointer: Option<Pointer> = engine
-            .get(Table::Meta, &pointer_key(workspace))?
-            .map(|bytes| postcard::from_bytes(&bytes).expect("rows are our own"));
+        let mut pointer = pointer(&*engine, workspace)?;
+        let runs = log::next_arrival(&*engine, workspace)?;
+        if pointer.is_some_and(|pointer| pointer.applied > runs) {
+            // The log lost its end, and the views still speak of it.
+            distrust(&*engine, workspace)?;
+            pointer = self::pointer(&*engine, workspace)?;
+        }
         let fresh = Pointer { generation: 1, applied: 0, made_by: MADE_BY };
         let pointer_now = pointer.unwrap_or(fresh);
         let prefix = Prefix { workspace, generation: pointer_now.generation };
@@ -272,6 +276,25 @@ pub fn delete<E: Engine>(engine: &E, workspace: u32) -> Result<(), EngineError> 
     // The log last: while any of it is left, it shows that there is something to take away.
     let tables = Table::VIEWS.into_iter().chain([Table::Log]);
     tables.into_iter().try_for_each(|table| engine.drop_prefix(table, &workspace.to_be_bytes()))
+}
+
+/// Makes the next [`Store::open`] build all views anew without a look at those that are there. For tables that lost
+/// something: their views may speak of what the log no longer has.
+pub fn distrust<E: Engine>(engine: &E, workspace: u32) -> Result<(), EngineError> {
+    let Some(pointer) = pointer(engine, workspace)? else {
+        let tables = [Table::Records, Table::History, Table::Index];
+        return tables.into_iter().try_for_each(|table| engine.drop_prefix(table, &workspace.to_be_bytes()));
+    };
+    // The next generation may be there in part, the one after never.
+    let nothing = Pointer { generation: pointer.generation + 2, applied: 0, made_by: (0, 0) };
+    let mut batch = Batch::default();
+    batch.put(Table::Meta, pointer_key(workspace), encode(&nothing));
+    engine.commit(batch, Durability::Synced)
+}
+
+fn pointer<E: Engine>(engine: &E, workspace: u32) -> Result<Option<Pointer>, EngineError> {
+    let row = engine.get(Table::Meta, &pointer_key(workspace))?;
+    Ok(row.map(|bytes| postcard::from_bytes(&bytes).expect("rows are our own")))
 }
 
 /// Digest of the views of `fold`.

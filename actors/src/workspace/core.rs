@@ -14,8 +14,8 @@ use tandem_storage::{
     log,
 };
 use tandem_wire::{
-    Act, CellKey, ChainId, DesignDigest, DeviceKey, Event, Genesis, GenesisText, Header, MemberId, Op, PartPath,
-    Payload, RecordKey, Role, Run, SecretKey, Target, WorkspaceId, limits::WALL_MS_MAX,
+    Act, CellKey, ChainId, DesignDigest, DeviceKey, Event, EventRef, Genesis, GenesisText, Header, MemberId, Op,
+    PartPath, Payload, RecordKey, Role, Run, SecretKey, Target, WorkspaceId, limits::WALL_MS_MAX,
 };
 
 /// Decides what commands become.
@@ -28,6 +28,7 @@ pub struct Core<E> {
     store: Store<E>,
     key: Arc<SecretKey>,
     workspace: WorkspaceId,
+    pair: u32,
 }
 
 /// What a group of commands becomes.
@@ -36,6 +37,8 @@ pub struct Group {
     pub log: Batch,
     /// The answer to each command, to be released last.
     pub answers: Vec<Result<Committed, Refused>>,
+    /// Number and last event of each run in `log`.
+    pub tips: Vec<(u64, EventRef)>,
     views: Batch,
     fold: Fold,
     runs: u64,
@@ -44,7 +47,18 @@ pub struct Group {
 impl<E: Engine> Core<E> {
     /// For a workspace whose log begins with its genesis.
     pub fn new(store: Store<E>, key: Arc<SecretKey>, workspace: WorkspaceId) -> Self {
-        Self { store, key, workspace }
+        Self { store, key, workspace, pair: 0 }
+    }
+
+    /// Writes the pair of chains whose control chain has this number.
+    #[must_use]
+    pub fn with_pair(self, pair: u32) -> Self {
+        Self { pair, ..self }
+    }
+
+    /// The workspace.
+    pub fn workspace(&self) -> WorkspaceId {
+        self.workspace
     }
 
     /// The author of what this node writes.
@@ -73,7 +87,7 @@ impl<E: Engine> Core<E> {
         let snapshot = self.store.engine().snapshot();
         let mut draft = Draft::new(
             ((**self.store.fold()).clone(), &snapshot, self.store.workspace()),
-            (&self.key, self.workspace, 0),
+            (&self.key, self.workspace, self.pair),
             self.store.next_arrival(),
             now_ms,
         );
@@ -84,15 +98,16 @@ impl<E: Engine> Core<E> {
         let (runs, fold, rows) = draft.finish().expect("runs are kept within their limits");
         let mut log = Batch::default();
         let count = runs.len() as u64;
+        let tips = runs.iter().map(|(arrival, run)| (*arrival, last_event(run))).collect();
         for (arrival, run) in runs {
             log.put(Table::Log, log::key(self.store.workspace(), arrival), run.encode());
         }
-        Ok(Group { log, answers, views: rows.into_batch(), fold, runs: count })
+        Ok(Group { log, answers, tips, views: rows.into_batch(), fold, runs: count })
     }
 
     /// Takes a group whose log batch is durable. Gives the views' batch and the answers.
     pub fn settle(&mut self, group: Group) -> Result<(Batch, Vec<Result<Committed, Refused>>), EngineError> {
-        let Group { answers, mut views, fold, runs, log: _durable } = group;
+        let Group { answers, mut views, fold, runs, log: _durable, tips: _ } = group;
         self.store.advance(fold, runs, &mut views)?;
         Ok((views, answers))
     }
@@ -126,6 +141,12 @@ impl<E: Engine> Core<E> {
             Command::Put { element, property, value } => design::put(draft, *element, *property, value),
         }
     }
+}
+
+/// The last event of a run.
+pub(crate) fn last_event(run: &Run) -> EventRef {
+    let last = run.events().last().expect("a run has events");
+    EventRef { chain: last.header().chain, seq: last.header().seq, id: last.id() }
 }
 
 /// The run that founds a workspace.

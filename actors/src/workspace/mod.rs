@@ -11,6 +11,6 @@ mod design;
 mod shell;
 mod transaction;
 
-pub(crate) use self::core::names;
 pub use self::core::{Core, Group, found, plain_cell};
+pub(crate) use self::core::{last_event, names};
 pub use shell::{Perform, Progress, Published, Workspace};

@@ -1,7 +1,10 @@
 //! The actix shell of the workspace actor.
 
 use super::{Core, Group};
-use crate::command::{Command, Committed, Refused};
+use crate::{
+    command::{Command, Committed, Refused},
+    keeper::Keeper,
+};
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
 use std::{
     collections::VecDeque,
@@ -21,6 +24,7 @@ use tokio::sync::oneshot;
 /// Does what commands ask, in groups.
 pub struct Workspace<E: Engine> {
     core: Core<E>,
+    keeper: Arc<Keeper>,
     left: bool,
     waiting: VecDeque<(Vec<Command>, Answer<Answers>)>,
     group_commands_max: usize,
@@ -66,9 +70,9 @@ struct Flush;
 
 impl<E: Engine> Workspace<E> {
     /// Around a core; `left` for a copy that is for reading only. Groups end at `group_commands_max` commands.
-    pub fn new(core: Core<E>, left: bool, group_commands_max: usize) -> Self {
+    pub fn new(core: Core<E>, keeper: Arc<Keeper>, left: bool, group_commands_max: usize) -> Self {
         let published = Arc::new(RwLock::new(publish(&core)));
-        Self { core, left, waiting: VecDeque::new(), group_commands_max, published }
+        Self { core, keeper, left, waiting: VecDeque::new(), group_commands_max, published }
     }
 
     /// Where readers find the state.
@@ -100,7 +104,13 @@ impl<E: Engine> Workspace<E> {
     }
 
     fn commit(&mut self, commands: &[Command]) -> Answers {
-        self.try_commit(commands).unwrap_or_else(|error| stop(&error))
+        if let Err(full) = self.keeper.room() {
+            return commands.iter().map(|_| Err(full.clone())).collect();
+        }
+        self.try_commit(commands).unwrap_or_else(|error| {
+            self.keeper.note_damage(&error);
+            stop(&error)
+        })
     }
 
     /// Decide → append → durable → apply; the caller releases the answers.
@@ -110,7 +120,9 @@ impl<E: Engine> Workspace<E> {
         if group.log.is_empty() {
             return Ok(group.answers);
         }
+        let runs = self.keeper.stage(self.core.workspace(), &group.log, std::mem::take(&mut group.tips));
         engine.commit(std::mem::take(&mut group.log), Durability::Synced)?;
+        self.keeper.keep(runs);
         let (views, answers) = self.core.settle(group)?;
         engine.commit(views, Durability::Buffered)?;
         self.core.upkeep()?;

@@ -78,6 +78,7 @@ impl CliError {
                 | Refused::UnknownField { .. }
                 | Refused::UnknownElement(_)
                 | Refused::UnknownRecord { .. } => Exit::NotFound,
+                Refused::DiskLow { .. } => Exit::Data,
                 Refused::RecordExists(_)
                 | Refused::Type { .. }
                 | Refused::TooLarge(_)

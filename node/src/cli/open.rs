@@ -1,6 +1,7 @@
 //! From the command line to an open node and the workspace that is meant.
 
 use super::{Args, CliError};
+use crate::show::escape;
 use etcetera::BaseStrategy;
 use std::{fs, io::ErrorKind, path::PathBuf};
 use tandem_actors::{Handle, Node, Options, WorkspaceInfo};
@@ -41,8 +42,13 @@ pub fn node(args: &Args, config: &Config) -> Result<Node, CliError> {
         },
         mailbox_messages_max: config.workspace.mailbox_messages_max as usize,
         group_commands_max: config.workspace.group_events_max as usize,
+        disk_free_bytes_min: mb(config.storage.disk_free_mb_min),
     };
-    Ok(Node::open(data_dir(args, config)?, options)?)
+    let node = Node::open(data_dir(args, config)?, options)?;
+    if node.recovered().is_notable() {
+        eprintln!("tandem: {}", escape(&node.recovered().to_string()));
+    }
+    Ok(node)
 }
 
 /// The workspace that is meant: the named one, or the only one.

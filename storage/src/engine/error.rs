@@ -28,7 +28,10 @@ pub enum EngineError {
     },
 
     /// The directory holds something that no version of the program writes.
-    #[error("{} is damaged ({detail}); rename it and let the node rebuild from its peers and rescue file", path.display())]
+    #[error(
+        "{} is damaged ({detail}); start again: what can be proved is built anew, and the damaged files are kept",
+        path.display()
+    )]
     Damaged {
         /// The data directory.
         path: PathBuf,

@@ -12,13 +12,19 @@
 //!   refused as damaged.
 //! - fjall's own wait for a flush never ends when its worker died. Ours asks whether the database still lives.
 //!
-//! What it cannot mend: fjall cuts a journal without a word where an entry does not parse, so a damaged journal
-//! may look like one whose end a power cut took, and heads must be proved by other means. Where an entry parses
-//! but its batch has a bad checksum, fjall does not open the database at all, even if only the last, unsynced
-//! batch is concerned (a power cut may keep later pages and lose earlier ones): that is reported as damage.
+//! - fjall cuts a journal without a word where an entry does not parse. Where an entry parses but its batch has a
+//!   bad checksum, fjall does not open the database at all, even if only the last, unsynced batch is concerned (a
+//!   power cut may keep later pages and lose earlier ones). [`DataDir::mend`] comes before that.
+
+mod dir;
+mod journal;
+mod salvage;
+
+pub use dir::{DataDir, mark_damaged};
+pub use journal::Mended;
 
 use std::{
-    fs::{self, File, TryLockError},
+    fs::File,
     io::{self, ErrorKind},
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
@@ -31,9 +37,7 @@ use fjall::{
     config::{BlockSizePolicy, BloomConstructionPolicy, CompressionPolicy, FilterPolicy, FilterPolicyEntry},
 };
 
-use super::{
-    Batch, Bytes, Durability, Engine, EngineError, Key, RangeIter, Read, Table, batch::check_key, bounds, format,
-};
+use super::{Batch, Bytes, Durability, Engine, EngineError, Key, RangeIter, Read, Table, batch::check_key, bounds};
 
 /// At this size of all journals together, the keyspaces that the oldest one waits for are flushed.
 const JOURNAL_BYTES_MAX: u64 = 64 << 20;
@@ -78,18 +82,12 @@ impl FjallEngine {
     /// [`Locked`](EngineError::Locked), [`NewerFormat`](EngineError::NewerFormat),
     /// [`Damaged`](EngineError::Damaged), or [`Io`](EngineError::Io). The first two leave every stored byte alone.
     pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Self, EngineError> {
-        let path = path.as_ref();
-        fs::create_dir_all(path).map_err(|source| EngineError::Io { path: path.into(), source })?;
-        let is_marked = format::check(path)?;
-        let lock = lock(path)?;
-        let folder = path.join("tables");
-        check_tables(path, &folder, is_marked)?;
-        if !is_marked {
-            format::mark(path)?;
-        }
+        DataDir::lock(path)?.open(options)
+    }
 
+    fn open_tables(path: &Path, folder: &Path, lock: Arc<File>, options: Options) -> Result<Self, EngineError> {
         let open = || -> Result<(Database, [Keyspace; Table::ALL.len()]), fjall::Error> {
-            let database = Database::builder(&folder)
+            let database = Database::builder(folder)
                 .cache_size(options.cache_bytes)
                 .max_cached_files(Some(OPEN_FILES_MAX))
                 .max_journaling_size(JOURNAL_BYTES_MAX)
@@ -116,28 +114,6 @@ impl FjallEngine {
 
     fn persist(&self, mode: PersistMode) -> Result<(), EngineError> {
         self.database.persist(mode).map_err(|error| self.tables.write_error(error))
-    }
-}
-
-/// Locks the data directory until the file is closed, if only by the end of the process. fjall locks its own
-/// folder too, but only while it opens it, which is too late to look what is in there.
-fn lock(path: &Path) -> Result<File, EngineError> {
-    let failed = |source| EngineError::Io { path: path.into(), source };
-    let file = File::create(path.join("LOCK")).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(EngineError::Locked { path: path.into() }),
-        Err(TryLockError::Error(source)) => Err(failed(source)),
-    }
-}
-
-/// Refuses what fjall would take for new, and write over: it looks for its `version` file and nothing else.
-fn check_tables(path: &Path, folder: &Path, is_marked: bool) -> Result<(), EngineError> {
-    let damaged = |detail: &str| Err(EngineError::Damaged { path: path.into(), detail: detail.into() });
-    match (folder.exists(), folder.join("version").exists()) {
-        (true, _) if !is_marked => damaged("it has tables but no FORMAT file"),
-        (true, false) => damaged("its tables have no version file"),
-        (true, true) | (false, _) => Ok(()),
     }
 }
 
@@ -274,7 +250,7 @@ struct TablesInner {
     /// In the order of [`Table::ALL`].
     keyspaces: [Keyspace; Table::ALL.len()],
     /// Let go last.
-    _lock: File,
+    _lock: Arc<File>,
 }
 
 #[derive(Clone, Copy)]

@@ -20,7 +20,7 @@ mod format;
 mod memory;
 mod overlay;
 
-pub use self::fjall::{FjallEngine, FjallSnapshot, Options};
+pub use self::fjall::{DataDir, FjallEngine, FjallSnapshot, Mended, Options, mark_damaged};
 pub use batch::Batch;
 pub use error::EngineError;
 pub use memory::{Fault, MemoryEngine, MemorySnapshot};

@@ -1,7 +1,9 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use tempfile::TempDir;
+
+use std::fs;
 
 use super::*;
 use crate::engine::conformance::{batch, check_run, conformance, steps};
@@ -170,4 +172,139 @@ fn an_idle_table_does_not_pin_the_journals() {
     let kept = || engine.journal_bytes().unwrap();
     (0..5000).take_while(|_| kept() > 2 * JOURNAL_BYTES_MAX).for_each(|_| pause());
     assert!(kept() <= 2 * JOURNAL_BYTES_MAX, "{} bytes of journals are kept", kept());
+}
+
+/// A directory whose journal has the synced commits `a`, `b` and `c`, and where the values of each begin.
+fn three_commits() -> (TempDir, PathBuf, [usize; 3]) {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = open(&dir).unwrap();
+    for value in [b'1', b'2', b'3'] {
+        engine.commit(batch(&[(Table::Log, &[value], Some(&[value; 64]))]), Durability::Synced).unwrap();
+    }
+    drop(engine);
+    let journal = dir.path().join("tables/0.jnl");
+    let bytes = fs::read(&journal).unwrap();
+    let at = |value: u8| bytes.windows(64).position(|window| window == [value; 64]).expect("in the journal");
+    let places = [at(b'1'), at(b'2'), at(b'3')];
+    (dir, journal, places)
+}
+
+#[test]
+fn a_mended_journal_opens_with_all_before_the_break() {
+    // Where, from the start of the value of a commit; how many commits are before it, and whether whole ones behind.
+    let check = |commit: usize, from: isize, len: usize, before: usize, kept: usize| {
+        let (dir, journal, places) = three_commits();
+        let mut bytes = fs::read(&journal).unwrap();
+        let start = places[commit].checked_add_signed(from).unwrap();
+        bytes[start..start + len].fill(0xff);
+        fs::write(&journal, bytes).unwrap();
+        let data = DataDir::lock(dir.path()).unwrap();
+        let mended = data.mend().unwrap();
+        assert_eq!(mended.kept.len(), kept, "commit {commit}, {len} bytes at {from}");
+        assert_eq!(data.kept().unwrap(), mended.kept);
+        assert_eq!(data.mend().unwrap(), Mended::default(), "once is enough");
+        let engine = data.open(Options::default()).unwrap();
+        assert_eq!(log_len(&engine), before, "commit {commit}, {len} bytes at {from}");
+    };
+    for from in [-31, -20, -1, 0, 60, 64, 70] {
+        check(0, from, 4, 0, 1);
+        check(1, from, 4, 1, 1);
+        check(2, from, 4, 2, 0);
+    }
+}
+
+#[test]
+fn a_sound_journal_is_left_as_it_is() {
+    let (dir, journal, _) = three_commits();
+    let before = fs::read(&journal).unwrap();
+    let data = DataDir::lock(dir.path()).unwrap();
+    assert_eq!(data.mend().unwrap(), Mended::default());
+    assert!(before == fs::read(&journal).unwrap());
+    assert_eq!(log_len(&data.open(Options::default()).unwrap()), 3);
+}
+
+/// A run of `key`, each of another workspace; compressible, as much as `bytes` says.
+fn a_run(n: u8, bytes: usize) -> Vec<u8> {
+    use tandem_wire::*;
+    let key = SecretKey::from_bytes(&[5; 32]);
+    let record = RecordKey { list: ListId([1; 16]), record: RecordId([n; 16]) };
+    let cell = CellKey { record, field: FieldId([2; 16]), part: PartPath::default() };
+    let header = Header {
+        workspace: WorkspaceId([n; 32]),
+        chain: ChainId { device: key.device(), number: 1 },
+        seq: 0,
+        prev: None,
+        deps: vec![],
+        lamport: 1,
+        wall_ms: 1,
+        design: DesignDigest([0; 16]),
+        actor: None,
+        batch: None,
+        resubmits: None,
+        ops: vec![Op { target: Target::Cell(cell), preds: vec![], act: Act::Set }],
+    };
+    let body = Value::Text("x".repeat(bytes)).encode();
+    let event = Event::new(header, Payload::of([body])).unwrap();
+    Run::sign(vec![event], &key).unwrap().encode()
+}
+
+#[test]
+fn runs_are_found_wherever_they_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = open(&dir).unwrap();
+    // Small and compressed, in a table file and in the journal.
+    let runs: Vec<Vec<u8>> = (0..40).map(|n| a_run(n, if n % 2 == 0 { 10 } else { 20_000 })).collect();
+    for (n, run) in runs.iter().enumerate() {
+        engine.commit(batch(&[(Table::Log, &[n as u8], Some(run))]), Durability::Buffered).unwrap();
+        if n == 20 {
+            engine.flush().unwrap();
+        }
+    }
+    drop(engine);
+    fs::remove_file(dir.path().join("tables/version")).unwrap();
+    let data = DataDir::lock(dir.path()).unwrap();
+    assert!(matches!(data.open(Options::default()), Err(EngineError::Damaged { .. })));
+    let found = || {
+        let mut found = BTreeSet::new();
+        let mut take = |bytes: &[u8], run: tandem_wire::Run| {
+            assert_eq!(run.encode(), bytes);
+            found.insert(bytes.to_vec());
+        };
+        assert_eq!(data.salvage(&mut take).unwrap(), 0);
+        found
+    };
+    // The journal still has all; without it there is what was flushed.
+    assert_eq!(found().len(), 40);
+    fs::remove_file(dir.path().join("tables/0.jnl")).unwrap();
+    assert_eq!(found(), runs[..21].iter().cloned().collect());
+}
+
+#[test]
+fn new_tables_take_the_place_of_damaged_ones_even_over_a_crash() {
+    let (dir, _, _) = three_commits();
+    fs::remove_file(dir.path().join("tables/version")).unwrap();
+    let old = files(&dir.path().join("tables"));
+    for crash in [true, false] {
+        let data = DataDir::lock(dir.path()).unwrap();
+        let new = data.rebuild(Options::default()).unwrap();
+        new.commit(batch(&[(Table::Log, b"new", Some(b"v"))]), Durability::Synced).unwrap();
+        drop(new);
+        if crash {
+            // What `swap` leaves between its two renames.
+            let aside = dir.path().join("tables.damaged-1");
+            fs::rename(dir.path().join("tables"), &aside).unwrap();
+            assert_eq!(files(&aside).into_values().collect::<Vec<_>>(), old.values().cloned().collect::<Vec<_>>());
+            drop(data);
+        } else {
+            let aside = data.swap().unwrap();
+            assert_eq!(aside, dir.path().join("tables.damaged-2"));
+            drop(data);
+        }
+        let engine = open(&dir).unwrap();
+        assert_eq!(log_len(&engine), 1);
+        drop(engine);
+        mark_damaged(dir.path(), "a planted fault").unwrap();
+        let error = open(&dir).err().expect("refused");
+        assert!(error.to_string().contains("a planted fault"), "{error}");
+    }
 }
