@@ -45,7 +45,7 @@ pub fn draw(stream: &mut Stream, model: &Model) -> Command {
         changes.push(change);
     }
     let batch = stream.happens(Ratio(1, 5)).then(|| BatchId([stream.below(3) as u8; 16]));
-    Command::Change(Transaction { changes, batch, actor: None })
+    Command::Change(Transaction { changes, batch, ..Transaction::default() })
 }
 
 /// A command in a few words, for traces.
@@ -55,6 +55,7 @@ pub fn describe(command: &Command) -> String {
         Command::CreateList { name, fields } => format!("create list {name:?} with {} fields", fields.len()),
         Command::AddFields { list, fields } => format!("add {} fields to {list:?}", fields.len()),
         Command::Put { element, property, .. } => format!("put {property:?} on {element:?}"),
+        Command::Undo(undo) => format!("undo {} events", undo.events.len()),
     }
 }
 

@@ -8,6 +8,8 @@
 pub mod engine;
 pub mod field_type;
 pub mod fold;
+pub mod heads;
+pub mod history;
 pub mod log;
 pub mod query;
 pub mod record_row;
@@ -15,5 +17,6 @@ pub mod sort_order;
 pub mod store;
 
 pub use engine::EngineError;
+pub use heads::Heads;
 pub use query::{Query, Reader};
 pub use store::Store;
