@@ -1,6 +1,7 @@
 //! What can be asked of a workspace, and what it answers.
 
-use tandem_storage::index::ViewDefinition;
+use crate::undo::{Undo, Undone};
+use tandem_storage::{Heads, fold::RecordState, history::Author, index::ViewDefinition};
 use tandem_wire::{
     ActorId, BatchId, CellKey, ElementId, EventId, ListId, RecordKey, Role, Value,
     design::{ElementKind, FieldType, Property},
@@ -43,6 +44,8 @@ pub enum Command {
         /// Its value.
         value: Value,
     },
+    /// Take changes of this device back, as new changes. [`crate::Handle::undo`] makes these.
+    Undo(Undo),
 }
 
 /// Changes that belong together. Each builds on those before it; what the last of them leaves is what is done, so that
@@ -55,6 +58,19 @@ pub struct Transaction {
     pub batch: Option<BatchId>,
     /// Who acts, on a shared device.
     pub actor: Option<ActorId>,
+    /// What the caller has seen of what it changes. Where something else is there when the transaction's turn comes,
+    /// it is refused as stale; without, the last writer wins.
+    pub expect: Vec<Expect>,
+}
+
+/// What a caller has seen, for [`Transaction::expect`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expect {
+    /// A whole record: nothing about it may have changed. Take the heads with [`RecordState::heads`]; none: the record
+    /// was never there.
+    Record(RecordKey, Heads),
+    /// One cell, whatever became of the rest of the record. Take the heads with [`RecordState::heads_of`].
+    Cell(CellKey, Heads),
 }
 
 /// One change of a record.
@@ -79,6 +95,8 @@ pub struct Committed {
     pub events: Vec<EventId>,
     /// The elements that it defined.
     pub elements: Vec<ElementId>,
+    /// Of an undo: what was taken back and what was left.
+    pub undone: Option<Box<Undone>>,
 }
 
 /// Why a command was not done. Nothing of it was.
@@ -152,9 +170,40 @@ pub enum Refused {
         /// What is needed (`storage.disk_free_mb_min`), in MiB.
         needed_mb: u64,
     },
+    /// Something else is there than what the caller had seen.
+    #[error("record {} was changed by {} since it was read; read it again, then decide", .0.record.record, .0.by)]
+    Stale(Box<Stale>),
+    /// This node knows no such event.
+    #[error("there is no event {0} in this workspace")]
+    UnknownEvent(EventId),
+    /// This node wrote nothing in such a batch.
+    #[error("there is no import or job {0} in this workspace")]
+    UnknownBatch(BatchId),
+    /// Only the device that made a change takes it back.
+    #[error("{} is a change by {author}, from another device: only the device that made a change can undo it", short(.event))]
+    NotOwn {
+        /// The event.
+        event: EventId,
+        /// Who made it.
+        author: Box<Author>,
+    },
+    /// It changed members or the design.
+    #[error("{} changed no records, so that it cannot be undone: put the design or the role back instead", short(.0))]
+    NotUndoable(EventId),
     /// The workspace was left.
     #[error("this workspace was left: its copy here is for reading only")]
     Left,
+}
+
+/// What is there instead of what a caller had seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stale {
+    /// The record.
+    pub record: RecordKey,
+    /// Who changed it last, of those changes that the caller had not seen.
+    pub by: Author,
+    /// The record as it is now.
+    pub now: RecordState,
 }
 
 /// What has a name.
@@ -195,6 +244,11 @@ impl Refused {
             Self::Name { .. } => "name",
             Self::Role { .. } => "role",
             Self::DiskLow { .. } => "disk-low",
+            Self::Stale(_) => "stale",
+            Self::UnknownEvent(_) => "unknown-event",
+            Self::UnknownBatch(_) => "unknown-batch",
+            Self::NotOwn { .. } => "not-own",
+            Self::NotUndoable(_) => "not-undoable",
             Self::Left => "left",
         }
     }
@@ -212,6 +266,11 @@ impl Refused {
         };
         Self::Role { needed: name(Some(needed)), present: name(present) }
     }
+}
+
+/// Enough of an event's id to find it by.
+fn short(event: &EventId) -> String {
+    event.to_string()[..12].to_owned()
 }
 
 impl From<ElementKind> for NameKind {

@@ -26,14 +26,17 @@
 //! Never here: rules of what events mean (they are in `tandem-storage`), bytes on the wire (`tandem-wire`), and
 //! anything about terminals, files of other formats, or HTTP.
 
+mod block;
 pub mod command;
 pub mod device_key;
 pub mod keeper;
 pub mod node;
 pub mod recover;
 mod registry;
+pub mod undo;
 pub mod workspace;
 
-pub use command::{Change, Command, Committed, Refused, Transaction};
+pub use command::{Change, Command, Committed, Expect, Refused, Stale, Transaction};
 pub use node::{Handle, Node, NodeError, Options, WorkspaceInfo, fresh_batch, fresh_record};
 pub use recover::Recovered;
+pub use undo::{Undo, UndoOf, Undone};

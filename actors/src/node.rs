@@ -1,6 +1,7 @@
 //! The handle to embed: a node with its workspaces, from any thread, sync or async.
 
 use crate::{
+    block::block_on,
     command::{Command, Committed, Refused},
     device_key::{self, DeviceKeyError},
     keeper::Keeper,
@@ -26,7 +27,7 @@ use tandem_storage::{
     fold::incremental::Fold,
     log,
     rescue::WorkspaceHead,
-    store::{self, Verified},
+    store::{self, Verified, Views},
 };
 use tandem_wire::{BatchId, DeviceKey, MemberId, RecordId, Role, SecretKey, WorkspaceId};
 use tokio::sync::oneshot;
@@ -124,6 +125,7 @@ impl NodeError {
 pub struct Handle {
     id: WorkspaceId,
     number: u32,
+    device: DeviceKey,
     address: Addr<Workspace<Disk>>,
     published: Arc<RwLock<Published<Disk>>>,
 }
@@ -238,7 +240,7 @@ impl Node {
                 actor
             })
         });
-        let handle = Handle { id, number, address, published };
+        let handle = Handle { id, number, device: self.device(), address, published };
         open.insert(id, handle.clone());
         Ok(handle)
     }
@@ -340,7 +342,7 @@ impl Handle {
         genesis.map(|names| names.workspace).unwrap_or_default()
     }
 
-    /// Does one command and waits until it is durable and shown. Not for use on an async runtime's threads.
+    /// Does one command and waits until it is durable and shown. Blocks the thread.
     pub fn commit(&self, command: Command) -> Result<Committed, NodeError> {
         let mut answers = self.submit(vec![command])?.wait()?;
         Ok(answers.remove(0)?)
@@ -359,10 +361,32 @@ impl Handle {
         Ok(Pending(answers))
     }
 
+    /// The same, but waits while too much waits for the workspace. Blocks the thread.
+    pub fn submit_patiently(&self, commands: Vec<Command>) -> Result<Pending, NodeError> {
+        block_on(self.submit_async(commands))
+    }
+
+    /// The same for async code: the future is done when the commands are handed in.
+    pub async fn submit_async(&self, commands: Vec<Command>) -> Result<Pending, NodeError> {
+        let (answer, answers) = oneshot::channel();
+        self.address.send(Perform::Commands(commands, answer)).await.map_err(|_| NodeError::Stopped)?;
+        Ok(Pending(answers))
+    }
+
+    /// The author of what this handle writes.
+    pub fn device(&self) -> DeviceKey {
+        self.device
+    }
+
     /// The state that the last answers spoke of.
     pub fn read(&self) -> State {
+        let (snapshot, views) = self.state();
+        Reader::new(snapshot, views)
+    }
+
+    pub(crate) fn state(&self) -> (Arc<<Disk as Engine>::Snapshot>, Views) {
         let published = self.published.read().expect("the writer does not panic");
-        Reader::new(published.snapshot.clone(), published.views.clone())
+        (published.snapshot.clone(), published.views.clone())
     }
 
     /// Every device that is or was a member's.
@@ -378,11 +402,8 @@ impl Handle {
 
     /// The digest of the views: equal on every node that has the same events.
     pub fn digest(&self) -> Result<[u8; 32], NodeError> {
-        let (snapshot, fold) = {
-            let published = self.published.read().expect("the writer does not panic");
-            (published.snapshot.clone(), published.views.fold.clone())
-        };
-        Ok(store::digest(&fold, &snapshot)?)
+        let (snapshot, views) = self.state();
+        Ok(store::digest(&views.fold, &snapshot)?)
     }
 
     /// Checks every signature of the log, and the views against views made anew from it. Blocks the thread.
@@ -451,9 +472,9 @@ impl Handle {
 pub struct Pending(oneshot::Receiver<Vec<Result<Committed, Refused>>>);
 
 impl Pending {
-    /// Waits for them. Not for use on an async runtime's threads.
+    /// Waits for them. Blocks the thread, also one of an async runtime: the actors have their own.
     pub fn wait(self) -> Result<Vec<Result<Committed, Refused>>, NodeError> {
-        self.0.blocking_recv().map_err(|_| NodeError::Stopped)
+        block_on(self.await_answers())
     }
 
     /// Waits for them.

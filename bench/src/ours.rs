@@ -118,7 +118,7 @@ impl Ours {
         let sets = self.fields.iter().zip(values).filter(|(_, value)| *value != Value::Null);
         let sets = sets.map(|(field, value)| Change::Set(cell(record, *field), value));
         let changes = std::iter::once(Change::Create(record)).chain(sets).collect();
-        Transaction { changes, batch: Some(batch), actor: None }
+        Transaction { changes, batch: Some(batch), ..Transaction::default() }
     }
 
     /// Makes an empty record.

@@ -50,7 +50,7 @@ pub fn draw(stream: &mut Stream, model: &Model) -> Command {
         changes.push(change);
     }
     let batch = stream.happens(Ratio(1, 5)).then(|| BatchId([stream.below(3) as u8; 16]));
-    Command::Change(Transaction { changes, batch, actor: None })
+    Command::Change(Transaction { changes, batch, ..Transaction::default() })
 }
 
 /// A command in a few words, for traces.
@@ -61,6 +61,7 @@ pub fn describe(command: &Command) -> String {
         Command::AddFields { list, fields } => format!("add {} fields to {list:?}", fields.len()),
         Command::CreateView { list, name, .. } => format!("create view {name:?} of {list:?}"),
         Command::Put { element, property, .. } => format!("put {property:?} on {element:?}"),
+        Command::Undo(undo) => format!("undo {} events", undo.events.len()),
     }
 }
 

@@ -10,6 +10,8 @@ pub mod field_type;
 pub mod filter;
 pub mod fold;
 pub mod guard;
+pub mod heads;
+pub mod history;
 pub mod index;
 pub mod log;
 pub mod query;
@@ -19,5 +21,6 @@ pub mod sort_order;
 pub mod store;
 
 pub use engine::EngineError;
+pub use heads::Heads;
 pub use query::{Query, Reader};
 pub use store::Store;

@@ -84,7 +84,10 @@ impl<R: Read> Events for LogReader<'_, R> {
 }
 
 /// Decodes a run that was verified before it came into the log.
-pub(crate) fn events_of(bytes: &[u8]) -> RunEvents {
+///
+/// # Panics
+/// On anything else.
+pub fn events_of(bytes: &[u8]) -> RunEvents {
     let run = Run::decode_trusted(bytes).expect("what is in the log was checked before it came there");
     run.into_events().into_iter().map(Arc::new).collect()
 }

@@ -9,7 +9,8 @@ use tandem_storage::{
     log::LogReader,
 };
 use tandem_wire::{
-    ActorId, BadRun, BatchId, ChainId, Event, EventRef, Header, Malformed, Op, Payload, Run, SecretKey, WorkspaceId,
+    ActorId, BadRun, BatchId, ChainId, DeviceKey, Event, EventRef, Header, Malformed, Op, Payload, Run, SecretKey,
+    WorkspaceId,
     limits::{DEPS_MAX, RUN_BYTES_MAX, RUN_EVENTS_MAX, WALL_MS_MAX},
 };
 
@@ -72,6 +73,11 @@ impl<'a, R: Read> Draft<'a, R> {
         let wall_ms = wall_ms.min(WALL_MS_MAX);
         let log = DraftLog { stored: LogReader::new(rows, workspace_number), runs: RefCell::default() };
         Self { fold, rows: Overlay::new(rows), log, key, workspace, first_arrival, wall_ms, pair }
+    }
+
+    /// The author of its events.
+    pub(super) fn device(&self) -> DeviceKey {
+        self.key.device()
     }
 
     /// Adds one event and applies it to the draft's views.

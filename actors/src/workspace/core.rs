@@ -3,7 +3,7 @@
 use super::{
     check,
     compose::{Decided, Draft, Shared, too_large},
-    design, transaction,
+    design, expect, transaction, undo,
 };
 use crate::command::{Command, Committed, NameKind, Refused, Transaction};
 use std::sync::Arc;
@@ -123,7 +123,7 @@ impl<E: Engine> Core<E> {
         command: &Command,
     ) -> Result<Result<Committed, Refused>, EngineError> {
         let needed = match command {
-            Command::Change(_) => Role::Writer,
+            Command::Change(_) | Command::Undo(_) => Role::Writer,
             Command::CreateList { .. }
             | Command::AddFields { .. }
             | Command::CreateView { .. }
@@ -139,6 +139,7 @@ impl<E: Engine> Core<E> {
             Command::AddFields { list, fields } => design::add_fields(draft, *list, fields),
             Command::CreateView { list, name, definition } => design::create_view(draft, *list, name, definition),
             Command::Put { element, property, value } => design::put(draft, *element, *property, value),
+            Command::Undo(what) => undo::undo(draft, self.key.device(), what),
         }
     }
 }
@@ -186,6 +187,9 @@ pub(crate) fn names(workspace: &str, member: &str) -> Result<GenesisText, Refuse
 }
 
 fn change<R: Read>(draft: &mut Draft<'_, R>, transaction: &Transaction) -> Decided {
+    if let Err(stale) = expect::check(draft, &transaction.expect)? {
+        return Ok(Err(stale));
+    }
     let ops = match transaction::ops(draft, &transaction.changes)? {
         Ok(ops) => ops,
         Err(refused) => return Ok(Err(refused)),
@@ -195,7 +199,7 @@ fn change<R: Read>(draft: &mut Draft<'_, R>, transaction: &Transaction) -> Decid
     }
     let shared = Shared { batch: transaction.batch, actor: transaction.actor };
     Ok(match draft.add(ops, shared)? {
-        Ok(event) => Ok(Committed { events: vec![event.id()], elements: vec![] }),
+        Ok(event) => Ok(Committed { events: vec![event.id()], ..Committed::default() }),
         Err(why) => Err(too_large(why)),
     })
 }

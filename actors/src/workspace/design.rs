@@ -82,7 +82,7 @@ pub(super) fn put<R: Read>(draft: &mut Draft<'_, R>, element: ElementId, propert
         return Ok(Err(refused));
     }
     Ok(match draft.add(vec![put_op(element, property, value)], Shared::default())? {
-        Ok(event) => Ok(Committed { events: vec![event.id()], elements: vec![] }),
+        Ok(event) => Ok(Committed { events: vec![event.id()], ..Committed::default() }),
         Err(why) => Err(too_large(why)),
     })
 }

@@ -8,8 +8,10 @@ mod check;
 mod compose;
 mod core;
 mod design;
+mod expect;
 mod shell;
 mod transaction;
+mod undo;
 
 pub use self::core::{Core, Group, found, plain_cell};
 pub(crate) use self::core::{last_event, names};

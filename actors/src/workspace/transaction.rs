@@ -147,23 +147,23 @@ fn set_op(found: &RecordState, cell: &CellKey, value: &Value) -> Option<OpWithBo
     Some((Op { target: Target::Cell(cell.clone()), preds, act: Act::Set }, value.encode()))
 }
 
-fn on_record(record: RecordKey, act: Act, preds: Vec<OpRef>) -> OpWithBody {
+pub(super) fn on_record(record: RecordKey, act: Act, preds: Vec<OpRef>) -> OpWithBody {
     (Op { target: Target::Record(record), preds, act }, Vec::new())
 }
 
-fn unanswered_deletes(found: &RecordState) -> Vec<OpRef> {
+pub(super) fn unanswered_deletes(found: &RecordState) -> Vec<OpRef> {
     let deletes = found.deletes.iter().filter(|removal| !removal.answered);
     sorted(deletes.map(|removal| op_of(&removal.stamp)))
 }
 
 /// What a delete names: creates, restores and all siblings, losers too.
-fn current(found: &RecordState) -> Vec<OpRef> {
+pub(super) fn current(found: &RecordState) -> Vec<OpRef> {
     let edits = found.creates.iter().chain(&found.restores).map(|edit| &edit.stamp);
     let siblings = found.cells.values().flatten().map(|sibling| &sibling.stamp);
     sorted(edits.chain(siblings).map(op_of))
 }
 
-fn op_of(stamp: &Stamp) -> OpRef {
+pub(super) fn op_of(stamp: &Stamp) -> OpRef {
     stamp.event.op(stamp.op)
 }
 

@@ -77,13 +77,18 @@ impl CliError {
                 Refused::UnknownList(_)
                 | Refused::UnknownField { .. }
                 | Refused::UnknownElement(_)
-                | Refused::UnknownRecord { .. } => Exit::NotFound,
+                | Refused::UnknownRecord { .. }
+                | Refused::UnknownEvent(_)
+                | Refused::UnknownBatch(_) => Exit::NotFound,
                 Refused::DiskLow { .. } => Exit::Data,
                 Refused::RecordExists(_)
                 | Refused::Type { .. }
                 | Refused::TooLarge(_)
                 | Refused::Name { .. }
                 | Refused::Role { .. }
+                | Refused::Stale(_)
+                | Refused::NotOwn { .. }
+                | Refused::NotUndoable(_)
                 | Refused::Left => Exit::Failure,
             },
             Self::Node(NodeError::Busy | NodeError::Stopped)

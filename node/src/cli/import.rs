@@ -156,7 +156,7 @@ impl<'a> Target<'a> {
         let mut transactions: Vec<Transaction> = row
             .events()
             .map(|cells| cells.iter().map(|cell| self.change(record, cell)).collect())
-            .map(|changes| Transaction { changes, batch: Some(batch), actor: None })
+            .map(|changes| Transaction { changes, batch: Some(batch), ..Transaction::default() })
             .collect();
         if transactions.is_empty() {
             transactions.push(Transaction { batch: Some(batch), ..Transaction::default() });

@@ -19,7 +19,7 @@ pub mod standing;
 pub mod status;
 pub mod terms;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub mod validity;
 pub mod view;
 

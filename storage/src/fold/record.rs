@@ -140,7 +140,7 @@ pub fn ops_on(event: &Event, record: RecordKey, live: bool, refused: bool, by_au
 
 /// Folds all ops on one record, in whatever order they are given.
 pub fn fold(mut ops: Vec<RecordOp>) -> RecordState {
-    ops.sort_by_key(|op| (op.lamport, op.stamp));
+    ops.sort_by_key(RecordOp::place);
     let graph = Graph::of(&ops);
     let (dominated, covered) = (graph.dominated(), graph.covered());
     let keys = graph.keys();
@@ -166,6 +166,11 @@ pub fn fold(mut ops: Vec<RecordOp>) -> RecordState {
     }
     state.normalise();
     state
+}
+
+/// Rule R5: rank and time of every op on a record, in the order given, which must have each op behind its predecessors.
+pub fn ranks_and_times(ops: &[RecordOp]) -> Vec<(u64, u64)> {
+    Graph::of(ops).keys()
 }
 
 /// The ops of a record with their predecessors resolved; an op's predecessors come before it.
@@ -236,6 +241,13 @@ impl<'a> Graph<'a> {
             times.push(time);
         }
         ranks.into_iter().zip(times).collect()
+    }
+}
+
+impl RecordOp {
+    /// What ops are ordered by, so that each comes behind its predecessors.
+    pub fn place(&self) -> (u64, Stamp) {
+        (self.lamport, self.stamp)
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
     field_type::fits,
     fold::{
         Design, RecordState,
-        incremental::{EventRow, EventState, Events, Look, Prefix, rows_of_list},
+        incremental::{Archive, Prefix, rows_of_list},
         record::{Sibling, is_conflict},
     },
     index::{Index, ViewDefinition, definition::sorted_view},
@@ -24,10 +24,12 @@ use crate::{
 use std::sync::Arc;
 use tandem_wire::{ElementId, Event, FieldId, ListId, PartPath, RecordId, RecordKey, Value};
 
+pub use crate::fold::incremental::Entry;
+
 /// A state of a workspace.
 pub struct Reader<R> {
-    rows: R,
-    views: Views,
+    pub(crate) rows: R,
+    pub(crate) views: Views,
 }
 
 /// What to list.
@@ -80,15 +82,6 @@ pub struct Record {
     pub id: RecordId,
     /// Everything about it.
     pub state: RecordState,
-}
-
-/// An event as it stands in a history.
-#[derive(Debug, Clone)]
-pub struct Entry {
-    /// The event.
-    pub event: Arc<Event>,
-    /// What became of it; none while it waits or if it is invalid.
-    pub look: Option<Look>,
 }
 
 impl<R: Read> Reader<R> {
@@ -163,18 +156,7 @@ impl<R: Read> Reader<R> {
 
     /// Every event on a record, masked ones included, oldest first.
     pub fn history(&self, key: RecordKey) -> Result<Vec<Entry>, EngineError> {
-        let log = LogReader::new(&self.rows, self.prefix().workspace);
-        let mut entries = Vec::new();
-        for event in self.views.fold.events_on(&self.rows, key)? {
-            let row = EventRow::get(&self.rows, self.prefix(), event)?.expect("history has rows");
-            let look = match row.state {
-                EventState::Valid { last, .. } => last,
-                EventState::Held | EventState::Invalid => None,
-            };
-            entries.push(Entry { event: log.event(row.at)?, look });
-        }
-        entries.sort_by_key(|entry| (entry.event.header().lamport, entry.event.reference()));
-        Ok(entries)
+        Archive::new(&self.views.fold, &self.rows, &LogReader::new(&self.rows, self.prefix().workspace)).events_on(key)
     }
 
     /// The log itself, run by run in order of arrival, each event marked where it ends a run.

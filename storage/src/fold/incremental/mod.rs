@@ -10,6 +10,7 @@
 //! An instance belongs to the rows that it was loaded from: after an error, or when the overlay is thrown away, load
 //! it again.
 
+mod archive;
 mod control;
 mod frontier;
 mod read;
@@ -17,6 +18,7 @@ mod records;
 mod rows;
 mod verdicts;
 
+pub use archive::{Archive, Entry};
 pub use frontier::Tip;
 pub use read::Events;
 pub use rows::{ChainRow, EventKey, EventRow, EventState, LogPlace, Look, Prefix};
