@@ -2,7 +2,7 @@
 
 use tandem_storage::index::ViewDefinition;
 use tandem_wire::{
-    ActorId, BatchId, CellKey, ElementId, EventId, ListId, RecordKey, Role, Value,
+    ActorId, BatchId, CellKey, ElementId, EventId, FieldId, ListId, RecordKey, Role, Value,
     design::{ElementKind, FieldType, Property},
 };
 
@@ -33,6 +33,13 @@ pub enum Command {
         name: String,
         /// How it sorts and what it shows.
         definition: ViewDefinition,
+    },
+    /// Add choices to a field, behind those that it has. One that it has already is no change.
+    AddChoices {
+        /// The field, which holds choices.
+        field: FieldId,
+        /// Their names, in their order.
+        choices: Vec<String>,
     },
     /// Put a property on an element of the design.
     Put {
@@ -154,6 +161,8 @@ pub enum NameKind {
     List,
     /// A field.
     Field,
+    /// A choice.
+    Choice,
     /// A workspace.
     Workspace,
     /// A member.
@@ -165,6 +174,7 @@ impl NameKind {
         match self {
             Self::List => "list",
             Self::Field => "field",
+            Self::Choice => "choice",
             Self::Workspace => "workspace",
             Self::Member => "member",
         }
@@ -207,9 +217,8 @@ impl From<ElementKind> for NameKind {
     fn from(kind: ElementKind) -> Self {
         match kind {
             ElementKind::List => Self::List,
-            ElementKind::Field | ElementKind::Choice | ElementKind::View | ElementKind::Form | ElementKind::Rule => {
-                Self::Field
-            }
+            ElementKind::Choice => Self::Choice,
+            ElementKind::Field | ElementKind::View | ElementKind::Form | ElementKind::Rule => Self::Field,
         }
     }
 }

@@ -42,7 +42,9 @@ pub enum Command {
     /// Change fields of a record
     Set(Set),
     /// Remove a record
-    Rm(Rm),
+    Rm(Named),
+    /// Bring a removed record back
+    Restore(Named),
     /// Show who did what to a record, and when
     History(OneRecord),
     /// Show the workspace's events, oldest first
@@ -94,11 +96,24 @@ pub struct Json {
 /// `tandem import`
 #[derive(Debug, ClapArgs)]
 pub struct Import {
-    /// The file
+    /// The file; `-` is standard input
     pub file: PathBuf,
     /// Into which list; made if it does not exist [default: the file's name]
     #[arg(long, value_name = "LIST")]
     pub list: Option<String>,
+    /// Show what the columns hold and how they would be read, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Read a column as this type: text, choice, bool, int, decimal, float, date, date:dmy, date:mdy, date-time;
+    /// may be given several times
+    #[arg(long = "type", value_name = "COLUMN=TYPE")]
+    pub types: Vec<String>,
+    /// Update the record whose FIELD has the row's value, instead of making a new one
+    #[arg(long, value_name = "FIELD")]
+    pub key: Option<String>,
+    /// Numbers are written 1.234,56
+    #[arg(long)]
+    pub decimal_comma: bool,
     /// Where to write rows that cannot be read, with line and reason [default: FILE's name + .errors.txt, here]
     #[arg(long, value_name = "FILE")]
     pub errors: Option<PathBuf>,
@@ -187,9 +202,9 @@ pub struct Set {
     pub values: Vec<String>,
 }
 
-/// `tandem rm`
+/// A record, for `tandem rm` and `tandem restore`
 #[derive(Debug, ClapArgs)]
-pub struct Rm {
+pub struct Named {
     /// The list
     pub list: String,
     /// The record's id, or the start of it

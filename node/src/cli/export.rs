@@ -85,7 +85,9 @@ fn write(
 ) -> io::Result<()> {
     let cells = |record: &Record, index_of: &dyn Fn(usize, &Column) -> usize| -> Vec<Cell> {
         let fields = fields.iter().enumerate();
-        fields.flat_map(|(index, (field, column))| cells_of(&record.state, *field, index_of(index, column))).collect()
+        fields
+            .flat_map(|(index, (field, column))| cells_of(design, &record.state, *field, index_of(index, column)))
+            .collect()
     };
     match format {
         Format::Json => records.iter().try_for_each(|record| writeln!(out, "{}", record_json(design, list, record))),

@@ -74,6 +74,7 @@ fn dispatch(args: &Args, out: &mut Out) -> Result<Exit, CliError> {
         Command::New(new) => change::new(&workspace, new, out),
         Command::Set(set) => change::set(&workspace, set, out),
         Command::Rm(rm) => change::rm(&workspace, rm, out),
+        Command::Restore(restore) => change::restore(&workspace, restore, out),
         Command::Digest(json) => admin::digest(&workspace, *json, out),
         Command::Verify(verify) => admin::verify(&workspace, verify, out),
     }
