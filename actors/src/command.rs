@@ -2,7 +2,7 @@
 
 use tandem_storage::index::ViewDefinition;
 use tandem_wire::{
-    ActorId, BatchId, CellKey, ElementId, EventId, FieldId, ListId, RecordKey, Role, Value,
+    ActorId, BatchId, CellKey, ElementId, EventId, FieldId, ListId, RecordKey, Role, Value, WorkspaceId,
     design::{ElementKind, FieldType, Property},
 };
 
@@ -149,6 +149,9 @@ pub enum Refused {
         /// Role held.
         present: String,
     },
+    /// The node has the workspace already.
+    #[error("this node has the workspace already; `tandem workspace rm` removes it, or use another data folder")]
+    WorkspaceExists(WorkspaceId),
     /// The workspace was left.
     #[error("this workspace was left: its copy here is for reading only")]
     Left,
@@ -194,6 +197,7 @@ impl Refused {
             Self::TooLarge(_) => "too-large",
             Self::Name { .. } => "name",
             Self::Role { .. } => "role",
+            Self::WorkspaceExists(_) => "workspace-exists",
             Self::Left => "left",
         }
     }

@@ -3,9 +3,43 @@
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
+/// The commands in groups, which clap does not make by itself; a test holds this against the commands that there are.
+const HELP: &str = "\
+{about}
+
+{usage-heading} {usage}
+
+Records:
+  ls, get            show the records of a list; one with everything about it
+  new, set, rm       make a record, change it, remove it
+  restore            bring a removed record back
+  history            who did what to a record, and when
+
+Lists and files:
+  lists              show the lists and their fields
+  import, export     bring in CSV or vCard; write CSV, JSON or vCard
+
+Workspaces:
+  workspace          make, list, leave, restore and remove workspaces
+  log, digest        the signed events; what is equal on every node that has them
+  verify             check every signature and the views
+
+This node:
+  doctor, size       what is wrong and what to do; what it takes on the disk
+  backup             write a workspace's log to a file
+  config, key        the settings and where they come from; the device key
+  completions, man   completions for a shell; manual pages
+  demo               see it work, in a temporary folder
+
+Options:
+{options}
+
+`tandem COMMAND --help` has more on each.
+";
+
 /// A local-first database for groups: every member keeps a full copy, works offline, and loses nothing.
 #[derive(Debug, Parser)]
-#[command(name = "tandem", version, max_term_width = 100)]
+#[command(name = "tandem", version, max_term_width = 100, help_template = HELP)]
 pub struct Args {
     /// Folder of the node's data [default: the platform's place for data]
     #[arg(long, global = true, value_name = "DIR", env = "TANDEM_DATA_DIR")]
@@ -53,8 +87,33 @@ pub enum Command {
     Digest(Json),
     /// Check every signature, and the views against views made anew from the log
     Verify(Verify),
+    /// Show what the workspaces take
+    Size(Json),
+    /// Write a workspace's log to a file
+    Backup {
+        /// The file; what was there is replaced
+        file: PathBuf,
+    },
+    /// Look for what is wrong with this node, and say what to do
+    Doctor(Doctor),
+    /// Show the settings
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Show or export the device key
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// See it work: a contact list in a temporary folder
     Demo,
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write manual pages
+    Man {
+        /// The folder; made if it does not exist
+        folder: PathBuf,
+    },
 }
 
 /// `tandem workspace …`
@@ -74,6 +133,11 @@ pub enum WorkspaceCommand {
     Leave {
         /// Its name or the start of its id
         workspace: String,
+    },
+    /// Bring a workspace back from a file that `tandem backup` wrote, for reading
+    Restore {
+        /// The file
+        file: PathBuf,
     },
     /// Remove a workspace with everything in it from this node
     Rm {
@@ -231,4 +295,45 @@ pub struct Verify {
     /// Output
     #[command(flatten)]
     pub json: Json,
+}
+
+/// `tandem doctor`
+#[derive(Debug, ClapArgs)]
+pub struct Doctor {
+    /// Also check every signature, and the views against views made anew
+    #[arg(long)]
+    pub deep: bool,
+    /// Output
+    #[command(flatten)]
+    pub json: Json,
+}
+
+/// `tandem config …`
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Show every key with its value
+    Show(ConfigShow),
+}
+
+/// `tandem config show`
+#[derive(Debug, ClapArgs)]
+pub struct ConfigShow {
+    /// Also show where each value comes from
+    #[arg(long)]
+    pub origin: bool,
+    /// Output
+    #[command(flatten)]
+    pub json: Json,
+}
+
+/// `tandem key …`
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Print the public half, which is the node's name
+    Show,
+    /// Write the secret half to a file that only you can read
+    Export {
+        /// The file; it must not be there yet
+        file: PathBuf,
+    },
 }

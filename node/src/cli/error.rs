@@ -83,6 +83,7 @@ impl CliError {
                 | Refused::TooLarge(_)
                 | Refused::Name { .. }
                 | Refused::Role { .. }
+                | Refused::WorkspaceExists(_)
                 | Refused::Left => Exit::Failure,
             },
             Self::Node(NodeError::Busy | NodeError::Stopped)

@@ -8,11 +8,14 @@
 //! | CSV | [`csv_read::CsvFile`]: encoding, separator and types first, then the rows | [`csv_write::CsvWriter`] |
 //! | vCard 2.1, 3.0, 4.0 | [`vcard_read::Cards`]: the columns of [`vcard::columns`], nothing of a card is lost | [`vcard_write::CardWriter`] |
 //!
+//! And [`backup_file`]: a workspace's log, which is no file of another program, but has to be read as carefully.
+//!
 //! Files are hostile until proven otherwise: nothing here panics on them, and every length that they choose is
 //! held against a named maximum, so that memory stays bounded.
 //!
 //! Never here: storage, workspaces, record ids (a [`Row::key`] is only what one is derived from), file names.
 
+pub mod backup_file;
 pub mod csv_infer;
 pub mod csv_read;
 mod csv_records;
