@@ -3,7 +3,7 @@
 use crate::undo::{Undo, Undone};
 use tandem_storage::{Heads, fold::RecordState, history::Author, index::ViewDefinition};
 use tandem_wire::{
-    ActorId, BatchId, CellKey, ElementId, EventId, ListId, RecordKey, Role, Value,
+    ActorId, BatchId, CellKey, ElementId, EventId, FieldId, ListId, RecordKey, Role, Value, WorkspaceId,
     design::{ElementKind, FieldType, Property},
 };
 
@@ -34,6 +34,13 @@ pub enum Command {
         name: String,
         /// How it sorts and what it shows.
         definition: ViewDefinition,
+    },
+    /// Add choices to a field, behind those that it has. One that it has already is no change.
+    AddChoices {
+        /// The field, which holds choices.
+        field: FieldId,
+        /// Their names, in their order.
+        choices: Vec<String>,
     },
     /// Put a property on an element of the design.
     Put {
@@ -190,6 +197,9 @@ pub enum Refused {
     /// It changed members or the design.
     #[error("{} changed no records, so that it cannot be undone: put the design or the role back instead", short(.0))]
     NotUndoable(EventId),
+    /// The node has the workspace already.
+    #[error("this node has the workspace already; `tandem workspace rm` removes it, or use another data folder")]
+    WorkspaceExists(WorkspaceId),
     /// The workspace was left.
     #[error("this workspace was left: its copy here is for reading only")]
     Left,
@@ -213,6 +223,8 @@ pub enum NameKind {
     List,
     /// A field.
     Field,
+    /// A choice.
+    Choice,
     /// A workspace.
     Workspace,
     /// A member.
@@ -224,6 +236,7 @@ impl NameKind {
         match self {
             Self::List => "list",
             Self::Field => "field",
+            Self::Choice => "choice",
             Self::Workspace => "workspace",
             Self::Member => "member",
         }
@@ -249,6 +262,7 @@ impl Refused {
             Self::UnknownBatch(_) => "unknown-batch",
             Self::NotOwn { .. } => "not-own",
             Self::NotUndoable(_) => "not-undoable",
+            Self::WorkspaceExists(_) => "workspace-exists",
             Self::Left => "left",
         }
     }
@@ -277,9 +291,8 @@ impl From<ElementKind> for NameKind {
     fn from(kind: ElementKind) -> Self {
         match kind {
             ElementKind::List => Self::List,
-            ElementKind::Field | ElementKind::Choice | ElementKind::View | ElementKind::Form | ElementKind::Rule => {
-                Self::Field
-            }
+            ElementKind::Choice => Self::Choice,
+            ElementKind::Field | ElementKind::View | ElementKind::Form | ElementKind::Rule => Self::Field,
         }
     }
 }

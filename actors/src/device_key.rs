@@ -26,21 +26,30 @@ pub enum DeviceKeyError {
     },
 }
 
+/// The name of its file in the data folder.
+pub const FILE: &str = "device.key";
+
 /// The key file of the node in `dir`. It is made once and never touched again.
 pub fn path(dir: &Path) -> PathBuf {
-    dir.join("device.key")
+    dir.join(FILE)
 }
 
 /// Reads the key of the node in `dir`, or makes one from `fresh` bytes.
 pub fn load_or_make(dir: &Path, fresh: impl FnOnce() -> [u8; 32]) -> Result<SecretKey, DeviceKeyError> {
+    if let Some(key) = load(dir)? {
+        return Ok(key);
+    }
+    let (path, key) = (path(dir), SecretKey::from_bytes(&fresh()));
+    write(dir, &path, &key).map_err(|source| DeviceKeyError::Io { path, source })?;
+    Ok(key)
+}
+
+/// Reads the key of the node in `dir`; none where there is no node yet.
+pub fn load(dir: &Path) -> Result<Option<SecretKey>, DeviceKeyError> {
     let path = path(dir);
     match fs::read_to_string(&path) {
-        Ok(text) => parse(text.trim()).ok_or(DeviceKeyError::Damaged { path }),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            let key = SecretKey::from_bytes(&fresh());
-            write(dir, &path, &key).map_err(|source| DeviceKeyError::Io { path, source })?;
-            Ok(key)
-        }
+        Ok(text) => parse(text.trim()).map(Some).ok_or(DeviceKeyError::Damaged { path }),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(source) => Err(DeviceKeyError::Io { path, source }),
     }
 }

@@ -29,11 +29,14 @@ use tandem_storage::{
     rescue::WorkspaceHead,
     store::{self, Verified, Views},
 };
-use tandem_wire::{BatchId, DeviceKey, MemberId, RecordId, Role, SecretKey, WorkspaceId};
+use tandem_wire::{BatchId, DeviceKey, MemberId, RecordId, Role, Run, SecretKey, WorkspaceId};
 use tokio::sync::oneshot;
 
 /// How often a caller looks how far a long piece of work is.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
+
+/// Runs that are restored in one commit.
+const RUNS_PER_BATCH: usize = 64;
 
 /// The engine of a node.
 type Disk = FjallEngine;
@@ -273,6 +276,39 @@ impl Node {
         handles.remove(&id);
         drop(handles);
         Ok(store::delete(self.engine(), number)?)
+    }
+
+    /// Takes in the log of a workspace that this node does not have, for reading: its copy may be older than what its
+    /// devices wrote since, so that going on from it would write over that. `runs` are in the order of a log, each
+    /// verified; when one of them is an error, that is returned, and nothing was taken in.
+    pub fn restore<X>(
+        &self,
+        id: WorkspaceId,
+        runs: impl Iterator<Item = Result<Run, X>>,
+    ) -> Result<Result<Handle, X>, NodeError> {
+        let listing = self.change_list();
+        if registry::entries(self.engine())?.into_iter().any(|(_, entry)| entry.id == id) {
+            return Err(Refused::WorkspaceExists(id).into());
+        }
+        let number = registry::free_number(self.engine())?;
+        let mut batch = Batch::default();
+        for (arrival, run) in runs.enumerate() {
+            match run {
+                Ok(run) => batch.put(Table::Log, log::key(number, arrival as u64), run.encode()),
+                Err(error) => {
+                    store::delete(self.engine(), number)?;
+                    return Ok(Err(error));
+                }
+            }
+            if batch.len() == RUNS_PER_BATCH {
+                self.engine().commit(std::mem::take(&mut batch), Durability::Buffered)?;
+            }
+        }
+        // A log that is not listed is none: a crash before this leaves nothing.
+        registry::put(&mut batch, number, &Entry { id, left: true });
+        self.engine().commit(batch, Durability::Synced)?;
+        drop(listing);
+        self.workspace(id).map(Ok)
     }
 
     /// Stops the node and leaves its tables tidy, so that they open fast.

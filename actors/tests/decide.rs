@@ -96,6 +96,32 @@ fn a_list_may_be_wide() {
 }
 
 #[test]
+fn choices_are_added_behind_those_that_are_there() {
+    let mut bench = Bench::new();
+    let fields =
+        vec![("state".to_string(), FieldType::one(BaseType::Choice)), ("n".into(), FieldType::one(BaseType::Int))];
+    let made = bench.perform(Command::CreateList { name: "Tasks".into(), fields }).unwrap().elements;
+    let (state, number) = (made[1].as_field(), made[2].as_field());
+    let mut add = |field, names: &[&str]| {
+        let choices = names.iter().map(|name| (*name).to_owned()).collect();
+        let done = bench.perform(Command::AddChoices { field, choices });
+        let reader = bench.reader();
+        let shown = reader.design().choices(state).into_iter().map(|choice| reader.design().name(choice));
+        (done.map(|committed| committed.elements.len()).map_err(|refused| refused.code()), shown.collect::<Vec<_>>())
+    };
+    assert_eq!(add(state, &["open", "done"]), (Ok(2), vec!["open".into(), "done".into()]));
+    let many: Vec<String> = (0..200).map(|number| format!("choice {number}")).collect();
+    assert_eq!(add(state, &["done"]).0, Ok(0));
+    let all = add(state, &many.iter().map(String::as_str).collect::<Vec<_>>()).1;
+    assert_eq!(all[..3], ["open", "done", "choice 0"]);
+    assert_eq!(all.last(), many.last());
+    assert_eq!(add(state, &["late", ""]), (Err("name"), all.clone()));
+    assert_eq!(add(state, &["late", "late"]), (Err("name"), all.clone()));
+    assert_eq!(add(number, &["1"]), (Err("type"), all.clone()));
+    assert_eq!(add(FieldId([9; 16]), &["1"]), (Err("unknown-element"), all));
+}
+
+#[test]
 fn a_value_without_a_canonical_form_is_refused() {
     let mut bench = Bench::new();
     let (list, _, float) = bench.list();

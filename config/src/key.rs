@@ -13,21 +13,52 @@ pub(crate) struct Key {
     pub path: &'static str,
     /// Checks the value and puts it in its place.
     pub set: fn(&mut Config, &DeValue<'_>) -> Result<(), Unfit>,
+    /// The value as the file would have it, without quotes; none where there is none.
+    pub get: fn(&Config) -> Option<String>,
 }
 
 /// Every key there is, in the order of the sample file.
 pub(crate) const KEYS: [Key; 8] = [
-    Key { path: "data_dir", set: |c, v| directory(v, &mut c.data_dir) },
-    Key { path: "storage.cache_mb", set: |c, v| integer(v, 8..=65_536, &mut c.storage.cache_mb) },
-    Key { path: "storage.write_buffer_mb", set: |c, v| integer(v, 8..=4_096, &mut c.storage.write_buffer_mb) },
-    Key { path: "storage.disk_free_mb_min", set: |c, v| integer(v, 0..=1_048_576, &mut c.storage.disk_free_mb_min) },
+    Key {
+        path: "data_dir",
+        set: |c, v| directory(v, &mut c.data_dir),
+        get: |c| c.data_dir.as_ref().map(|dir| dir.display().to_string()),
+    },
+    Key {
+        path: "storage.cache_mb",
+        set: |c, v| integer(v, 8..=65_536, &mut c.storage.cache_mb),
+        get: |c| Some(c.storage.cache_mb.to_string()),
+    },
+    Key {
+        path: "storage.write_buffer_mb",
+        set: |c, v| integer(v, 8..=4_096, &mut c.storage.write_buffer_mb),
+        get: |c| Some(c.storage.write_buffer_mb.to_string()),
+    },
+    Key {
+        path: "storage.disk_free_mb_min",
+        set: |c, v| integer(v, 0..=1_048_576, &mut c.storage.disk_free_mb_min),
+        get: |c| Some(c.storage.disk_free_mb_min.to_string()),
+    },
     Key {
         path: "workspace.mailbox_messages_max",
         set: |c, v| integer(v, 16..=65_536, &mut c.workspace.mailbox_messages_max),
+        get: |c| Some(c.workspace.mailbox_messages_max.to_string()),
     },
-    Key { path: "workspace.group_events_max", set: |c, v| integer(v, 1..=256, &mut c.workspace.group_events_max) },
-    Key { path: "log.level", set: |c, v| choice(v, LogLevel::ALL, LogLevel::name, &mut c.log.level) },
-    Key { path: "log.format", set: |c, v| choice(v, LogFormat::ALL, LogFormat::name, &mut c.log.format) },
+    Key {
+        path: "workspace.group_events_max",
+        set: |c, v| integer(v, 1..=256, &mut c.workspace.group_events_max),
+        get: |c| Some(c.workspace.group_events_max.to_string()),
+    },
+    Key {
+        path: "log.level",
+        set: |c, v| choice(v, LogLevel::ALL, LogLevel::name, &mut c.log.level),
+        get: |c| Some(c.log.level.name().to_owned()),
+    },
+    Key {
+        path: "log.format",
+        set: |c, v| choice(v, LogFormat::ALL, LogFormat::name, &mut c.log.format),
+        get: |c| Some(c.log.format.name().to_owned()),
+    },
 ];
 
 /// Why a value does not fit its key; the walk adds the key and the line.

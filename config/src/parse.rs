@@ -12,19 +12,32 @@ impl Config {
     /// Keys may come in any order and form that TOML allows. Unknown keys, wrong types and values out of range
     /// are errors that name the key and the line; of several, the first by the order of keys is reported.
     pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
+        Self::from_toml_with_keys(text).map(|(config, _)| config)
+    }
+
+    /// The same, and the keys that the text sets, each as its section and name: `log.level`.
+    pub fn from_toml_with_keys(text: &str) -> Result<(Self, Vec<&'static str>), ConfigError> {
         let root = DeTable::parse(text).map_err(|error| ConfigError::Syntax {
             line: line_at(text, error.span().map_or(0, |span| span.start)),
             reason: error.message().lines().collect::<Vec<_>>().join(", "),
         })?;
         let mut config = Self::default();
-        Walk { text, config: &mut config }.table("", root.get_ref())?;
-        Ok(config)
+        let mut walk = Walk { text, config: &mut config, keys: Vec::new() };
+        walk.table("", root.get_ref())?;
+        let keys = walk.keys;
+        Ok((config, keys))
+    }
+
+    /// Every key with its value as the file would have it, without quotes; none where it has no default.
+    pub fn entries(&self) -> impl Iterator<Item = (&'static str, Option<String>)> {
+        KEYS.iter().map(|key| (key.path, (key.get)(self)))
     }
 }
 
 struct Walk<'a> {
     text: &'a str,
     config: &'a mut Config,
+    keys: Vec<&'static str>,
 }
 
 impl Walk<'_> {
@@ -46,6 +59,7 @@ impl Walk<'_> {
     }
 
     fn value(&mut self, key: &Key, value: &Spanned<DeValue<'_>>) -> Result<(), ConfigError> {
+        self.keys.push(key.path);
         (key.set)(self.config, value.get_ref()).map_err(|unfit| match unfit {
             Unfit::Type { allowed } => self.wrong_type(key.path, value, allowed),
             Unfit::Value { value: written, allowed } => ConfigError::NotAllowed {

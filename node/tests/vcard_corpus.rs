@@ -90,7 +90,8 @@ fn assert_same_rows(name: &str, rows: &[Row], again: &[Row]) {
             assert_eq!(cell, again, "{name}: reading what was written gives another cell");
         }
     }
-    assert_eq!(rows, again, "{name}: reading what was written gives other rows");
+    let without_lines = |rows: &[Row]| -> Vec<Row> { rows.iter().map(|row| Row { line: 0, ..row.clone() }).collect() };
+    assert_eq!(without_lines(rows), without_lines(again), "{name}: reading what was written gives other rows");
 }
 
 /// Every property of `card` is in `ours`, with the same meaning.

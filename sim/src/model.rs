@@ -61,6 +61,7 @@ impl Model {
             Command::CreateList { name, fields } => after.create_list(name, fields, elements)?,
             Command::AddFields { list, fields } => after.add_fields(*list, fields, elements)?,
             Command::CreateView { list, name, .. } => after.create_view(*list, name, elements)?,
+            Command::AddChoices { .. } => unreachable!("the workload makes no choices"),
             Command::Put { element, property, value } => after.put(*element, *property, value)?,
             Command::Undo(_) => unreachable!("the workload undoes nothing"),
         }

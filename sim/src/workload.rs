@@ -60,6 +60,7 @@ pub fn describe(command: &Command) -> String {
         Command::CreateList { name, fields } => format!("create list {name:?} with {} fields", fields.len()),
         Command::AddFields { list, fields } => format!("add {} fields to {list:?}", fields.len()),
         Command::CreateView { list, name, .. } => format!("create view {name:?} of {list:?}"),
+        Command::AddChoices { field, choices } => format!("add {} choices to {field:?}", choices.len()),
         Command::Put { element, property, .. } => format!("put {property:?} on {element:?}"),
         Command::Undo(undo) => format!("undo {} events", undo.events.len()),
     }

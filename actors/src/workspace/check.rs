@@ -3,13 +3,27 @@
 use crate::command::{NameKind, Refused};
 use tandem_storage::{field_type::fits, fold::Design, index::ViewDefinition};
 use tandem_wire::{
-    CellKey, ElementId, ListId, Value,
+    CellKey, ElementId, FieldId, ListId, Value,
     design::{BaseType, ElementKind, Property},
     limits::{EVENT_BYTES_MAX, NAME_BYTES_MAX},
 };
 
 pub(super) fn list(design: &Design, list: ListId) -> Result<(), Refused> {
     if design.lists().any(|known| known == list) { Ok(()) } else { Err(Refused::UnknownList(list.to_string())) }
+}
+
+/// The field exists and holds choices.
+pub(super) fn choice_field(design: &Design, field: FieldId) -> Result<(), Refused> {
+    if !design.elements.contains_key(&field.into()) {
+        return Err(Refused::UnknownElement(field.into()));
+    }
+    match design.field_type(field).and_then(|ty| ty.base()) {
+        Some(BaseType::Choice) => Ok(()),
+        other => {
+            let got = other.map_or("newer version needed", BaseType::name).to_owned();
+            Err(Refused::Type { field: design.name(field), expected: "the type choice, to have choices".into(), got })
+        }
+    }
 }
 
 /// The list and field exist, and the field can hold the value there.

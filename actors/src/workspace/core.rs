@@ -127,6 +127,7 @@ impl<E: Engine> Core<E> {
             Command::CreateList { .. }
             | Command::AddFields { .. }
             | Command::CreateView { .. }
+            | Command::AddChoices { .. }
             | Command::Put { .. } => Role::Designer,
         };
         let present = draft.fold.role_of(self.key.device());
@@ -138,6 +139,7 @@ impl<E: Engine> Core<E> {
             Command::CreateList { name, fields } => design::create_list(draft, name, fields),
             Command::AddFields { list, fields } => design::add_fields(draft, *list, fields),
             Command::CreateView { list, name, definition } => design::create_view(draft, *list, name, definition),
+            Command::AddChoices { field, choices } => design::add_choices(draft, *field, choices),
             Command::Put { element, property, value } => design::put(draft, *element, *property, value),
             Command::Undo(what) => undo::undo(draft, self.key.device(), what),
         }

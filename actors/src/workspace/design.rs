@@ -11,7 +11,7 @@ use crate::command::{Committed, NameKind, Refused};
 use std::sync::Arc;
 use tandem_storage::{EngineError, engine::Read, index::ViewDefinition};
 use tandem_wire::{
-    Act, Define, ElementId, Event, ListId, Malformed, Op, Put, Target, Value,
+    Act, Define, ElementId, Event, FieldId, ListId, Malformed, Op, Put, Target, Value,
     design::{ElementKind, FieldType, Property},
 };
 
@@ -72,6 +72,26 @@ pub(super) fn create_view<R: Read>(
     })
 }
 
+pub(super) fn add_choices<R: Read>(draft: &mut Draft<'_, R>, field: FieldId, choices: &[String]) -> Decided {
+    let design = draft.fold.design().clone();
+    let present = design.choices(field);
+    let taken: Vec<String> = present.iter().map(|choice| design.name(*choice)).collect();
+    if let Err(refused) = check::choice_field(&design, field) {
+        return Ok(Err(refused));
+    }
+    let mut added: Vec<&String> = Vec::new();
+    for name in choices.iter().filter(|name| !taken.contains(name)) {
+        if let Err(refused) = check::name(NameKind::Choice, name, added.iter().map(|name| name.as_str())) {
+            return Ok(Err(refused));
+        }
+        added.push(name);
+    }
+    let mut steps = Steps { draft, committed: Committed::default() };
+    let named = added.into_iter().map(|name| vec![(Property::Name, Value::Text(name.clone()))]).collect();
+    steps.define(ElementKind::Choice, field.into(), named, present.len(), Vec::new())?;
+    Ok(Ok(steps.committed))
+}
+
 pub(super) fn put<R: Read>(draft: &mut Draft<'_, R>, element: ElementId, property: Property, value: &Value) -> Decided {
     let design = draft.fold.design();
     let Some(known) = design.elements.get(&element) else { return Ok(Err(Refused::UnknownElement(element))) };
@@ -108,18 +128,31 @@ impl<R: Read> Steps<'_, '_, R> {
         list: ElementId,
         fields: &[(String, FieldType)],
         present: usize,
+        puts: Vec<OpWithBody>,
+    ) -> Result<(), EngineError> {
+        let properties = fields.iter().map(|(name, field_type)| {
+            vec![(Property::Name, Value::Text(name.clone())), (Property::Type, field_type.to_value())]
+        });
+        self.define(ElementKind::Field, list, properties.collect(), present, puts)
+    }
+
+    /// Defines children of `parent` behind `present` others, each with its properties, then does `puts` and those.
+    fn define(
+        &mut self,
+        kind: ElementKind,
+        parent: ElementId,
+        children: Vec<Vec<(Property, Value)>>,
+        present: usize,
         mut puts: Vec<OpWithBody>,
     ) -> Result<(), EngineError> {
-        for (chunk_index, chunk) in fields.chunks(STEPS_PER_EVENT).enumerate() {
-            let defines = chunk.iter().map(|_| define(ElementKind::Field, Some(list))).collect();
-            let event = self.add(defines)?.expect("small ops fit");
-            for (index, (name, field_type)) in chunk.iter().enumerate() {
-                let field = ElementId::defined_by(event.id(), index as u16);
-                self.committed.elements.push(field);
+        for (chunk_index, chunk) in children.chunks(STEPS_PER_EVENT).enumerate() {
+            let event = self.add(chunk.iter().map(|_| define(kind, Some(parent))).collect())?.expect("small ops fit");
+            for (index, properties) in chunk.iter().enumerate() {
+                let child = ElementId::defined_by(event.id(), index as u16);
+                self.committed.elements.push(child);
                 let place = (present + chunk_index * STEPS_PER_EVENT + index) as u32;
-                puts.push(put_op(field, Property::Name, &Value::Text(name.clone())));
-                puts.push(put_op(field, Property::Type, &field_type.to_value()));
-                puts.push(put_op(field, Property::Order, &Value::Rank(place.to_be_bytes().to_vec())));
+                puts.extend(properties.iter().map(|(property, value)| put_op(child, *property, value)));
+                puts.push(put_op(child, Property::Order, &Value::Rank(place.to_be_bytes().to_vec())));
             }
         }
         for chunk in puts.chunks(STEPS_PER_EVENT) {

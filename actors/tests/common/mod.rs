@@ -61,8 +61,9 @@ impl Bench {
         self.now_ms += 1;
         let mut group = self.core.decide(self.now_ms, commands).unwrap();
         self.engine.commit(std::mem::take(&mut group.log), Durability::Synced).unwrap();
-        let (views, answers) = self.core.settle(group);
+        let (views, answers) = self.core.settle(group).unwrap();
         self.engine.commit(views, Durability::Buffered).unwrap();
+        self.core.upkeep().unwrap();
         answers
     }
 
@@ -89,7 +90,7 @@ impl Bench {
     }
 
     pub fn reader(&self) -> Reader<MemorySnapshot> {
-        Reader::new(self.engine.snapshot(), Arc::new(self.core.store().fold().clone()))
+        Reader::new(self.engine.snapshot(), self.core.store().views())
     }
 
     pub fn state(&self, record: u8) -> RecordState {

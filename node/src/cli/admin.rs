@@ -3,11 +3,12 @@
 use super::{
     CliError, Exit, Out,
     args::{Json, Verify, WorkspaceCommand},
-    open,
+    backup, open,
 };
 use crate::show::{Column, Progress, Screen, Table, escape};
 use serde_json::json;
-use tandem_actors::{Handle, Node};
+use tandem_actors::{Handle, Node, NodeError};
+use tandem_storage::store::Verified;
 
 pub(super) fn workspace(node: &Node, command: &WorkspaceCommand, out: &mut Out) -> Result<Exit, CliError> {
     match command {
@@ -16,6 +17,7 @@ pub(super) fn workspace(node: &Node, command: &WorkspaceCommand, out: &mut Out) 
             out.line(format_args!("made workspace {} ({})", escape(name), workspace.id()))?;
         }
         WorkspaceCommand::Ls(json) => list(node, *json, out)?,
+        WorkspaceCommand::Restore { file } => return backup::restore(node, file, out),
         WorkspaceCommand::Leave { workspace } => {
             let all = node.workspaces()?;
             let info = open::find(&all, workspace)?;
@@ -74,7 +76,7 @@ fn as_of(workspace: &Handle) -> Vec<serde_json::Value> {
 }
 
 pub(super) fn verify(workspace: &Handle, verify: &Verify, out: &mut Out) -> Result<Exit, CliError> {
-    let found = with_bar("verifying", |progress| workspace.verify_with(progress))?;
+    let found = verify_with_bar(workspace)?;
     if verify.rebuild {
         with_bar("rebuilding", |progress| workspace.rebuild_with(progress))?;
     }
@@ -109,6 +111,11 @@ pub(super) fn verify(workspace: &Handle, verify: &Verify, out: &mut Out) -> Resu
         "the log is damaged; restore the data folder from a backup"
     };
     Err(CliError::Unsound(text.into()))
+}
+
+/// Checks all, and shows how far that is.
+pub(super) fn verify_with_bar(workspace: &Handle) -> Result<Verified, NodeError> {
+    with_bar("verifying", |progress| workspace.verify_with(progress))
 }
 
 /// A bar for work that tells how many events it has come to.

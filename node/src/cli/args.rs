@@ -3,9 +3,43 @@
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
+/// The commands in groups, which clap does not make by itself; a test holds this against the commands that there are.
+const HELP: &str = "\
+{about}
+
+{usage-heading} {usage}
+
+Records:
+  ls, get            show the records of a list; one with everything about it
+  new, set, rm       make a record, change it, remove it
+  restore            bring a removed record back
+  history            who did what to a record, and when
+
+Lists and files:
+  lists              show the lists and their fields
+  import, export     bring in CSV or vCard; write CSV, JSON or vCard
+
+Workspaces:
+  workspace          make, list, leave, restore and remove workspaces
+  log, digest        the signed events; what is equal on every node that has them
+  verify             check every signature and the views
+
+This node:
+  doctor, size       what is wrong and what to do; what it takes on the disk
+  backup             write a workspace's log to a file
+  config, key        the settings and where they come from; the device key
+  completions, man   completions for a shell; manual pages
+  demo               see it work, in a temporary folder
+
+Options:
+{options}
+
+`tandem COMMAND --help` has more on each.
+";
+
 /// A local-first database for groups: every member keeps a full copy, works offline, and loses nothing.
 #[derive(Debug, Parser)]
-#[command(name = "tandem", version, max_term_width = 100)]
+#[command(name = "tandem", version, max_term_width = 100, help_template = HELP)]
 pub struct Args {
     /// Folder of the node's data [default: the platform's place for data]
     #[arg(long, global = true, value_name = "DIR", env = "TANDEM_DATA_DIR")]
@@ -42,7 +76,9 @@ pub enum Command {
     /// Change fields of a record
     Set(Set),
     /// Remove a record
-    Rm(Rm),
+    Rm(Named),
+    /// Bring a removed record back
+    Restore(Named),
     /// Show who did what to a record, and when
     History(OneRecord),
     /// Show the workspace's events, oldest first
@@ -51,8 +87,33 @@ pub enum Command {
     Digest(Json),
     /// Check every signature, and the views against views made anew from the log
     Verify(Verify),
+    /// Show what the workspaces take
+    Size(Json),
+    /// Write a workspace's log to a file
+    Backup {
+        /// The file; what was there is replaced
+        file: PathBuf,
+    },
+    /// Look for what is wrong with this node, and say what to do
+    Doctor(Doctor),
+    /// Show the settings
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Show or export the device key
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// See it work: a contact list in a temporary folder
     Demo,
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write manual pages
+    Man {
+        /// The folder; made if it does not exist
+        folder: PathBuf,
+    },
 }
 
 /// `tandem workspace …`
@@ -72,6 +133,11 @@ pub enum WorkspaceCommand {
     Leave {
         /// Its name or the start of its id
         workspace: String,
+    },
+    /// Bring a workspace back from a file that `tandem backup` wrote, for reading
+    Restore {
+        /// The file
+        file: PathBuf,
     },
     /// Remove a workspace with everything in it from this node
     Rm {
@@ -94,11 +160,24 @@ pub struct Json {
 /// `tandem import`
 #[derive(Debug, ClapArgs)]
 pub struct Import {
-    /// The file
+    /// The file; `-` is standard input
     pub file: PathBuf,
     /// Into which list; made if it does not exist [default: the file's name]
     #[arg(long, value_name = "LIST")]
     pub list: Option<String>,
+    /// Show what the columns hold and how they would be read, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Read a column as this type: text, choice, bool, int, decimal, float, date, date:dmy, date:mdy, date-time;
+    /// may be given several times
+    #[arg(long = "type", value_name = "COLUMN=TYPE")]
+    pub types: Vec<String>,
+    /// Update the record whose FIELD has the row's value, instead of making a new one
+    #[arg(long, value_name = "FIELD")]
+    pub key: Option<String>,
+    /// Numbers are written 1.234,56
+    #[arg(long)]
+    pub decimal_comma: bool,
     /// Where to write rows that cannot be read, with line and reason [default: FILE's name + .errors.txt, here]
     #[arg(long, value_name = "FILE")]
     pub errors: Option<PathBuf>,
@@ -187,9 +266,9 @@ pub struct Set {
     pub values: Vec<String>,
 }
 
-/// `tandem rm`
+/// A record, for `tandem rm` and `tandem restore`
 #[derive(Debug, ClapArgs)]
-pub struct Rm {
+pub struct Named {
     /// The list
     pub list: String,
     /// The record's id, or the start of it
@@ -216,4 +295,45 @@ pub struct Verify {
     /// Output
     #[command(flatten)]
     pub json: Json,
+}
+
+/// `tandem doctor`
+#[derive(Debug, ClapArgs)]
+pub struct Doctor {
+    /// Also check every signature, and the views against views made anew
+    #[arg(long)]
+    pub deep: bool,
+    /// Output
+    #[command(flatten)]
+    pub json: Json,
+}
+
+/// `tandem config …`
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Show every key with its value
+    Show(ConfigShow),
+}
+
+/// `tandem config show`
+#[derive(Debug, ClapArgs)]
+pub struct ConfigShow {
+    /// Also show where each value comes from
+    #[arg(long)]
+    pub origin: bool,
+    /// Output
+    #[command(flatten)]
+    pub json: Json,
+}
+
+/// `tandem key …`
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Print the public half, which is the node's name
+    Show,
+    /// Write the secret half to a file that only you can read
+    Export {
+        /// The file; it must not be there yet
+        file: PathBuf,
+    },
 }

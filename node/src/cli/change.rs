@@ -2,7 +2,7 @@
 
 use super::{
     CliError, Exit, Out,
-    args::{New, Rm, Set},
+    args::{Named, New, Set},
     names,
     shown::record_json,
 };
@@ -43,12 +43,21 @@ pub(super) fn set(workspace: &Handle, set: &Set, out: &mut Out) -> Result<Exit, 
     Ok(Exit::Success)
 }
 
-pub(super) fn rm(workspace: &Handle, rm: &Rm, out: &mut Out) -> Result<Exit, CliError> {
+pub(super) fn rm(workspace: &Handle, rm: &Named, out: &mut Out) -> Result<Exit, CliError> {
     let state = workspace.read();
     let list = names::list(state.design(), &rm.list)?;
     let key = names::record(&state, list, &rm.record)?;
     commit(workspace, vec![Change::Delete(key)])?;
     out.line(format_args!("removed {}; its history stays", key.record))?;
+    Ok(Exit::Success)
+}
+
+pub(super) fn restore(workspace: &Handle, restore: &Named, out: &mut Out) -> Result<Exit, CliError> {
+    let state = workspace.read();
+    let list = names::list(state.design(), &restore.list)?;
+    let key = names::removed_record(&state, list, &restore.record)?;
+    commit(workspace, vec![Change::Restore(key)])?;
+    out.line(format_args!("restored {}", key.record))?;
     Ok(Exit::Success)
 }
 

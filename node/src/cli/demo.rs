@@ -31,7 +31,9 @@ pub(super) fn demo(out: &mut Out) -> Result<Exit, CliError> {
     story.out.line(format_args!("made workspace Neighbours ({})", workspace.id()))?;
 
     story.chapter("A contact list comes in, in many scripts, nothing lost", "import contacts.vcf")?;
-    import::import(&workspace, &Import { file, list: None, errors: None }, story.out)?;
+    let file =
+        Import { file, list: None, dry_run: false, types: vec![], key: None, decimal_comma: false, errors: None };
+    import::import(&workspace, &file, story.out)?;
 
     story.chapter(
         "Seen as a list, sorted by name",

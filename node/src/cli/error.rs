@@ -89,6 +89,7 @@ impl CliError {
                 | Refused::Stale(_)
                 | Refused::NotOwn { .. }
                 | Refused::NotUndoable(_)
+                | Refused::WorkspaceExists(_)
                 | Refused::Left => Exit::Failure,
             },
             Self::Node(NodeError::Busy | NodeError::Stopped)

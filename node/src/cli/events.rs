@@ -1,6 +1,6 @@
 //! Events as people and programs see them.
 
-use super::shown::{place_text, step_text, value_json};
+use super::shown::{named, place_text, step_text, value_json};
 use crate::exchange::text_form;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
@@ -135,7 +135,8 @@ pub fn changes(design: &Design, state: &RecordState, event: &Event, target: tand
     let ops = event.header().ops.iter().enumerate().filter(|(_, op)| op.target.record() == Some(target));
     let line = |(index, op): (usize, &Op)| match (&op.act, &op.target) {
         (Act::Set, Target::Cell(cell)) => {
-            let value = event.value(index).map_or_else(|| "(removed)".into(), |value| text_form::show(&value));
+            let value =
+                event.value(index).map_or_else(|| "(removed)".into(), |value| text_form::show(&named(design, value)));
             let place = place_text(design, state, cell.field, &cell.part);
             if value.is_empty() { format!("clear {place}") } else { format!("set {place} = {value}") }
         }

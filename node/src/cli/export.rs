@@ -6,19 +6,18 @@ use super::{
     names,
     shown::{cells_of, record_json},
 };
-use crate::exchange::{Cell, Column, csv_write::CsvWriter, vcard, vcard_write::CardWriter};
+use crate::{
+    exchange::{Cell, Column, csv_write::CsvWriter, vcard, vcard_write::CardWriter},
+    show::escape,
+};
 use std::{
-    fs::File,
     io::{self, BufWriter, Write},
     path::Path,
 };
-use tandem_actors::Handle;
-use tandem_storage::{
-    fold::Design,
-    query::{Query, Record},
-};
+use tandem_actors::{Handle, node::State};
+use tandem_storage::{fold::Design, query::Record};
 use tandem_wire::{
-    FieldId, ListId,
+    FieldId, ListId, RecordId, RecordKey,
     design::{BaseType, FieldType},
 };
 
@@ -27,31 +26,48 @@ pub(super) fn export(workspace: &Handle, export: &Export, out: &mut Out) -> Resu
     let design = state.design();
     let list = names::list(design, &export.list)?;
     let fields = fields(design, list, export.format)?;
-    let mut records = state.list(list, &Query::default())?;
-    // As they were made, which is how they stood in the file that they came from.
-    records.sort_by_key(|record| record.state.creates.first().map(|edit| (edit.stamp.wall_ms, edit.stamp)));
+    let order = in_order(&state, list)?;
+    let source = Source { state: &state, list, fields: &fields, order: &order };
     match &export.output {
-        None => write(design, list, &fields, &records, export.format, &mut out.stream).map_err(CliError::Output)?,
+        None => source.write(export.format, &mut out.stream).map_err(CliError::Output)?,
         Some(path) => {
-            write_file(path, |file| write(design, list, &fields, &records, export.format, file))
+            write_file(path, |file| source.write(export.format, file))
                 .map_err(|error| CliError::File { path: path.clone(), error })?;
-            out.line(format_args!("wrote {} records to {}", records.len(), path.display()))?;
+            let shown = path.display().to_string();
+            out.line(format_args!("wrote {} records to {}", order.len(), escape(&shown)))?;
         }
     }
     Ok(Exit::Success)
 }
 
-/// Written aside and renamed: a file that is there is whole.
-fn write_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+/// The records that exist as they were made, which is how they stood in the file that they came from. Only what the
+/// order needs is kept of each, so that a long list takes little memory.
+fn in_order(state: &State, list: ListId) -> Result<Vec<RecordId>, CliError> {
+    let mut order = Vec::new();
+    for record in state.records(list, RecordId([0; 16])) {
+        let record = record?;
+        if record.state.exists() {
+            let made = record.state.creates.first().map(|edit| edit.stamp);
+            order.push((made.map(|made| (made.wall_ms, made.event.seq, made.op)), record.id));
+        }
+    }
+    order.sort_unstable();
+    Ok(order.into_iter().map(|(_, id)| id).collect())
+}
+
+/// Written aside and renamed: a file that is there is whole, and what was there before stays until then.
+pub(super) fn write_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let aside = tempfile::NamedTempFile::new_in(folder)?;
+    let mut aside = tempfile::Builder::new();
+    // A new file's usual permissions, less what the user's mask takes, not those of a temporary one.
+    #[cfg(unix)]
+    aside.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let aside = aside.tempfile_in(folder)?;
     let mut file = BufWriter::new(aside.as_file());
     write(&mut file)?;
     file.flush()?;
     drop(file);
-    // A new file's usual permissions, not those of a temporary one.
-    let usual = File::create(path)?.metadata()?.permissions();
-    aside.as_file().set_permissions(usual)?;
+    aside.as_file().sync_all()?;
     aside.persist(path).map(drop).map_err(|error| error.error)
 }
 
@@ -75,32 +91,49 @@ fn fields(design: &Design, list: ListId, format: Format) -> Result<Vec<(FieldId,
     )))
 }
 
-fn write(
-    design: &Design,
+/// What is written.
+struct Source<'a> {
+    state: &'a State,
     list: ListId,
-    fields: &[(FieldId, Column)],
-    records: &[Record],
-    format: Format,
-    out: &mut dyn Write,
-) -> io::Result<()> {
-    let cells = |record: &Record, index_of: &dyn Fn(usize, &Column) -> usize| -> Vec<Cell> {
-        let fields = fields.iter().enumerate();
-        fields.flat_map(|(index, (field, column))| cells_of(&record.state, *field, index_of(index, column))).collect()
-    };
-    match format {
-        Format::Json => records.iter().try_for_each(|record| writeln!(out, "{}", record_json(design, list, record))),
-        Format::Csv => {
-            let columns: Vec<Column> = fields.iter().map(|(_, column)| column.clone()).collect();
-            let mut writer = CsvWriter::new(out, &columns)?;
-            records.iter().try_for_each(|record| writer.write(&cells(record, &|index, _| index)))?;
-            writer.finish().map(drop)
+    fields: &'a [(FieldId, Column)],
+    order: &'a [RecordId],
+}
+
+impl Source<'_> {
+    fn write(&self, format: Format, out: &mut dyn Write) -> io::Result<()> {
+        match format {
+            Format::Json => {
+                let design = self.state.design();
+                self.records().try_for_each(|record| writeln!(out, "{}", record_json(design, self.list, &record?)))
+            }
+            Format::Csv => {
+                let columns: Vec<Column> = self.fields.iter().map(|(_, column)| column.clone()).collect();
+                let mut writer = CsvWriter::new(out, &columns)?;
+                self.records().try_for_each(|record| writer.write(&self.cells(&record?, &|index, _| index)))?;
+                writer.finish().map(drop)
+            }
+            Format::Vcf => {
+                let contact = vcard::columns();
+                let place =
+                    |_: usize, column: &Column| contact.iter().position(|other| other == column).expect("filtered");
+                let mut writer = CardWriter::new(out);
+                self.records().try_for_each(|record| writer.write(&self.cells(&record?, &place)))?;
+                writer.finish().map(drop)
+            }
         }
-        Format::Vcf => {
-            let contact = vcard::columns();
-            let place = |_: usize, column: &Column| contact.iter().position(|other| other == column).expect("filtered");
-            let mut writer = CardWriter::new(out);
-            records.iter().try_for_each(|record| writer.write(&cells(record, &place)))?;
-            writer.finish().map(drop)
-        }
+    }
+
+    fn records(&self) -> impl Iterator<Item = io::Result<Record>> + '_ {
+        self.order.iter().filter_map(|id| {
+            let record = self.state.record(RecordKey { list: self.list, record: *id });
+            record.map_err(io::Error::other).transpose()
+        })
+    }
+
+    fn cells(&self, record: &Record, index_of: &dyn Fn(usize, &Column) -> usize) -> Vec<Cell> {
+        let cells_of = |(index, (field, column)): (usize, &(FieldId, Column))| {
+            cells_of(self.state.design(), &record.state, *field, index_of(index, column))
+        };
+        self.fields.iter().enumerate().flat_map(cells_of).collect()
     }
 }

@@ -2,17 +2,25 @@
 
 mod admin;
 mod args;
+mod backup;
 mod change;
+mod config;
 mod demo;
+mod disk;
+mod doctor;
 mod error;
 mod events;
 mod export;
 mod import;
+mod key;
 mod names;
 mod open;
+mod program;
 mod read;
 mod shown;
+mod size;
 
+use args::ConfigCommand;
 pub use args::{Args, Command};
 pub use error::{CliError, Exit};
 
@@ -52,18 +60,38 @@ pub fn run(args: &Args, out: &mut Out) -> Result<Exit, CliError> {
 }
 
 fn dispatch(args: &Args, out: &mut Out) -> Result<Exit, CliError> {
-    if let Command::Demo = args.command {
-        return demo::demo(out);
+    // What needs no node, or not one that opens.
+    match &args.command {
+        Command::Demo => return demo::demo(out),
+        Command::Completions { shell } => return program::completions(*shell, out),
+        Command::Man { folder } => return program::man(folder, out),
+        Command::Doctor(doctor) => return doctor::doctor(args, doctor, out),
+        Command::Config(ConfigCommand::Show(show)) => return config::show(args, show, out),
+        _needs_the_node => {}
     }
-    let config = open::config(args)?;
-    start_log(&config);
-    let node = open::node(args, &config)?;
-    if let Command::Workspace(command) = &args.command {
-        return admin::workspace(&node, command, out);
+    let settings = open::settings(args)?;
+    start_log(&settings.config);
+    let dir = open::data_dir(args, &settings.config)?;
+    if let Command::Key(command) = &args.command {
+        return key::key(&dir, command, out);
+    }
+    let node = open::node(args, &settings.config)?;
+    match &args.command {
+        Command::Workspace(command) => return admin::workspace(&node, command, out),
+        Command::Size(json) => return size::size(&node, &dir, *json, out),
+        _needs_a_workspace => {}
     }
     let workspace = open::workspace(args, &node)?;
     match &args.command {
-        Command::Workspace(_) | Command::Demo => unreachable!("done above"),
+        Command::Demo
+        | Command::Completions { .. }
+        | Command::Man { .. }
+        | Command::Doctor(_)
+        | Command::Config(_)
+        | Command::Key(_)
+        | Command::Workspace(_)
+        | Command::Size(_) => unreachable!("done above"),
+        Command::Backup { file } => backup::backup(&node, &workspace, file, out),
         Command::Import(import) => import::import(&workspace, import, out),
         Command::Export(export) => export::export(&workspace, export, out),
         Command::Lists(json) => read::lists(&workspace, *json, out),
@@ -74,6 +102,7 @@ fn dispatch(args: &Args, out: &mut Out) -> Result<Exit, CliError> {
         Command::New(new) => change::new(&workspace, new, out),
         Command::Set(set) => change::set(&workspace, set, out),
         Command::Rm(rm) => change::rm(&workspace, rm, out),
+        Command::Restore(restore) => change::restore(&workspace, restore, out),
         Command::Digest(json) => admin::digest(&workspace, *json, out),
         Command::Verify(verify) => admin::verify(&workspace, verify, out),
     }

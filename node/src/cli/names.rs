@@ -1,10 +1,10 @@
 //! From what people type to ids: lists, fields with their parts and elements, records, values.
 
 use super::CliError;
-use crate::exchange::text_form;
+use crate::exchange::reading::Reading;
 use std::collections::BTreeSet;
 use tandem_actors::{Change, Refused};
-use tandem_storage::{Reader, engine::Read, fold::Design, fold::RecordState, query::Query};
+use tandem_storage::{Reader, engine::Read, fold::Design, fold::RecordState};
 use tandem_wire::{
     CellKey, FieldId, ListId, PartPath, RecordId, RecordKey, Value,
     design::{BaseType, FieldType},
@@ -140,8 +140,17 @@ fn element_key(
     Ok([&last.to_be_bytes()[..], &fresh].concat())
 }
 
-/// The record of a list with this id, or the only one whose id starts like this.
+/// The record of a list with this id, or the only one that exists and whose id starts like this.
 pub fn record<R: Read>(reader: &Reader<R>, list: ListId, text: &str) -> Result<RecordKey, CliError> {
+    find_record(reader, list, text, false)
+}
+
+/// The same among the records that were removed.
+pub fn removed_record<R: Read>(reader: &Reader<R>, list: ListId, text: &str) -> Result<RecordKey, CliError> {
+    find_record(reader, list, text, true)
+}
+
+fn find_record<R: Read>(reader: &Reader<R>, list: ListId, text: &str, is_removed: bool) -> Result<RecordKey, CliError> {
     if let Ok(record) = text.parse::<RecordId>() {
         return Ok(RecordKey { list, record });
     }
@@ -150,15 +159,23 @@ pub fn record<R: Read>(reader: &Reader<R>, list: ListId, text: &str) -> Result<R
     if !is_start {
         return Err(CliError::Usage(format!("{text} is no record id; give at least 4 of its digits")));
     }
-    let found: Vec<RecordId> = reader
-        .list(list, &Query::default())?
-        .into_iter()
-        .map(|record| record.id)
-        .filter(|id| id.to_string().starts_with(&text.to_ascii_lowercase()))
-        .take(2)
-        .collect();
+    let start = text.to_ascii_lowercase();
+    let from: RecordId = format!("{start:0<32}").parse().map_err(|_| CliError::Usage(format!("{text} is too long")))?;
+    let mut found = Vec::new();
+    for record in reader.records(list, from) {
+        let record = record?;
+        if !record.id.to_string().starts_with(&start) || found.len() == 2 {
+            break;
+        }
+        if record.state.exists() != is_removed {
+            found.push(record.id);
+        }
+    }
     match found.as_slice() {
         [record] => Ok(RecordKey { list, record: *record }),
+        [] if is_removed => Err(CliError::NotFound(format!(
+            "list {name} has no removed record {text}; `tandem log` shows what was removed"
+        ))),
         [] => {
             Err(CliError::NotFound(format!("list {name} has no record {text}; `tandem ls {name}` shows its records")))
         }
@@ -172,7 +189,7 @@ pub fn assignment(text: &str) -> Result<(&str, &str), CliError> {
 }
 
 /// The value that `text` is for a field of this type; nothing clears.
-pub fn value(name: &str, ty: &FieldType, text: &str) -> Result<Value, CliError> {
+pub fn value(design: &Design, field: FieldId, ty: &FieldType, text: &str) -> Result<Value, CliError> {
     if text.is_empty() {
         return Ok(Value::Null);
     }
@@ -180,16 +197,30 @@ pub fn value(name: &str, ty: &FieldType, text: &str) -> Result<Value, CliError> 
     if base.is_composite() {
         return Ok(Value::Text(text.into()));
     }
-    text_form::read(base, text).ok_or_else(|| {
+    if base == BaseType::Choice {
+        return choice(design, field, text);
+    }
+    Reading::plain(base).and_then(|reading| reading.read(text)).ok_or_else(|| {
         let expected = match base {
             BaseType::Bool => "true or false".into(),
             BaseType::Date => "a date such as 1985-04-12".into(),
             BaseType::Int => "a whole number such as 12".into(),
             BaseType::Decimal => "a decimal number such as 12.5".into(),
-            BaseType::Float => "a number with a point, such as 44.0".into(),
+            BaseType::Float => "a number such as 44.0".into(),
+            BaseType::DateTime => "an instant in UTC, such as 1985-04-12T23:20:50Z".into(),
             other => format!("a {}", other.name()),
         };
-        Refused::Type { field: name.into(), expected, got: format!("{text:?}") }.into()
+        Refused::Type { field: design.name(field), expected, got: format!("{text:?}") }.into()
+    })
+}
+
+fn choice(design: &Design, field: FieldId, text: &str) -> Result<Value, CliError> {
+    let choices = design.choices(field);
+    let found = choices.iter().find(|choice| design.name(**choice) == text);
+    found.map(|choice| Value::Choice(*choice)).ok_or_else(|| {
+        let names: Vec<String> = choices.iter().map(|choice| design.name(*choice)).collect();
+        let expected = format!("one of {}", names.join(", "));
+        Refused::Type { field: design.name(field), expected, got: format!("{text:?}") }.into()
     })
 }
 
@@ -207,7 +238,7 @@ pub fn changes(
         let (place_text, value_text) = assignment(text)?;
         let place = place(design, key.list, place_text)?;
         let ty = design.field_type(place.field).unwrap_or(FieldType::one(BaseType::Text));
-        let value = value(&design.name(place.field), &ty, value_text)?;
+        let value = value(design, place.field, &ty, value_text)?;
         // Several parts of one new element share its key.
         let known = place.element.and_then(|number| {
             new_elements.iter().find(|(field, of, _)| *field == place.field && *of == number).map(|(_, _, key)| key)

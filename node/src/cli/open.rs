@@ -18,15 +18,38 @@ pub fn data_dir(args: &Args, config: &Config) -> Result<PathBuf, CliError> {
     Ok(platform.data_dir().join("tandem"))
 }
 
+/// The configuration and where it comes from.
+pub struct Settings {
+    /// What holds.
+    pub config: Config,
+    /// The file that was read.
+    pub file: Option<PathBuf>,
+    /// The keys that it sets.
+    keys: Vec<&'static str>,
+}
+
+impl Settings {
+    /// Where a key's value comes from: the file, or the default.
+    pub fn origin(&self, key: &str) -> String {
+        let file = self.file.as_ref().filter(|_| self.keys.contains(&key));
+        file.map_or_else(|| "default".into(), |path| path.display().to_string())
+    }
+}
+
 /// The configuration: the named file, or the one in the data folder if it is there, or the defaults.
-pub fn config(args: &Args) -> Result<Config, CliError> {
+pub fn settings(args: &Args) -> Result<Settings, CliError> {
     let (path, must_exist) = match &args.config {
         Some(path) => (path.clone(), true),
         None => (data_dir(args, &Config::default())?.join("tandem.toml"), false),
     };
     match fs::read_to_string(&path) {
-        Ok(text) => Config::from_toml(&text).map_err(|error| CliError::Config { path, error }),
-        Err(error) if error.kind() == ErrorKind::NotFound && !must_exist => Ok(Config::default()),
+        Ok(text) => match Config::from_toml_with_keys(&text) {
+            Ok((config, keys)) => Ok(Settings { config, file: Some(path), keys }),
+            Err(error) => Err(CliError::Config { path, error }),
+        },
+        Err(error) if error.kind() == ErrorKind::NotFound && !must_exist => {
+            Ok(Settings { config: Config::default(), file: None, keys: vec![] })
+        }
         Err(error) => Err(CliError::File { path, error }),
     }
 }

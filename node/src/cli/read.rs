@@ -5,7 +5,7 @@ use super::{
     args::{Json, Log, Ls, OneRecord},
     events::{Authors, changes, event_json, summary, when},
     names,
-    shown::{place_text, record_json, text_of},
+    shown::{named, place_text, record_json, text_of},
 };
 use crate::{
     exchange::text_form,
@@ -30,16 +30,16 @@ pub(super) fn lists(workspace: &Handle, json: Json, out: &mut Out) -> Result<Exi
     let mut lists: Vec<ListId> = design.lists().collect();
     lists.sort_by_key(|list| design.name(*list));
     for list in lists {
-        let fields: Vec<(String, String)> =
-            design.fields(list).into_iter().map(|field| (design.name(field), type_text(design, field))).collect();
         let records = state.count(list)?;
+        let fields = design.fields(list);
         if json.json {
-            let fields: Vec<_> = fields.iter().map(|(name, ty)| json!({ "name": name, "type": ty })).collect();
+            let fields: Vec<_> = fields.iter().map(|field| field_json(design, *field)).collect();
             out.line(
                 json!({ "id": list.to_string(), "list": design.name(list), "records": records, "fields": fields }),
             )?;
         } else {
-            let fields: Vec<String> = fields.into_iter().map(|(name, ty)| format!("{name} ({ty})")).collect();
+            let fields: Vec<String> =
+                fields.iter().map(|field| format!("{} ({})", design.name(*field), type_text(design, *field))).collect();
             table.row([design.name(list), records.to_string(), fields.join(", ")]);
         }
     }
@@ -47,6 +47,15 @@ pub(super) fn lists(workspace: &Handle, json: Json, out: &mut Out) -> Result<Exi
         out.text(&table.render(&Screen::of_stdout()))?;
     }
     Ok(Exit::Success)
+}
+
+fn field_json(design: &Design, field: FieldId) -> serde_json::Value {
+    let mut shown = json!({ "name": design.name(field), "type": type_text(design, field) });
+    let choices = design.choices(field);
+    if !choices.is_empty() {
+        shown["choices"] = choices.into_iter().map(|choice| design.name(choice)).collect();
+    }
+    shown
 }
 
 fn type_text(design: &Design, field: FieldId) -> String {
@@ -106,7 +115,7 @@ fn column(design: &Design, field: FieldId) -> Column {
 fn filter(design: &Design, list: ListId, text: &str) -> Result<(FieldId, PartPath, Value), CliError> {
     let (place, value) = names::assignment(text)?;
     let (field, part, ty) = plain_place(design, list, place)?;
-    Ok((field, part, names::value(place, &ty, value)?))
+    Ok((field, part, names::value(design, field, &ty, value)?))
 }
 
 fn sort(design: &Design, list: ListId, text: &str) -> Result<Sort, CliError> {
@@ -156,7 +165,8 @@ pub(super) fn get(workspace: &Handle, get: &OneRecord, out: &mut Out) -> Result<
         let place = place_text(design, &record.state, *field, part);
         out.line(format_args!("\nconflict in {}:", escape(&place)))?;
         for (index, sibling) in siblings.iter().enumerate() {
-            let value = sibling.value().map_or_else(|| "(removed)".into(), |value| text_form::show(&value));
+            let value =
+                sibling.value().map_or_else(|| "(removed)".into(), |value| text_form::show(&named(design, value)));
             let author = authors.name(sibling.stamp.event.chain.device);
             let role = if index == 0 { "shown" } else { "kept" };
             let when = when(sibling.stamp.wall_ms);

@@ -12,19 +12,27 @@ use tandem_storage::{
 };
 use tandem_wire::{FieldId, ListId, PartPath, Value, design::BaseType};
 
-/// The cells of a field that show something, as the exchange formats take them.
-pub fn cells_of(state: &RecordState, field: FieldId, column: usize) -> Vec<Cell> {
+/// The cells of a field that show something, as the exchange formats take them: choices by their names.
+pub fn cells_of(design: &Design, state: &RecordState, field: FieldId, column: usize) -> Vec<Cell> {
     let of_field = state.cells.iter().filter(|((of, _), _)| *of == field);
     let shown = of_field.filter_map(|((_, part), siblings)| {
         let value = siblings.first()?.value().filter(|value| *value != Value::Null)?;
-        Some(Cell { column, part: part.clone(), value })
+        Some(Cell { column, part: part.clone(), value: named(design, value) })
     });
     shown.collect()
 }
 
+/// A choice as the text that it is called by; all else as it is.
+pub fn named(design: &Design, value: Value) -> Value {
+    match value {
+        Value::Choice(choice) if design.elements.contains_key(&choice) => Value::Text(design.name(choice)),
+        other => other,
+    }
+}
+
 /// A field as one line of text.
 pub fn text_of(design: &Design, state: &RecordState, field: FieldId) -> String {
-    let cells = cells_of(state, field, 0);
+    let cells = cells_of(design, state, field, 0);
     let removed = state.cells.iter().any(|((of, _), siblings)| {
         *of == field && siblings.first().is_some_and(|winner| winner.content == Content::Removed)
     });
@@ -43,7 +51,7 @@ pub fn record_json(design: &Design, list: ListId, record: &Record) -> Json {
     }
     let mut siblings = Map::new();
     for ((field, part), all) in record.state.cells.iter().filter(|(_, siblings)| is_conflict(siblings)) {
-        let shown = all.iter().map(sibling_json).collect();
+        let shown = all.iter().map(|sibling| sibling_json(design, sibling)).collect();
         siblings.insert(place_text(design, &record.state, *field, part), Json::Array(shown));
     }
     json!({
@@ -55,9 +63,9 @@ pub fn record_json(design: &Design, list: ListId, record: &Record) -> Json {
     })
 }
 
-fn sibling_json(sibling: &Sibling) -> Json {
+fn sibling_json(design: &Design, sibling: &Sibling) -> Json {
     json!({
-        "value": sibling.value().map_or(Json::Null, |value| value_json(&value)),
+        "value": sibling.value().map_or(Json::Null, |value| value_json(&named(design, value))),
         "author": sibling.stamp.event.chain.device.to_string(),
         "wall_ms": sibling.stamp.wall_ms,
         "event": sibling.stamp.event.id.to_string(),
@@ -66,7 +74,7 @@ fn sibling_json(sibling: &Sibling) -> Json {
 
 /// A field: a value, an object of parts, or an array of either.
 fn field_json(design: &Design, state: &RecordState, field: FieldId) -> Json {
-    let cells = cells_of(state, field, 0);
+    let cells = cells_of(design, state, field, 0);
     let Some(ty) = design.field_type(field) else { return Json::Null };
     let is_composite = ty.base().is_some_and(BaseType::is_composite);
     let element = |cells: &[(Vec<String>, Value)]| {

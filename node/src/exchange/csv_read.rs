@@ -1,56 +1,86 @@
 //! Tables in CSV: what separates the fields, what the columns hold, then the rows.
 //!
 //! A file is read three times, each time from its start and in bounded memory: for the encoding, for the types,
-//! for the rows. The separator is the one of `,` `;` tab `|` that the first lines agree on. Fields follow RFC
-//! 4180: quoted ones may hold separators, line breaks and doubled quotes. Blank lines are skipped, an empty
-//! field gives no cell, and nothing is trimmed but the column names.
+//! for the rows. The separator is the one of `,` `;` tab `|` that the first lines agree on, or that a first line
+//! `sep=;` names. Fields follow RFC 4180: quoted ones may hold separators, line breaks and doubled quotes; lines end
+//! in LF, CR LF or CR. Blank lines are skipped, an empty field gives no cell, and nothing is trimmed but the column
+//! names. An apostrophe that [`super::formula`] put before a text is taken off.
 
 use super::{
-    COLUMNS_MAX, Cell, Column, Entry, ImportError, ROW_VALUE_BYTES_MAX, ROWS_MAX, Rejected, Row,
-    csv_infer::Guess,
-    csv_records::Records,
+    COLUMNS_MAX, Cell, Entry, ImportError, ROW_VALUE_BYTES_MAX, ROWS_MAX, Rejected, Row,
+    csv_infer::{self, Seen, TableColumn},
+    csv_records::{Layout, Records},
     encoding::{Encoding, Utf8Reader},
+    formula,
+    number_form::Mark,
+    reading::Reading,
     row_keys::RowKeys,
-    text_form,
 };
 use std::{
     collections::BTreeSet,
     io::{Read, Seek},
 };
-use tandem_wire::limits::NAME_BYTES_MAX;
+use tandem_wire::{Value, limits::NAME_BYTES_MAX};
 
 /// A table whose columns are known.
 #[derive(Debug)]
 pub struct CsvFile<R> {
     input: R,
-    encoding: Encoding,
-    separator: u8,
-    columns: Vec<Column>,
+    layout: Layout,
+    columns: Vec<TableColumn>,
+    mark: Option<Mark>,
+    rows: u64,
 }
 
 impl<R: Read + Seek> CsvFile<R> {
-    /// Reads the whole file to learn its encoding, separator, column names and types.
-    pub fn open(mut input: R) -> Result<Self, ImportError> {
+    /// Reads the whole file to learn its encoding, separator, column names and types. `mark` is what stands before
+    /// fractions, where that is known.
+    pub fn open(mut input: R, mark: Option<Mark>) -> Result<Self, ImportError> {
         input.rewind()?;
         let encoding = Encoding::detect(&mut input)?;
-        let separator = detect_separator(&mut input, encoding)?;
-        let columns = infer_columns(Records::start(&mut input, encoding, separator)?)?;
-        Ok(Self { input, encoding, separator, columns })
+        let layout = detect_layout(&mut input, encoding)?;
+        let (seen, rows) = look_through(Records::start(&mut input, layout)?)?;
+        let mark = mark.or_else(|| csv_infer::proved_mark(seen.iter().map(|(_, seen)| seen)));
+        let columns = csv_infer::decide(seen, mark);
+        Ok(Self { input, layout, columns, mark, rows })
     }
 
     /// Its columns, in the order of the file.
-    pub fn columns(&self) -> &[Column] {
+    pub fn columns(&self) -> &[TableColumn] {
         &self.columns
+    }
+
+    /// Reads a column otherwise from now on.
+    ///
+    /// # Panics
+    /// If there is no such column.
+    pub fn set_reading(&mut self, column: usize, reading: Reading) {
+        self.columns[column].reading = reading;
     }
 
     /// What separates its fields.
     pub fn separator(&self) -> char {
-        self.separator.into()
+        self.layout.separator.into()
+    }
+
+    /// What its characters are written in, by name.
+    pub fn encoding(&self) -> &'static str {
+        self.layout.encoding.name()
+    }
+
+    /// What stands before the fractions of its numbers, where that is known.
+    pub fn mark(&self) -> Option<Mark> {
+        self.mark
+    }
+
+    /// How many rows it has, those that cannot be read included.
+    pub fn row_count(&self) -> u64 {
+        self.rows
     }
 
     /// Its rows, from the first.
     pub fn rows(&mut self) -> Result<Rows<'_, R>, ImportError> {
-        let mut records = Records::start(&mut self.input, self.encoding, self.separator)?;
+        let mut records = Records::start(&mut self.input, self.layout)?;
         records.next()?;
         Ok(Rows { columns: &self.columns, records, keys: RowKeys::default() })
     }
@@ -58,7 +88,7 @@ impl<R: Read + Seek> CsvFile<R> {
 
 /// The rows of a table. `Err` is the end: the file cannot be read on.
 pub struct Rows<'a, R> {
-    columns: &'a [Column],
+    columns: &'a [TableColumn],
     records: Records<'a, R>,
     keys: RowKeys,
 }
@@ -68,7 +98,7 @@ impl<R: Read> Iterator for Rows<'_, R> {
 
     fn next(&mut self) -> Option<Self::Item> {
         match self.records.next() {
-            Ok(true) => Some(self.entry()),
+            Ok(true) => Some(Ok(self.entry())),
             Ok(false) => None,
             Err(error) => Some(Err(error)),
         }
@@ -76,11 +106,11 @@ impl<R: Read> Iterator for Rows<'_, R> {
 }
 
 impl<R: Read> Rows<'_, R> {
-    fn entry(&mut self) -> Result<Entry, ImportError> {
+    fn entry(&mut self) -> Entry {
         let (line, width) = (self.records.line(), self.records.fields().len());
-        let rejected = |reason: String| Ok(Err(Rejected::new(line, reason, &self.records.quote())));
+        let rejected = |reason: String| Err(Rejected::new(line, reason, &self.records.quote()));
         // Keys count equal rows, rejected ones included, so that mending one row leaves the others' keys alone.
-        let key = self.keys.next(self.records.fields().map(str::as_bytes));
+        let key = self.keys.next(self.records.fields().map(|text| formula::arm(text).as_bytes()));
         if width != self.columns.len() {
             return rejected(format!("{width} fields instead of {}", self.columns.len()));
         }
@@ -88,14 +118,12 @@ impl<R: Read> Rows<'_, R> {
         if bytes > ROW_VALUE_BYTES_MAX {
             return rejected(format!("{bytes} bytes, more than the {ROW_VALUE_BYTES_MAX} that a record can hold"));
         }
-        let mut cells = Vec::new();
-        for (index, (column, text)) in self.columns.iter().zip(self.records.fields()).enumerate() {
-            if !text.is_empty() {
-                let value = column.ty.base().and_then(|base| text_form::read(base, text));
-                cells.push(Cell::plain(index, value.ok_or(ImportError::Changed { line })?));
-            }
-        }
-        Ok(Ok(Row { key, cells }))
+        let texts = self.records.fields().map(formula::arm).enumerate().filter(|(_, text)| !text.is_empty());
+        let cells = texts.map(|(index, text)| {
+            let value = self.columns[index].reading.read(text);
+            Cell::plain(index, value.unwrap_or_else(|| Value::Text(text.to_owned())))
+        });
+        Ok(Row { line, key, cells: cells.collect() })
     }
 }
 
@@ -104,17 +132,33 @@ const SAMPLE_LINES: usize = 20;
 /// Bytes that the separator is guessed from.
 const SAMPLE_BYTES: u64 = 64 * 1024;
 
-/// The separator that most of the first lines agree on with the header, and among those the one that gives most
-/// fields.
-fn detect_separator(input: &mut (impl Read + Seek), encoding: Encoding) -> Result<u8, ImportError> {
+/// The separator that the file names, or that most of the first lines agree on with the header; among those the one
+/// that gives most fields.
+fn detect_layout(input: &mut (impl Read + Seek), encoding: Encoding) -> Result<Layout, ImportError> {
     input.rewind()?;
     let mut sample = Vec::new();
     Utf8Reader::new(input, encoding).take(SAMPLE_BYTES).read_to_end(&mut sample)?;
     if is_vcard(&sample) {
         return Err(ImportError::IsVCard);
     }
-    let best = b",;\t|".iter().rev().max_by_key(|separator| score(&sample, **separator));
-    Ok(*best.unwrap_or(&b','))
+    if let Some(separator) = named_separator(&sample) {
+        return Ok(Layout { encoding, separator, names_separator: true });
+    }
+    let best = SEPARATORS.iter().rev().max_by_key(|separator| score(&sample, **separator));
+    Ok(Layout { encoding, separator: *best.unwrap_or(&b','), names_separator: false })
+}
+
+const SEPARATORS: &[u8] = b",;\t|";
+
+/// The separator of a first line `sep=;`, which some spreadsheets write and read.
+fn named_separator(sample: &[u8]) -> Option<u8> {
+    let line = sample.split(|byte| matches!(byte, b'\r' | b'\n')).next()?;
+    let line = line.strip_prefix(b"\"").and_then(|line| line.strip_suffix(b"\"")).unwrap_or(line);
+    let (name, separator) = line.split_at_checked(4)?;
+    match separator {
+        [separator] if name.eq_ignore_ascii_case(b"sep=") && SEPARATORS.contains(separator) => Some(*separator),
+        _other => None,
+    }
 }
 
 fn is_vcard(sample: &[u8]) -> bool {
@@ -131,29 +175,31 @@ fn score(sample: &[u8], separator: u8) -> (usize, usize) {
     }
 }
 
-fn infer_columns<R: Read + Seek>(mut records: Records<'_, R>) -> Result<Vec<Column>, ImportError> {
+/// The columns with what all rows say about them, and how many rows there are.
+fn look_through<R: Read + Seek>(mut records: Records<'_, R>) -> Result<(Vec<(String, Seen)>, u64), ImportError> {
     if !records.next()? {
         return Err(ImportError::Empty);
     }
-    let names = usable_names(records.fields());
+    let names = usable_names(records.fields().map(formula::arm));
     if names.len() > COLUMNS_MAX {
         return Err(ImportError::TooManyColumns { count: names.len() });
     }
-    let mut guesses = vec![Guess::default(); names.len()];
+    let mut columns: Vec<(String, Seen)> = names.into_iter().map(|name| (name, Seen::default())).collect();
     let mut rows = 0;
     while records.next()? {
         rows += 1;
         if rows > ROWS_MAX {
             return Err(ImportError::TooManyRows);
         }
-        if records.fields().len() == names.len() {
-            guesses.iter_mut().zip(records.fields()).for_each(|(guess, text)| guess.see(text));
+        if records.fields().len() == columns.len() {
+            let texts = records.fields().map(formula::arm);
+            columns.iter_mut().zip(texts).for_each(|((_, seen), text)| seen.see(text));
         }
     }
     if rows == 0 {
         return Err(ImportError::HeaderOnly);
     }
-    Ok(names.into_iter().zip(guesses).map(|(name, guess)| Column { name, ty: guess.ty() }).collect())
+    Ok((columns, rows))
 }
 
 /// The header's names: trimmed, cut to what a name may have, `column 3` where one is empty, `name 2` where one was
@@ -177,7 +223,7 @@ fn usable_names<'a>(header: impl Iterator<Item = &'a str>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::RECORD_BYTES_MAX;
+    use super::super::{RECORD_BYTES_MAX, text_form};
     use super::*;
     use std::io::Cursor;
     use tandem_wire::design::BaseType;
@@ -185,8 +231,8 @@ mod tests {
     type Imported = (Vec<(String, BaseType)>, Vec<Result<Vec<String>, (u64, String)>>);
 
     fn import(bytes: impl AsRef<[u8]>) -> Result<Imported, ImportError> {
-        let mut file = CsvFile::open(Cursor::new(bytes.as_ref()))?;
-        let columns = file.columns().iter().map(|column| (column.name.clone(), column.ty.base().unwrap())).collect();
+        let mut file = CsvFile::open(Cursor::new(bytes.as_ref()), None)?;
+        let columns = file.columns().iter().map(|column| (column.name.clone(), column.reading.base())).collect();
         let show = |cell: &Cell| format!("{}={}", cell.column, text_form::show(&cell.value));
         let entries = file.rows()?.map(|entry| {
             let shown = entry?.map(|row| row.cells.iter().map(show).collect());
@@ -196,7 +242,7 @@ mod tests {
     }
 
     fn keys(bytes: &[u8]) -> Vec<Vec<u8>> {
-        let mut file = CsvFile::open(Cursor::new(bytes)).unwrap();
+        let mut file = CsvFile::open(Cursor::new(bytes), None).unwrap();
         file.rows().unwrap().map(|entry| entry.unwrap().unwrap().key).collect()
     }
 
@@ -214,7 +260,7 @@ mod tests {
     #[test]
     fn separators() {
         let check = |text: &str, expect| {
-            assert_eq!(CsvFile::open(Cursor::new(text)).unwrap().separator(), expect, "{text}");
+            assert_eq!(CsvFile::open(Cursor::new(text), None).unwrap().separator(), expect, "{text}");
         };
         check("a,b\n1,2\n", ',');
         check("a;b\n1,5;2,5\n", ';');
@@ -223,6 +269,32 @@ mod tests {
         check("only\n1\n2\n", ',');
         check("name;note\nx;\"a,b,c\"\n", ';');
         check("a,b\n\"x;y;z\",1\n", ',');
+        check("sep=;\na;b,c\n1;2,5\n", ';');
+        check("\"sep=\t\"\r\na,b\tc\r\n1,2\t3\r\n", '\t');
+        check("SEP=|\ra|b\r1|2\r", '|');
+    }
+
+    #[test]
+    fn a_named_separator_is_no_row() {
+        let (columns, rows) = import("sep=;\r\na;b\r\n1;x\r\n").unwrap();
+        assert_eq!(columns.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(rows, [Ok(["0=1", "1=x"].map(str::to_owned).to_vec())]);
+        let (_, rows) = import("sep=;\na;b\n1\n").unwrap();
+        assert_eq!(rows, [Err((3, "1 fields instead of 2".to_owned()))]);
+        let (columns, _) = import("sep=x\n1\n").unwrap();
+        assert_eq!(columns[0].0, "sep=x");
+    }
+
+    #[test]
+    fn a_column_is_read_as_it_is_told() {
+        let mut file = CsvFile::open(Cursor::new("n;d\n1.234,5;x\n2;1\n"), None).unwrap();
+        assert_eq!(file.mark(), Some(Mark::Comma));
+        let reading = file.columns()[1].seen.reading_as(BaseType::Int, file.mark()).unwrap();
+        file.set_reading(1, reading);
+        let values: Vec<Value> =
+            file.rows().unwrap().flat_map(|entry| entry.unwrap().unwrap().cells).map(|cell| cell.value).collect();
+        let decimal = |mantissa, places| Value::Decimal(tandem_wire::Decimal::new(mantissa, places).unwrap());
+        assert_eq!(values, [decimal(12_345, 1), Value::Text("x".into()), decimal(2, 0), Value::Int(1)]);
     }
 
     #[test]
@@ -276,6 +348,7 @@ mod tests {
         let latin1: Vec<u8> = text.chars().map(|c| c as u8).collect();
         let expect = import(text).unwrap();
         assert_eq!(import(utf16).unwrap(), expect);
+        assert_eq!(import(text.replace("\r\n", "\r")).unwrap(), expect);
         assert_eq!(import(latin1).unwrap(), expect);
     }
 }

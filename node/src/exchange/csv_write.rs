@@ -4,9 +4,9 @@
 //! behind each other, with `; ` between; of a phone, an e-mail address or a link the thing itself and its kind in
 //! brackets, `+49 170 1 (work); +49 30 2`; a name in the order `prefix given additional family, suffix`; other
 //! composites with `, ` between their parts. Read back, such a column is text; for exchange without loss there
-//! are vCard and JSON.
+//! are vCard and JSON. A text that a spreadsheet would run is defused ([`super::formula`]).
 
-use super::{Cell, Column, field_text::field_text};
+use super::{Cell, Column, field_text::field_text, formula::defuse};
 use std::io::{self, Write};
 use tandem_wire::design::FieldType;
 
@@ -20,7 +20,7 @@ impl<W: Write> CsvWriter<W> {
     /// Writes the header.
     pub fn new(out: W, columns: &[Column]) -> io::Result<Self> {
         let mut out = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(out);
-        out.write_record(columns.iter().map(|column| &column.name))?;
+        out.write_record(columns.iter().map(|column| defuse(&column.name).into_owned()))?;
         Ok(Self { out, columns: columns.iter().map(|column| column.ty.clone()).collect() })
     }
 
@@ -34,8 +34,7 @@ impl<W: Write> CsvWriter<W> {
         }
         for (ty, mut cells) in self.columns.iter().zip(by_column) {
             cells.sort_by(|a, b| a.part.cmp(&b.part));
-            // A formula (a text that begins with `=`, `+`, `-`, `@`) is to be defused here, and only here.
-            self.out.write_field(field_text(ty, &cells))?;
+            self.out.write_field(&*defuse(&field_text(ty, &cells)))?;
         }
         self.out.write_record(None::<&[u8]>)?;
         Ok(())
@@ -49,7 +48,7 @@ impl<W: Write> CsvWriter<W> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{csv_read::CsvFile, csv_write, text_form};
+    use super::super::{csv_read::CsvFile, csv_write, reading::Reading, text_form};
     use super::*;
     use proptest::prelude::*;
     use tandem_wire::{PartPath, Value, design::BaseType};
@@ -65,7 +64,8 @@ mod tests {
     }
 
     fn read(bytes: &[u8]) -> Vec<Vec<(usize, String)>> {
-        let mut file = CsvFile::open(io::Cursor::new(bytes)).unwrap();
+        let mut file = CsvFile::open(io::Cursor::new(bytes), None).unwrap();
+        (0..file.columns().len()).for_each(|column| file.set_reading(column, Reading::Text));
         let rows = file.rows().unwrap().map(|entry| entry.unwrap().unwrap());
         rows.map(|row| row.cells.iter().map(|cell| (cell.column, text_form::show(&cell.value))).collect()).collect()
     }
@@ -85,7 +85,7 @@ mod tests {
         let phones = FieldType::many(BaseType::Phone);
         let two: &[(&[&str], &str)] =
             &[(&["2", "number"], "+1 5"), (&["1", "kind"], "work, fax"), (&["1", "number"], "+49 3")];
-        check(phones.clone(), two, "\"+49 3 (work, fax); +1 5\"");
+        check(phones.clone(), two, "\"'+49 3 (work, fax); +1 5\"");
         check(phones, &[(&["1", "kind"], "home")], "(home)");
         let name: &[(&[&str], &str)] =
             &[(&["family"], "Doe"), (&["given"], "Jo"), (&["prefix"], "Dr."), (&["suffix"], "Jr.")];

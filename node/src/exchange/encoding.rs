@@ -13,18 +13,22 @@ pub(super) enum Encoding {
     Windows1252,
 }
 
+/// Bytes that tell UTF-16 without a mark.
+const SAMPLE_BYTES: u64 = 4 * 1024;
+
 /// Bytes that are read and decoded at a time.
 const CHUNK_BYTES: usize = 32 * 1024;
 
 impl Encoding {
-    /// Reads the whole file: UTF-16 where it has that byte order mark, UTF-8 where all of it is that, else
-    /// Windows-1252, which fits always. Zero bytes are in no text.
+    /// Reads the whole file: UTF-16 where it has that byte order mark or begins so, UTF-8 where all of it is that, else
+    /// Windows-1252, which fits always. Other zero bytes are in no text.
     pub(super) fn detect(mut input: impl Read) -> Result<Self, ImportError> {
-        let start = read_start(&mut input)?;
+        let mut start = Vec::new();
+        input.by_ref().take(SAMPLE_BYTES).read_to_end(&mut start)?;
         if start.is_empty() {
             return Err(ImportError::Empty);
         }
-        if let Some(utf16) = Self::of_byte_order_mark(&start) {
+        if let Some(utf16) = Self::of_byte_order_mark(&start).or_else(|| Self::of_zero_bytes(&start)) {
             let mut text = Utf8Reader::new(start.as_slice().chain(input), utf16);
             io::copy(&mut text, &mut io::sink())?;
             return Ok(utf16);
@@ -38,6 +42,26 @@ impl Encoding {
             [0xff, 0xfe, ..] => Some(Self::Utf16Le),
             [0xfe, 0xff, ..] => Some(Self::Utf16Be),
             _other => None,
+        }
+    }
+
+    /// UTF-16 without a mark: of its characters most are ASCII, so that every second byte is zero and no other one.
+    fn of_zero_bytes(start: &[u8]) -> Option<Self> {
+        let zeros = |offset: usize| start.iter().skip(offset).step_by(2).filter(|byte| **byte == 0).count();
+        let are_most = |zeros: usize| 4 * zeros >= start.len();
+        match (zeros(0), zeros(1)) {
+            (0, odd) if are_most(odd) => Some(Self::Utf16Le),
+            (even, 0) if are_most(even) => Some(Self::Utf16Be),
+            _neither => None,
+        }
+    }
+
+    /// Its name, for people.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Utf8 => "UTF-8",
+            Self::Utf16Le | Self::Utf16Be => "UTF-16",
+            Self::Windows1252 => "Windows-1252",
         }
     }
 
@@ -164,6 +188,9 @@ mod tests {
         assert_eq!(read(format!("\u{feff}{text}").as_bytes()).unwrap(), text);
         assert_eq!(read(&utf16(&text, u16::to_le_bytes)).unwrap(), text);
         assert_eq!(read(&utf16(&text, u16::to_be_bytes)).unwrap(), text);
+        let unmarked = |bytes_of| utf16("name;Zoë\r\n東;1\r\n", bytes_of).split_off(2);
+        assert_eq!(read(&unmarked(u16::to_le_bytes)).unwrap(), "name;Zoë\r\n東;1\r\n");
+        assert_eq!(read(&unmarked(u16::to_be_bytes)).unwrap(), "name;Zoë\r\n東;1\r\n");
     }
 
     #[test]

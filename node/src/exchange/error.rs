@@ -37,12 +37,6 @@ pub enum ImportError {
         /// Where it begins.
         line: u64,
     },
-    /// It is not the file that the types were inferred from.
-    #[error("the file changed while it was being read, at line {line}; import it again")]
-    Changed {
-        /// Where that shows.
-        line: u64,
-    },
     /// It could not be read.
     #[error("the file could not be read: {0}")]
     Io(io::Error),

@@ -8,18 +8,25 @@
 //! | CSV | [`csv_read::CsvFile`]: encoding, separator and types first, then the rows | [`csv_write::CsvWriter`] |
 //! | vCard 2.1, 3.0, 4.0 | [`vcard_read::Cards`]: the columns of [`vcard::columns`], nothing of a card is lost | [`vcard_write::CardWriter`] |
 //!
+//! And [`backup_file`]: a workspace's log, which is no file of another program, but has to be read as carefully.
+//!
 //! Files are hostile until proven otherwise: nothing here panics on them, and every length that they choose is
 //! held against a named maximum, so that memory stays bounded.
 //!
 //! Never here: storage, workspaces, record ids (a [`Row::key`] is only what one is derived from), file names.
 
+pub mod backup_file;
 pub mod csv_infer;
 pub mod csv_read;
 mod csv_records;
 pub mod csv_write;
+pub mod date_form;
 mod encoding;
 mod error;
 pub mod field_text;
+pub mod formula;
+pub mod number_form;
+pub mod reading;
 mod row_keys;
 pub mod text_form;
 pub mod vcard;
@@ -58,6 +65,8 @@ pub struct Column {
 /// A record that was read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
+    /// The line that it begins at, from 1.
+    pub line: u64,
     /// What the id of its record is derived from, together with list and source: the same whenever the same file
     /// is read, and different for each row of a file.
     pub key: Vec<u8>,
@@ -124,7 +133,8 @@ impl Cell {
 }
 
 impl Rejected {
-    fn new(line: u64, reason: impl Into<String>, text: &str) -> Self {
+    /// What is wrong with the record at a line, and its text.
+    pub fn new(line: u64, reason: impl Into<String>, text: &str) -> Self {
         Self { line, reason: reason.into(), text: text[..text.floor_char_boundary(REJECTED_TEXT_BYTES_MAX)].to_owned() }
     }
 }
@@ -137,7 +147,7 @@ mod tests {
     fn cells_are_grouped_into_events_in_order_and_none_is_lost() {
         let check = |sizes: &[usize], expect: &[usize]| {
             let cells = sizes.iter().map(|size| Cell::plain(0, Value::Text("x".repeat(*size)))).collect();
-            let row = Row { key: Vec::new(), cells };
+            let row = Row { line: 1, key: Vec::new(), cells };
             let groups: Vec<usize> = row.events().map(<[Cell]>::len).collect();
             assert_eq!(groups, expect, "{sizes:?}");
             assert_eq!(row.events().flatten().collect::<Vec<_>>(), row.cells.iter().collect::<Vec<_>>());

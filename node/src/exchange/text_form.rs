@@ -3,8 +3,8 @@
 use jiff::{Span, Timestamp, civil::Date};
 use tandem_wire::{Decimal, Value, design::BaseType, limits::DECIMAL_SCALE_MAX};
 
-/// The text of a value. Bool, int, decimal, float, date and text give back what [`read`] took; the others have
-/// a readable form of their own. `Null` is empty.
+/// The text of a value. Bool, int, decimal, float, date, text and instants in UTC give back what [`read`] took; the
+/// others have a readable form of their own. `Null` is empty.
 pub fn show(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
@@ -34,8 +34,8 @@ pub fn read(base: BaseType, text: &str) -> Option<Value> {
         BaseType::Float => text.parse().ok().and_then(Value::float),
         BaseType::Date => read_date(text).map(Value::Date),
         BaseType::Text => return Some(Value::Text(text.to_owned())),
-        BaseType::DateTime
-        | BaseType::Duration
+        BaseType::DateTime => read_instant(text),
+        BaseType::Duration
         | BaseType::Choice
         | BaseType::Reference
         | BaseType::Rank
@@ -93,6 +93,12 @@ fn show_instant(ms: i64, zone: &str) -> String {
     if zone.is_empty() { instant } else { format!("{instant}[{zone}]") }
 }
 
+/// An instant in UTC, to the millisecond.
+fn read_instant(text: &str) -> Option<Value> {
+    let instant: Timestamp = text.strip_suffix('Z').and_then(|_| text.parse().ok())?;
+    Some(Value::DateTime { ms: instant.as_millisecond(), zone: String::new() })
+}
+
 fn show_duration(months: i32, ms: i64) -> String {
     match (months, ms) {
         (0, ms) => format!("{ms} ms"),
@@ -132,6 +138,11 @@ mod tests {
             BaseType::Date,
             &["1985-04-12", "2024-02-29", "0001-01-01", "9999-12-31", "1969-12-31"],
             &["1985-4-12", "2023-02-29", "19850412", "1985-04-12T00:00", "12.04.1985", "-001-01-01", ""],
+        );
+        check(
+            BaseType::DateTime,
+            &["1985-04-12T23:20:50Z", "1985-04-12T23:20:50.52Z"],
+            &["1985-04-12T23:20:50+02:00", "1985-04-12T23:20:50.1234Z", "1985-04-12", "Z", ""],
         );
     }
 

@@ -47,7 +47,7 @@ impl<R: Read> Cards<R> {
         let piece = self.pieces.next()?;
         self.is_over = piece.is_none();
         let entry = match piece {
-            Some(Piece::Card { properties, .. }) => Ok(self.row(&properties)),
+            Some(Piece::Card { line, properties }) => Ok(self.row(line, &properties)),
             Some(Piece::BadCard { line, reason, text }) => Err(Rejected::new(line, reason, &text)),
             Some(Piece::Stray { line, text }) => {
                 return Ok(Some(Err(Rejected::new(line, "text outside a card", &text))));
@@ -59,14 +59,14 @@ impl<R: Read> Cards<R> {
         if self.cards > ROWS_MAX { Err(ImportError::TooManyRows) } else { Ok(Some(entry)) }
     }
 
-    fn row(&mut self, properties: &[String]) -> Row {
+    fn row(&mut self, line: u64, properties: &[String]) -> Row {
         let cells = Contact::of(properties).cells;
         let uid = cells.iter().find(|cell| cell.column == Field::Uid.index()).map(|cell| text_form::show(&cell.value));
         let content: Vec<Vec<u8>> = match uid {
             Some(uid) => vec![uid.into_bytes()],
             None => cells.iter().flat_map(cell_bytes).collect(),
         };
-        Row { key: self.keys.next(content.iter().map(Vec::as_slice)), cells }
+        Row { line, key: self.keys.next(content.iter().map(Vec::as_slice)), cells }
     }
 }
 

@@ -195,13 +195,20 @@ impl Design {
 
     /// The fields of a list that are not dropped, in their order.
     pub fn fields(&self, list: ListId) -> Vec<FieldId> {
-        let mut fields: Vec<(Option<Value>, ElementId)> = self
+        self.children(list.into(), ElementKind::Field).map(|id| id.as_field()).collect()
+    }
+
+    /// The choices of a field that are not dropped, in their order.
+    pub fn choices(&self, field: FieldId) -> Vec<ElementId> {
+        self.children(field.into(), ElementKind::Choice).collect()
+    }
+
+    fn children(&self, parent: ElementId, kind: ElementKind) -> impl Iterator<Item = ElementId> {
+        let mut children: Vec<(Option<Value>, ElementId)> = self
             .elements
             .iter()
             .filter(|(_, element)| {
-                element.kind == ElementKind::Field.number()
-                    && element.parent == Some(list.into())
-                    && !element.is_dropped()
+                element.kind == kind.number() && element.parent == Some(parent) && !element.is_dropped()
             })
             .map(|(id, element)| (element.property(Property::Order), *id))
             .collect();
@@ -209,8 +216,8 @@ impl Design {
             Some(Value::Rank(rank)) => rank.clone(),
             _unordered => vec![0xff],
         };
-        fields.sort_by_cached_key(|(value, id)| (order(value), *id));
-        fields.into_iter().map(|(_, id)| id.as_field()).collect()
+        children.sort_by_cached_key(|(value, id)| (order(value), *id));
+        children.into_iter().map(|(_, id)| id)
     }
 
     /// The name of an element; empty where it has none.

@@ -51,7 +51,11 @@ fn check_all_states(w: &World) -> usize {
                 quick += 1;
             }
             let (rows, fold) = replay(1, &ids, places(w.events()), &Log(w.events())).unwrap();
-            assert_eq!(Reader::new(rows, Views { fold: Arc::new(fold), indexes: Arc::default() }).state(RECORD).unwrap(), expect, "the long way");
+            assert_eq!(
+                Reader::new(rows, Views { fold: Arc::new(fold), indexes: Arc::default() }).state(RECORD).unwrap(),
+                expect,
+                "the long way"
+            );
         }
     });
     quick

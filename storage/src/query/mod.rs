@@ -3,9 +3,11 @@
 mod cursor;
 mod order;
 mod plan;
+mod whole;
 
 pub use cursor::{BadCursor, Cursor};
 pub use order::{Sort, SortBy};
+pub use whole::TableSize;
 
 use self::plan::{Found, Plan};
 use crate::{

@@ -1,62 +1,8 @@
 //! The real binary, run as a person would.
 
+use crate::scratch::Node;
 use serde_json::Value as Json;
-use std::{
-    fs,
-    path::Path,
-    process::{Command, Output},
-};
-use tempfile::TempDir;
-
-struct Node {
-    dir: TempDir,
-}
-
-impl Node {
-    fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap() }
-    }
-
-    fn with_workspace() -> Self {
-        let node = Self::new();
-        node.ok(&["workspace", "new", "Test", "--member", "Ada"]);
-        node
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.dir.path().join(name).to_str().unwrap().to_owned()
-    }
-
-    fn file(&self, name: &str, content: impl AsRef<[u8]>) -> String {
-        fs::write(self.dir.path().join(name), content).unwrap();
-        self.path(name)
-    }
-
-    fn run(&self, args: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tandem"));
-        command.args(args).arg("--data-dir").arg(self.path("data")).current_dir(self.dir.path());
-        command.env_remove("TANDEM_DATA_DIR").output().unwrap()
-    }
-
-    fn ok(&self, args: &[&str]) -> String {
-        let output = self.run(args);
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{args:?}: {errors}");
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    fn json(&self, args: &[&str]) -> Vec<Json> {
-        self.ok(args).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
-
-    /// The command fails with this code, and its message holds all of `words`.
-    fn fails(&self, args: &[&str], code: i32, words: &[&str]) {
-        let output = self.run(args);
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(code), "{args:?}: {errors}");
-        assert!(words.iter().all(|word| errors.contains(word)), "{args:?}: {errors} should say {words:?}");
-    }
-}
+use std::{fs, path::Path};
 
 #[test]
 fn a_record_from_its_making_to_its_removal() {

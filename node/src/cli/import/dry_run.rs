@@ -1,0 +1,98 @@
+//! What an import would do, shown before it does it.
+
+use super::{
+    super::{CliError, Exit, Out},
+    Entries, Errors, existing_list,
+};
+use crate::{
+    exchange::{
+        ImportError, Row,
+        csv_infer::{DISTINCT_MAX, TableColumn},
+        csv_read::CsvFile,
+        vcard,
+    },
+    show::{Column, Screen, Table, escape},
+};
+use std::io::{Read, Seek};
+use tandem_actors::Handle;
+
+pub(super) fn table<R: Read + Seek>(
+    workspace: &Handle,
+    name: &str,
+    file: &CsvFile<R>,
+    out: &mut Out,
+) -> Result<Exit, CliError> {
+    let mut table = Table::new([
+        Column::text("COLUMN"),
+        Column::text("TYPE"),
+        Column::number("EMPTY"),
+        Column::number("DISTINCT"),
+        Column::text("EXAMPLES"),
+    ]);
+    for TableColumn { name, reading, seen } in file.columns() {
+        let distinct = seen.distinct.as_ref().map_or_else(|| format!("{DISTINCT_MAX}+"), |all| all.len().to_string());
+        table.row([name, &reading.to_string(), &seen.empty.to_string(), &distinct, &seen.examples.join(" · ")]);
+    }
+    out.text(&table.render(&Screen::of_stdout()))?;
+    let separator = match file.separator() {
+        '\t' => "tab".to_owned(),
+        other => other.to_string(),
+    };
+    let list = if existing_list(workspace, name).is_some() { "the list" } else { "a new list" };
+    let rows = file.row_count();
+    out.line(format_args!(
+        "\n{rows} rows for {list} {}, in {}, separated by {separator}",
+        escape(name),
+        file.encoding()
+    ))?;
+    out.line("Nothing was written. Correct a type with --type COLUMN=TYPE, then import without --dry-run.")?;
+    Ok(Exit::Success)
+}
+
+/// Cards have the columns of contacts, whatever is in them.
+pub(super) fn cards(
+    name: &str,
+    first: Row,
+    rest: Entries<'_>,
+    mut errors: Errors,
+    out: &mut Out,
+) -> Result<Result<Exit, CliError>, ImportError> {
+    let columns = vcard::columns();
+    let mut filled = vec![0u64; columns.len()];
+    let mut count = |row: &Row| {
+        let mut seen: Vec<usize> = row.cells.iter().map(|cell| cell.column).collect();
+        seen.dedup();
+        seen.into_iter().for_each(|column| filled[column] += 1);
+    };
+    count(&first);
+    let mut rows = 1;
+    for entry in rest {
+        match entry? {
+            Ok(row) => {
+                count(&row);
+                rows += 1;
+            }
+            Err(rejected) => {
+                if let Err(error) = errors.add(&rejected) {
+                    return Ok(Err(error));
+                }
+            }
+        }
+    }
+    let show = |out: &mut Out| {
+        let mut table = Table::new([Column::text("FIELD"), Column::text("TYPE"), Column::number("EMPTY")]);
+        for (column, filled) in columns.iter().zip(&filled) {
+            let base = column.ty.base().map_or("", |base| base.name());
+            let ty = if column.ty.many { format!("{base}, many") } else { base.to_owned() };
+            table.row([column.name.as_str(), &ty, &(rows - filled).to_string()]);
+        }
+        out.text(&table.render(&Screen::of_stdout()))?;
+        out.line(format_args!("\n{rows} contacts for the list {}", escape(name)))?;
+        if errors.count() > 0 {
+            out.line(format_args!("{} cannot be read", errors.count()))?;
+        }
+        out.line("Nothing was written.")?;
+        Ok(Exit::Success)
+    };
+    Ok(show(out))
+}

@@ -1,0 +1,195 @@
+//! Bringing files in.
+//!
+//! One event a row (more only for a card with a big photograph), in groups that are made durable together. A record's
+//! id is derived from its list and the row, so that importing a file twice makes nothing twice, and two members who
+//! import one file apart make one set of records. With a key it is derived from that, and a row changes what its
+//! record shows ([`keys`]).
+
+mod columns;
+mod dry_run;
+mod errors;
+mod keys;
+mod source;
+mod submit;
+mod target;
+
+use self::{
+    errors::Errors,
+    keys::Keys,
+    submit::{Answered, Submitter},
+    target::Target,
+};
+use super::{CliError, Exit, Out, args::Import, names};
+use crate::{
+    exchange::{Entry, ImportError, Row, csv_read::CsvFile, number_form::Mark, vcard, vcard_read::Cards},
+    show::{Progress, escape},
+};
+use std::{io::BufReader, path::PathBuf};
+use tandem_actors::{Handle, fresh_batch};
+use tandem_wire::{BatchId, RecordId};
+
+pub(super) fn import(workspace: &Handle, import: &Import, out: &mut Out) -> Result<Exit, CliError> {
+    let failed = |error: ImportError| CliError::Import { path: import.file.clone(), error };
+    let name = source::list_name(import)?;
+    let (file, is_vcard) = source::open(&import.file)?;
+    let mut errors = Errors::new(import);
+    if is_vcard {
+        columns::none_for_cards(import)?;
+        let mut cards = Cards::open(BufReader::new(file)).map_err(failed)?;
+        let first = first_row(&mut cards, &mut errors).map_err(failed)??;
+        let Some(first) = first else { return nothing(errors, &name, out) };
+        if import.dry_run {
+            return dry_run::cards(&name, first, &mut cards, errors, out).map_err(failed)?;
+        }
+        let target = Target::prepare(workspace, &name, &vcard::columns(), &[])?;
+        let importer = Importer::new(workspace, &target, Ids::Rows("vcf"), errors);
+        return importer.take(&first, &mut cards, &failed)?.report(&target, &name, out);
+    }
+    let mark = import.decimal_comma.then_some(Mark::Comma);
+    let mut table = CsvFile::open(file, mark).map_err(failed)?;
+    let choices = columns::settle(workspace, &name, &mut table, import)?;
+    if import.dry_run {
+        return dry_run::table(workspace, &name, &table, out);
+    }
+    let columns: Vec<_> = table.columns().iter().map(|column| column.column()).collect();
+    let key = import.key.as_deref().map(|key| columns::key(&columns, key)).transpose()?;
+    let mut rows = table.rows().map_err(failed)?;
+    let first = first_row(&mut rows, &mut errors).map_err(failed)??;
+    let Some(first) = first else { return nothing(errors, &name, out) };
+    let target = Target::prepare(workspace, &name, &columns, &choices)?;
+    let ids = match key {
+        Some(column) => Ids::Keys(Keys::of(workspace, &target, column)?),
+        None => Ids::Rows("csv"),
+    };
+    Importer::new(workspace, &target, ids, errors).take(&first, &mut rows, &failed)?.report(&target, &name, out)
+}
+
+type Entries<'a> = &'a mut dyn Iterator<Item = Result<Entry, ImportError>>;
+
+/// The first row that can be read; what comes before it is set aside. So nothing is made for a file without any.
+fn first_row(entries: Entries<'_>, errors: &mut Errors) -> Result<Result<Option<Row>, CliError>, ImportError> {
+    for entry in entries {
+        match entry? {
+            Ok(row) => return Ok(Ok(Some(row))),
+            Err(rejected) => {
+                if let Err(error) = errors.add(&rejected) {
+                    return Ok(Err(error));
+                }
+            }
+        }
+    }
+    Ok(Ok(None))
+}
+
+fn nothing(errors: Errors, name: &str, out: &mut Out) -> Result<Exit, CliError> {
+    out.line(format_args!("imported no records into {}", escape(name)))?;
+    report_errors(errors.finish()?, out)
+}
+
+fn report_errors(errors: Option<(u64, PathBuf)>, out: &mut Out) -> Result<Exit, CliError> {
+    let Some((rejected, path)) = errors else { return Ok(Exit::Success) };
+    let path = path.display().to_string();
+    out.line(format_args!("{rejected} could not be read; lines and reasons are in {}", escape(&path)))?;
+    Ok(Exit::Partial)
+}
+
+/// Where the ids of records come from.
+enum Ids {
+    /// From each row as a whole, of a file of this kind.
+    Rows(&'static str),
+    /// From one of its columns.
+    Keys(Keys),
+}
+
+struct Importer<'a> {
+    target: &'a Target,
+    ids: Ids,
+    batch: BatchId,
+    submitter: Submitter<'a>,
+    errors: Errors,
+    raw: target::Raw,
+}
+
+/// What came of an import.
+struct Imported {
+    batch: BatchId,
+    answered: Answered,
+    raw: target::Raw,
+    /// With a key: records of the list that no row of the file is about.
+    elsewhere: Option<u64>,
+    errors: Option<(u64, PathBuf)>,
+}
+
+impl<'a> Importer<'a> {
+    fn new(workspace: &'a Handle, target: &'a Target, ids: Ids, errors: Errors) -> Self {
+        let submitter = Submitter::new(workspace);
+        Self { target, ids, batch: fresh_batch(), submitter, errors, raw: target::Raw::default() }
+    }
+
+    fn take(
+        mut self,
+        first: &Row,
+        rest: Entries<'_>,
+        failed: &dyn Fn(ImportError) -> CliError,
+    ) -> Result<Imported, CliError> {
+        let mut progress = Progress::new("importing", None);
+        self.row(first)?;
+        for entry in rest {
+            match entry.map_err(failed)? {
+                Ok(row) => self.row(&row)?,
+                Err(rejected) => self.errors.add(&rejected)?,
+            }
+            progress.advance(1);
+        }
+        let elsewhere = match &self.ids {
+            Ids::Rows(_) => None,
+            Ids::Keys(keys) => Some(keys.elsewhere()),
+        };
+        let answered = self.submitter.finish()?;
+        Ok(Imported { batch: self.batch, answered, raw: self.raw, elsewhere, errors: self.errors.finish()? })
+    }
+
+    fn row(&mut self, row: &Row) -> Result<(), CliError> {
+        let place = match &mut self.ids {
+            Ids::Rows(source) => {
+                let id = RecordId::derived(self.target.list, source, &row.key);
+                keys::Place { id, is_there: false }
+            }
+            Ids::Keys(keys) => match keys.place(self.target, row)? {
+                Ok(place) => place,
+                Err(rejected) => return self.errors.add(&rejected),
+            },
+        };
+        for (transaction, step) in self.target.transactions(row, &place, self.batch, &mut self.raw) {
+            self.submitter.add(transaction, step)?;
+        }
+        Ok(())
+    }
+}
+
+impl Imported {
+    fn report(self, target: &Target, name: &str, out: &mut Out) -> Result<Exit, CliError> {
+        let Answered { made, changed, present } = self.answered;
+        out.line(format_args!("imported {made} records into {}", escape(name)))?;
+        if changed > 0 {
+            out.line(format_args!("{changed} were changed"))?;
+        }
+        if present > 0 {
+            out.line(format_args!("{present} were there already"))?;
+        }
+        if let Some(elsewhere @ 1..) = self.elsewhere {
+            out.line(format_args!("{elsewhere} are not in the file; they stay as they are"))?;
+        }
+        self.raw.report(target, out)?;
+        let exit = report_errors(self.errors, out)?;
+        if made + changed > 0 {
+            out.line(format_args!("batch {}", self.batch))?;
+        }
+        Ok(exit)
+    }
+}
+
+/// The list that a name stands for, if it is there.
+fn existing_list(workspace: &Handle, name: &str) -> Option<tandem_wire::ListId> {
+    names::list(workspace.read().design(), name).ok()
+}

@@ -1,0 +1,53 @@
+//! The file that is imported, and what it is.
+
+use super::super::{CliError, args::Import};
+use std::{
+    fs::File,
+    io::{self, Read, Seek},
+    path::Path,
+};
+
+/// Opens it, and tells whether it holds contact cards: by its name, or by how it begins. Standard input is written to
+/// a temporary file, since a table is read more than once.
+pub(super) fn open(path: &Path) -> Result<(File, bool), CliError> {
+    let failed = |error| CliError::File { path: path.into(), error };
+    let mut file = if is_stdin(path) { spool().map_err(failed)? } else { File::open(path).map_err(failed)? };
+    let extension = path.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
+    let is_vcard = match extension.as_deref() {
+        Some("vcf" | "vcard") => true,
+        Some("csv" | "tsv" | "tab" | "txt") => false,
+        _unknown => begins_like_cards(&mut file).map_err(failed)?,
+    };
+    Ok((file, is_vcard))
+}
+
+/// The list that it goes into.
+pub(super) fn list_name(import: &Import) -> Result<String, CliError> {
+    match &import.list {
+        Some(list) => Ok(list.clone()),
+        None if is_stdin(&import.file) => Err(CliError::Usage("say with --list LIST where standard input goes".into())),
+        None => {
+            let stem = import.file.file_stem();
+            Ok(stem.map_or_else(|| "imported".into(), |stem| stem.to_string_lossy().into_owned()))
+        }
+    }
+}
+
+fn is_stdin(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+fn spool() -> io::Result<File> {
+    let mut file = tempfile::tempfile()?;
+    io::copy(&mut io::stdin().lock(), &mut file)?;
+    file.rewind()?;
+    Ok(file)
+}
+
+fn begins_like_cards(file: &mut File) -> io::Result<bool> {
+    let mut start = Vec::new();
+    file.by_ref().take(4096).read_to_end(&mut start)?;
+    file.rewind()?;
+    let text: Vec<u8> = start.into_iter().filter(|byte| *byte != 0).collect();
+    Ok(String::from_utf8_lossy(&text).to_ascii_uppercase().contains("BEGIN:VCARD"))
+}

@@ -1,0 +1,90 @@
+//! The one place where an import hands transactions to the workspace.
+
+use super::super::CliError;
+use std::collections::VecDeque;
+use tandem_actors::{Command, Handle, NodeError, Refused, Transaction, node::Pending};
+
+/// Transactions handed to the workspace at a time.
+const TRANSACTIONS_PER_MESSAGE: usize = 256;
+/// Messages under way: the next rows are read while these are made durable.
+const MESSAGES_UNDER_WAY: usize = 4;
+
+/// What a transaction is to its row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// It makes the record.
+    Create,
+    /// It changes a record that is there.
+    Update,
+    /// It goes on where the one before it ended.
+    Continue,
+}
+
+/// What the workspace answered, in rows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Answered {
+    /// Records that were made.
+    pub made: u64,
+    /// Records that were there and are changed.
+    pub changed: u64,
+    /// Records that were there and are as they were.
+    pub present: u64,
+}
+
+/// Takes transactions one by one; they are done in this order.
+pub(super) struct Submitter<'a> {
+    workspace: &'a Handle,
+    waiting: Vec<Command>,
+    steps: Vec<Step>,
+    under_way: VecDeque<(Pending, Vec<Step>)>,
+    answered: Answered,
+}
+
+impl<'a> Submitter<'a> {
+    pub(super) fn new(workspace: &'a Handle) -> Self {
+        let answered = Answered::default();
+        Self { workspace, waiting: Vec::new(), steps: Vec::new(), under_way: VecDeque::new(), answered }
+    }
+
+    pub(super) fn add(&mut self, transaction: Transaction, step: Step) -> Result<(), CliError> {
+        self.waiting.push(Command::Change(transaction));
+        self.steps.push(step);
+        if self.waiting.len() >= TRANSACTIONS_PER_MESSAGE { self.send() } else { Ok(()) }
+    }
+
+    /// Waits until all are durable and shown.
+    pub(super) fn finish(mut self) -> Result<Answered, CliError> {
+        self.send()?;
+        while !self.under_way.is_empty() {
+            self.receive()?;
+        }
+        Ok(self.answered)
+    }
+
+    fn send(&mut self) -> Result<(), CliError> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        while self.under_way.len() >= MESSAGES_UNDER_WAY {
+            self.receive()?;
+        }
+        let pending = self.workspace.submit(std::mem::take(&mut self.waiting))?;
+        self.under_way.push_back((pending, std::mem::take(&mut self.steps)));
+        Ok(())
+    }
+
+    fn receive(&mut self) -> Result<(), CliError> {
+        let Some((pending, steps)) = self.under_way.pop_front() else { return Ok(()) };
+        for (answer, step) in pending.wait()?.into_iter().zip(steps) {
+            match (answer, step) {
+                (Ok(_), Step::Create) => self.answered.made += 1,
+                (Ok(committed), Step::Update) if committed.events.is_empty() => self.answered.present += 1,
+                (Ok(_), Step::Update) => self.answered.changed += 1,
+                (Ok(_), Step::Continue) => {}
+                (Err(Refused::RecordExists(_)), _) => self.answered.present += 1,
+                (Err(refused), _) => return Err(NodeError::from(refused).into()),
+            }
+        }
+        Ok(())
+    }
+}

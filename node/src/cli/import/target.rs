@@ -1,0 +1,163 @@
+//! The list that a file goes into.
+
+use super::{
+    super::{CliError, Out, names},
+    existing_list,
+    keys::Place,
+    submit::Step,
+};
+use crate::{
+    exchange::{Cell, Column, Row, reading::Reading, text_form},
+    show::escape,
+};
+use std::collections::BTreeMap;
+use tandem_actors::{Change, Command, Handle, Transaction};
+use tandem_storage::field_type::fits;
+use tandem_wire::{
+    BatchId, CellKey, ElementId, FieldId, ListId, PartPath, RecordKey, Value,
+    design::{BaseType, FieldType},
+};
+
+/// A list with a field for each column.
+pub(super) struct Target {
+    pub(super) list: ListId,
+    pub(super) fields: Vec<TargetField>,
+}
+
+/// The field of a column.
+pub(super) struct TargetField {
+    pub(super) id: FieldId,
+    name: String,
+    ty: FieldType,
+    /// Of a field of choices: which one each text is.
+    choices: BTreeMap<String, ElementId>,
+}
+
+impl Target {
+    /// Makes the list, or the fields and choices that it lacks. `choices` are by column.
+    pub(super) fn prepare(
+        workspace: &Handle,
+        name: &str,
+        columns: &[Column],
+        choices: &[(usize, Vec<String>)],
+    ) -> Result<Self, CliError> {
+        let all = || columns.iter().map(|column| (column.name.clone(), column.ty.clone()));
+        let design = workspace.read().design().clone();
+        let list = match existing_list(workspace, name) {
+            Some(list) => {
+                let has = |name: &str| design.fields(list).iter().any(|field| design.name(*field) == name);
+                let missing: Vec<_> = all().filter(|(name, _)| !has(name)).collect();
+                if !missing.is_empty() {
+                    workspace.commit(Command::AddFields { list, fields: missing })?;
+                }
+                list
+            }
+            None => {
+                let made = workspace.commit(Command::CreateList { name: name.into(), fields: all().collect() })?;
+                made.elements[0].as_list()
+            }
+        };
+        let design = workspace.read().design().clone();
+        for (column, choices) in choices {
+            let field = names::field(&design, list, &columns[*column].name)?;
+            let has = |name: &String| design.choices(field).iter().any(|choice| design.name(*choice) == *name);
+            let missing: Vec<String> = choices.iter().filter(|name| !has(name)).cloned().collect();
+            if !missing.is_empty() {
+                workspace.commit(Command::AddChoices { field, choices: missing })?;
+            }
+        }
+        let design = workspace.read().design().clone();
+        let field = |column: &Column| {
+            let id = names::field(&design, list, &column.name)?;
+            let ty = design.field_type(id).unwrap_or_else(|| column.ty.clone());
+            let choices = design.choices(id).into_iter().map(|choice| (design.name(choice), choice)).collect();
+            Ok(TargetField { id, name: column.name.clone(), ty, choices })
+        };
+        Ok(Self { list, fields: columns.iter().map(field).collect::<Result<_, CliError>>()? })
+    }
+
+    /// What a row becomes: the first transaction makes the record, or all of them change it. A record that is there
+    /// loses what the row has nothing for.
+    pub(super) fn transactions(
+        &self,
+        row: &Row,
+        place: &Place,
+        batch: BatchId,
+        raw: &mut Raw,
+    ) -> impl Iterator<Item = (Transaction, Step)> {
+        let record = RecordKey { list: self.list, record: place.id };
+        let mut groups: Vec<Vec<Change>> = row
+            .events()
+            .map(|cells| cells.iter().map(|cell| self.change(record, cell, row.line, raw)).collect())
+            .collect();
+        if groups.is_empty() {
+            groups.push(Vec::new());
+        }
+        let first = if place.is_there {
+            let has = |column: usize| row.cells.iter().any(|cell| cell.column == column);
+            let without = (0..self.fields.len()).filter(|column| !has(*column));
+            groups[0].extend(without.map(|column| {
+                let key = CellKey { record, field: self.fields[column].id, part: PartPath::default() };
+                Change::SetRaw(key, Value::Null)
+            }));
+            Step::Update
+        } else {
+            groups[0].insert(0, Change::Create(record));
+            Step::Create
+        };
+        groups.into_iter().enumerate().map(move |(index, changes)| {
+            let transaction = Transaction { changes, batch: Some(batch), ..Transaction::default() };
+            (transaction, if index == 0 { first } else { Step::Continue })
+        })
+    }
+
+    fn change(&self, record: RecordKey, cell: &Cell, line: u64, raw: &mut Raw) -> Change {
+        let field = &self.fields[cell.column];
+        let key = CellKey { record, field: field.id, part: cell.part.clone() };
+        let value = field.value(&cell.value);
+        if !fits(&field.ty, &cell.part, &value) {
+            raw.add(cell.column, line, &value);
+        }
+        Change::SetRaw(key, value)
+    }
+}
+
+impl TargetField {
+    /// The value as the list's own field has it, where that loses nothing.
+    pub(super) fn value(&self, value: &Value) -> Value {
+        let Some(base) = self.ty.base().filter(|base| !base.is_composite()) else { return value.clone() };
+        if fits(&self.ty, &PartPath::default(), value) {
+            return value.clone();
+        }
+        let text = text_form::show(value);
+        match base {
+            BaseType::Text => Value::Text(text),
+            BaseType::Choice => self.choices.get(&text).map_or_else(|| value.clone(), |choice| Value::Choice(*choice)),
+            other => Reading::plain(other).and_then(|plain| plain.read(&text)).unwrap_or_else(|| value.clone()),
+        }
+    }
+}
+
+/// Values that their fields cannot hold, by column: how many, and the first with its line.
+#[derive(Default)]
+pub(super) struct Raw(BTreeMap<usize, (u64, u64, String)>);
+
+impl Raw {
+    fn add(&mut self, column: usize, line: u64, value: &Value) {
+        let first = || (0, line, text_form::show(value).chars().take(40).collect());
+        self.0.entry(column).or_insert_with(first).0 += 1;
+    }
+
+    pub(super) fn report(&self, target: &Target, out: &mut Out) -> Result<(), CliError> {
+        for (column, (count, line, text)) in &self.0 {
+            let field = &target.fields[*column];
+            let ty = field.ty.base().map_or("newer version needed", BaseType::name);
+            out.line(format_args!(
+                "{count} values of {} are no {ty}, the first in line {line}: {}; they are kept as they are, flagged `raw`",
+                escape(&field.name),
+                escape(text),
+            ))?;
+        }
+        Ok(())
+    }
+}

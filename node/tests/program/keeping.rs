@@ -1,0 +1,173 @@
+//! What keeps a node in order: doctor, backups, keys, settings, and the program's own papers.
+
+use crate::scratch::Node;
+use clap::CommandFactory;
+use serde_json::{Value as Json, json};
+use std::{collections::BTreeMap, fs, path::Path, process::Command};
+
+/// The grade of each check, and its text.
+fn checks(node: &Node, args: &[&str], code: i32) -> BTreeMap<String, (String, String)> {
+    let output = node.run(&[&["doctor", "--json"], args].concat());
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(code), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    let parse = |line: &str| -> Json { serde_json::from_str(line).unwrap() };
+    let field = |json: &Json, name: &str| json[name].as_str().unwrap().to_owned();
+    text.lines().map(parse).map(|json| (field(&json, "check"), (field(&json, "grade"), field(&json, "text")))).collect()
+}
+
+#[test]
+fn a_doctor_finds_nothing_wrong_with_a_healthy_node() {
+    let node = Node::new();
+    let found = checks(&node, &[], 0);
+    assert_eq!(found["data folder"].0, "warn", "{found:?}");
+    assert!(found["data folder"].1.contains("tandem workspace new"), "{found:?}");
+    assert!(!Path::new(&node.path("data")).exists(), "looking makes nothing");
+    node.ok(&["workspace", "new", "Test", "--member", "Ada"]);
+    let people = node.file("people.csv", "name\nZoë\n");
+    node.ok(&["import", &people]);
+    let found = checks(&node, &["--deep"], 0);
+    assert!(found.values().all(|(grade, _)| grade == "ok"), "{found:?}");
+    assert!(found["workspace Test"].1.contains("all as they should be"), "{found:?}");
+    let checks: Vec<&str> = found.keys().map(String::as_str).collect();
+    let expect = ["clock", "configuration", "data folder", "device key", "disk", "journal", "tables", "workspace Test"];
+    assert_eq!(checks, expect);
+}
+
+#[test]
+fn a_doctor_says_what_is_wrong_and_what_to_do() {
+    let node = Node::with_workspace();
+    fs::write(node.path("data/FORMAT"), "tandem 99\n").unwrap();
+    let found = checks(&node, &[], 4);
+    assert_eq!(found["tables"].0, "fail");
+    assert!(found["tables"].1.contains("format 99"), "{found:?}");
+    fs::write(node.path("data/FORMAT"), "tandem 1\n").unwrap();
+
+    fs::write(node.path("data/device.key"), "none\n").unwrap();
+    let found = checks(&node, &[], 4);
+    assert_eq!(found["device key"].0, "fail");
+    assert!(found["device key"].1.contains("restore it"), "{found:?}");
+
+    fs::write(node.path("data/tandem.toml"), "[log]\nlevel = \"loud\"\n").unwrap();
+    let found = checks(&node, &[], 4);
+    assert!(found["configuration"].1.contains("log.level"), "{found:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_key_that_others_can_read_is_told() {
+    use std::os::unix::fs::PermissionsExt;
+    let node = Node::with_workspace();
+    fs::set_permissions(node.path("data/device.key"), fs::Permissions::from_mode(0o644)).unwrap();
+    let found = checks(&node, &[], 0);
+    assert_eq!(found["device key"].0, "warn");
+    assert!(found["device key"].1.contains("chmod 600"), "{found:?}");
+
+    let shown = node.ok(&["key", "show"]);
+    assert_eq!(shown.trim().len(), 64);
+    let out = node.path("my.key");
+    assert!(node.ok(&["key", "export", &out]).contains("not encrypted"));
+    assert_eq!(fs::metadata(&out).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_ne!(fs::read_to_string(&out).unwrap(), shown, "the secret half, not the public one");
+    assert_eq!(fs::read_to_string(&out).unwrap(), fs::read_to_string(node.path("data/device.key")).unwrap());
+    fs::write(&out, "mine").unwrap();
+    node.fails(&["key", "export", &out], 2, &["is there already"]);
+    assert_eq!(fs::read_to_string(&out).unwrap(), "mine");
+    let empty = Node::new();
+    empty.fails(&["key", "show"], 3, &["no device key", "yet"]);
+    empty.fails(&["key", "export", &out], 3, &["no device key"]);
+}
+
+#[test]
+fn a_backup_brings_a_workspace_back() {
+    let node = Node::with_workspace();
+    let rows: String = (0..600).map(|row| format!("{row},name {row}\n")).collect();
+    let people = node.file("people.csv", format!("id,name\n{rows}"));
+    node.ok(&["import", &people]);
+    let file = node.path("test.backup");
+    assert!(node.ok(&["backup", &file]).contains("wrote Test"));
+    let digest = node.ok(&["digest"]);
+    node.ok(&["new", "people", "id=1000"]);
+
+    // On another machine, on the same one under another name of the folder, and not beside the workspace itself.
+    let other = Node::new();
+    assert!(other.ok(&["workspace", "restore", &file]).contains("restored Test"));
+    assert_eq!(other.ok(&["digest"]), digest);
+    assert_eq!(other.json(&["ls", "people", "--json"]).len(), 600);
+    other.fails(&["new", "people", "id=1"], 1, &["reading only"]);
+    node.fails(&["workspace", "restore", &file], 1, &["has the workspace already", "workspace rm"]);
+    node.ok(&["workspace", "rm", "Test", "--yes"]);
+    node.ok(&["workspace", "restore", &file]);
+    assert_eq!(node.ok(&["digest"]), digest);
+    node.fails(&["set", "people", "0000", "id=1"], 3, &["no record"]);
+    assert_eq!(node.json(&["verify", "--json"])[0]["clean"], true);
+}
+
+#[test]
+fn a_damaged_backup_makes_nothing() {
+    let node = Node::with_workspace();
+    let file = node.path("test.backup");
+    node.ok(&["backup", &file]);
+    let whole = fs::read(&file).unwrap();
+    let other = Node::new();
+    let check = |bytes: &[u8], words: &[&str]| {
+        let path = other.file("bad.backup", bytes);
+        other.fails(&["workspace", "restore", &path], 4, words);
+        assert!(other.json(&["workspace", "ls", "--json"]).is_empty(), "{words:?}");
+    };
+    check(&whole[..whole.len() - 1], &["bad.backup", "cut off", "copy it again"]);
+    check(&whole[..whole.len() / 2], &["cut off"]);
+    check(b"name,city\nZoe,Bonn\n", &["no backup made by"]);
+    let mut changed = whole.clone();
+    *changed.last_mut().unwrap() ^= 1;
+    check(&changed, &["damaged", "checksum"]);
+    other.fails(&["workspace", "restore", "missing.backup"], 1, &["missing.backup"]);
+}
+
+#[test]
+fn settings_say_where_they_come_from() {
+    let node = Node::new();
+    let file = node.file("my.toml", "[storage]\ncache_mb = 32\n");
+    let shown = node.json(&["config", "show", "--origin", "--json", "--config", &file]);
+    let of = |key: &str| shown.iter().find(|row| row["key"] == key).unwrap().clone();
+    assert_eq!(of("storage.cache_mb"), json!({ "key": "storage.cache_mb", "value": "32", "origin": file }));
+    assert_eq!(of("log.level"), json!({ "key": "log.level", "value": "warn", "origin": "default" }));
+    assert_eq!(of("data_dir")["origin"], "--data-dir");
+    assert!(!node.ok(&["config", "show"]).contains("ORIGIN"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tandem"));
+    let output = command.args(["config", "show", "--origin"]).env("TANDEM_DATA_DIR", node.path("x")).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.lines().any(|line| line.starts_with("data_dir") && line.ends_with("TANDEM_DATA_DIR")), "{text}");
+}
+
+#[test]
+fn sizes_grow_with_what_is_written() {
+    let node = Node::with_workspace();
+    let size = || {
+        let lines = node.json(&["size", "--json"]);
+        assert_eq!(lines[0]["name"], "Test");
+        assert!(lines[1]["disk_bytes"].as_u64().unwrap() > 0);
+        ["events", "log_bytes", "view_rows", "view_bytes"].map(|key| lines[0][key].as_u64().unwrap())
+    };
+    let before = size();
+    let people = node.file("people.csv", "name\nZoë\nAda\n");
+    node.ok(&["import", &people]);
+    let after = size();
+    assert!(before.iter().zip(&after).all(|(before, after)| before < after), "{before:?} {after:?}");
+    assert_eq!(after[0], node.json(&["log", "--json"]).len() as u64);
+}
+
+#[test]
+fn the_help_names_every_command() {
+    let node = Node::new();
+    let help = node.ok(&["--help"]);
+    let named: Vec<&str> = help.split(|char: char| !char.is_ascii_alphanumeric() && char != '-').collect();
+    for command in tandem::cli::Args::command().get_subcommands() {
+        assert!(named.contains(&command.get_name()), "--help does not name {}:\n{help}", command.get_name());
+    }
+    assert!(help.lines().count() <= 50, "{help}");
+    assert!(node.ok(&["completions", "zsh"]).contains("#compdef tandem"));
+    let folder = node.path("manual");
+    node.ok(&["man", &folder]);
+    let page = fs::read_to_string(node.path("manual/tandem-import.1")).unwrap();
+    assert!(page.contains("dry\\-run"), "{page}");
+}
