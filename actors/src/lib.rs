@@ -40,3 +40,4 @@ pub use command::{Change, Command, Committed, Expect, Refused, Stale, Transactio
 pub use node::{Handle, Node, NodeError, Options, WorkspaceInfo, fresh_batch, fresh_record};
 pub use recover::Recovered;
 pub use undo::{Undo, UndoOf, Undone};
+pub use workspace::{Insert, Inserted, NewRecord};

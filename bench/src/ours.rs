@@ -4,21 +4,25 @@ use crate::city::City;
 use std::{
     collections::VecDeque,
     path::{Path, PathBuf},
+    thread,
 };
 use tandem_actors::{
-    Change, Command, Handle, Node, Options, Transaction, fresh_batch,
+    Change, Command, Handle, Insert, NewRecord, Node, Options, Transaction, fresh_batch,
     node::{Pending, State},
 };
 use tandem_storage::{
     engine::{FjallEngine, Options as EngineOptions, Read, Table},
+    index::definition::{ViewCell, ViewDefinition, ViewSort},
     query::winner,
 };
 use tandem_wire::{
     BatchId, CellKey, FieldId, ListId, PartPath, RecordId, RecordKey, Value,
-    design::{BaseType, FieldType},
+    design::{BaseType, FieldType, Property},
 };
 
-/// Rows handed over at a time.
+/// Rows that are made at a time.
+const ROWS_PER_INSERT: usize = 32 * 1024;
+/// Edits handed over at a time.
 const ROWS_PER_MESSAGE: usize = 256;
 /// Messages under way: the next rows are read while these are made durable.
 const MESSAGES_UNDER_WAY: usize = 4;
@@ -33,8 +37,10 @@ const FIELDS: [(&str, BaseType); 8] = [
     ("population", BaseType::Int),
     ("timezone", BaseType::Text),
 ];
-/// Where the name is among them.
+/// Where those with an index are among them.
 const NAME: usize = 1;
+const COUNTRY: usize = 4;
+const POPULATION: usize = 6;
 
 /// A node with one workspace and one list, of cities.
 pub struct Ours {
@@ -52,7 +58,17 @@ impl Ours {
         let fields = FIELDS.map(|(name, base)| (name.to_string(), FieldType::one(base))).to_vec();
         let made = workspace.commit(Command::CreateList { name: "Cities".into(), fields }).expect("a list can be made");
         let list = made.elements[0].as_list();
-        let fields = made.elements[1..].iter().map(|field| field.as_field()).collect();
+        let fields: Vec<FieldId> = made.elements[1..].iter().map(|field| field.as_field()).collect();
+        let columns = [NAME, COUNTRY, POPULATION].map(|column| ViewCell::field(fields[column])).to_vec();
+        let sort = Some(ViewSort { by: ViewCell::field(fields[NAME]), descending: false });
+        let definition = ViewDefinition { sort, columns };
+        let view = Command::CreateView { list, name: "By name".into(), definition };
+        workspace.commit(view).expect("a view can be made");
+        for column in [COUNTRY, POPULATION] {
+            let (element, property) = (fields[column].into(), Property::Indexed);
+            let put = Command::Put { element, property, value: Value::Bool(true) };
+            workspace.commit(put).expect("an index can be made");
+        }
         Self { node, workspace, list, fields }
     }
 
@@ -74,8 +90,30 @@ impl Ours {
 
     /// Stores rows, and their ids, each as an event of its own; durable at the end. Gives their number.
     pub fn import(&self, rows: impl Iterator<Item = ([u8; 16], City)>) -> usize {
-        let batch = fresh_batch();
-        self.change_all(rows.map(|(id, city)| self.row(id, city, batch)))
+        let batch = Some(fresh_batch());
+        let mut records = Vec::with_capacity(ROWS_PER_INSERT);
+        let mut under_way: Option<thread::JoinHandle<usize>> = None;
+        let mut stored = 0;
+        for (id, city) in rows {
+            records.push(self.row(id, city));
+            if records.len() == ROWS_PER_INSERT {
+                stored += under_way.take().map_or(0, |insert| insert.join().expect("an insert does not panic"));
+                let records = std::mem::replace(&mut records, Vec::with_capacity(ROWS_PER_INSERT));
+                under_way = Some(self.insert(batch, records));
+            }
+        }
+        stored += under_way.map_or(0, |insert| insert.join().expect("an insert does not panic"));
+        stored + self.insert(batch, records).join().expect("an insert does not panic")
+    }
+
+    /// Hands rows in while the next are read.
+    fn insert(&self, batch: Option<BatchId>, records: Vec<NewRecord>) -> thread::JoinHandle<usize> {
+        let (workspace, list, count) = (self.workspace.clone(), self.list, records.len());
+        thread::spawn(move || {
+            let inserted = workspace.insert(Insert { list, batch, actor: None, records }).expect("rows can be stored");
+            assert_eq!((inserted.made, inserted.left.len()), (count as u64, 0), "all rows are new");
+            count
+        })
     }
 
     fn change_all(&self, transactions: impl Iterator<Item = Transaction>) -> usize {
@@ -102,8 +140,7 @@ impl Ours {
         self.workspace.submit(commands).expect("commands can be handed in")
     }
 
-    fn row(&self, id: [u8; 16], city: City, batch: BatchId) -> Transaction {
-        let record = self.key(id);
+    fn row(&self, id: [u8; 16], city: City) -> NewRecord {
         let City { geonameid, name, latitude, longitude, country, admin1, population, timezone } = city;
         let values = [
             Value::Int(geonameid),
@@ -115,10 +152,9 @@ impl Ours {
             Value::Int(population),
             Value::Text(timezone),
         ];
-        let sets = self.fields.iter().zip(values).filter(|(_, value)| *value != Value::Null);
-        let sets = sets.map(|(field, value)| Change::Set(cell(record, *field), value));
-        let changes = std::iter::once(Change::Create(record)).chain(sets).collect();
-        Transaction { changes, batch: Some(batch), ..Transaction::default() }
+        let cells = self.fields.iter().zip(values).filter(|(_, value)| *value != Value::Null);
+        let cells = cells.map(|(field, value)| (*field, PartPath::default(), value)).collect();
+        NewRecord { id: RecordId(id), cells }
     }
 
     /// Makes an empty record.

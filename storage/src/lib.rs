@@ -13,14 +13,17 @@ pub mod guard;
 pub mod heads;
 pub mod history;
 pub mod index;
+mod load;
 pub mod log;
 pub mod query;
 pub mod record_row;
+mod replay;
 pub mod rescue;
 pub mod sort_order;
 pub mod store;
 
 pub use engine::EngineError;
 pub use heads::Heads;
+pub use load::Load;
 pub use query::{Query, Reader};
 pub use store::Store;

@@ -101,6 +101,41 @@ pub fn encode(state: &RecordState) -> Vec<u8> {
     row
 }
 
+/// A cell of a new record.
+#[derive(Debug, Clone, Copy)]
+pub struct NewCell<'a> {
+    /// The field.
+    pub field: FieldId,
+    /// Where inside the field.
+    pub part: &'a PartPath,
+    /// The op that sets it.
+    pub op: u16,
+    /// The canonical bytes of its value.
+    pub value: &'a [u8],
+}
+
+/// The row of a record that one event made, and nobody has touched since: what [`encode`] gives for it. `cells` are in
+/// the order of their addresses.
+pub fn encode_new(event: &EventRef, wall_ms: u64, create: u16, rank: u64, cells: &[NewCell<'_>]) -> Vec<u8> {
+    let creates = vec![(0, create, false)];
+    let head = Head { events: vec![(*event, wall_ms)], creates, restores: vec![], deletes: vec![] };
+    let size: usize = cells.iter().map(|cell| 48 + cell.value.len()).sum();
+    let mut row = Vec::with_capacity(128 + size);
+    row.push(1);
+    let mut part = Vec::with_capacity(96);
+    put(&mut part, &head);
+    put(&mut row, Bytes::new(&part));
+    for NewCell { field, part: path, op, value } in cells {
+        put(&mut row, &(field, path, ContentRow::Value(value)));
+        part.clear();
+        let time_ms = wall_ms.max(1);
+        let winner = SiblingRow { event: 0, op: *op, rank, time_ms, covered: false };
+        put(&mut part, &CellRest { winner, losers: vec![] });
+        put(&mut row, Bytes::new(&part));
+    }
+    row
+}
+
 /// The record of a row.
 ///
 /// # Panics
@@ -290,6 +325,34 @@ mod tests {
         assert_eq!(shown, [(x, PartPath::default()), (y, part.clone())]);
         assert_eq!(created(&row), Some(Touch { event: stamp(1, 0).event, wall_ms: 1001 }));
         assert_eq!(modified(&row), Some(Touch { event: stamp(5, 0).event, wall_ms: 1005 }));
+    }
+
+    #[test]
+    fn a_new_record_has_the_row_of_its_state() {
+        let part = PartPath::new(["home"]).unwrap();
+        let value = Value::Int(7).encode();
+        for (rank, wall_ms) in [(0, 0), (9, 1001)] {
+            let stamp = |op| Stamp { wall_ms, ..stamp(1, op) };
+            let time_ms = wall_ms.max(1);
+            let sibling = |op| Sibling {
+                rank,
+                time_ms,
+                stamp: stamp(op),
+                content: Content::Value(value.clone()),
+                covered: false,
+            };
+            let state = RecordState {
+                creates: vec![Edit { stamp: stamp(0), covered: false }],
+                cells: BTreeMap::from([
+                    ((FieldId([1; 16]), PartPath::default()), vec![sibling(2)]),
+                    ((FieldId([1; 16]), part.clone()), vec![sibling(1)]),
+                ]),
+                ..RecordState::default()
+            };
+            let cell = |part, op| NewCell { field: FieldId([1; 16]), part, op, value: &value };
+            let cells = [cell(&PartPath::default(), 2), cell(&part, 1)];
+            assert_eq!(encode_new(&stamp(0).event, wall_ms, 0, rank, &cells), encode(&state));
+        }
     }
 
     #[test]

@@ -5,15 +5,17 @@
 //! log is applied. A rebuild writes a new generation of all views beside the live one, and one batch flips to it.
 
 use crate::{
-    engine::{Batch, Durability, Engine, EngineError, Overlay, Read, Table, prefix_end},
+    engine::{Batch, Durability, Engine, EngineError, Read, Table, prefix_end},
     fold::{
         ViewHasher,
         incremental::{Applied, Fold, Prefix, records_in},
         view::FOLD_VERSION,
     },
     index::{self, Index, definition::wanted, entry::follow},
-    log::{self, LogReader, events_of},
+    load::{self, Load, undo_what_was_cut_short},
+    log::{self, LogReader},
     record_row::ROWS_VERSION,
+    replay::Replay,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -21,9 +23,6 @@ use tandem_wire::{BadRun, Run};
 
 /// Views made by anything else are made anew.
 const MADE_BY: (u32, u32) = (FOLD_VERSION, ROWS_VERSION);
-
-/// Events applied in one batch while catching up or rebuilding.
-const CATCH_UP_EVENTS: usize = 4096;
 
 /// A workspace on an engine.
 pub struct Store<E> {
@@ -98,6 +97,7 @@ impl<E: Engine> Store<E> {
         let fold = Fold::load(prefix, &snapshot, &LogReader::new(&snapshot, workspace))?;
         let indexes = index::load(&snapshot, prefix)?.into();
         drop(snapshot);
+        undo_what_was_cut_short(&*engine, workspace, &fold, pointer_now.applied)?;
         let mut store = Self { engine, workspace, pointer: pointer_now, fold: Arc::new(fold), indexes };
         if pointer_now.made_by == MADE_BY {
             store.catch_up(&mut |_| {})?;
@@ -143,6 +143,16 @@ impl<E: Engine> Store<E> {
         Ok(())
     }
 
+    /// Takes in many new records at once, log and views. They are durable when it returns.
+    pub fn load(&mut self, load: Load) -> Result<(), EngineError> {
+        let runs = load.runs.len() as u64;
+        let (fold, mut end) = load::load(&*self.engine, self.workspace, &self.indexes, load)?;
+        self.fold = Arc::new(fold);
+        self.pointer.applied += runs;
+        end.put(Table::Meta, pointer_key(self.workspace), encode(&self.pointer));
+        self.engine.commit(end, Durability::Buffered)
+    }
+
     /// Makes the indexes that the design asks for, and drops others. Does nothing unless the design has changed.
     pub fn upkeep(&mut self) -> Result<(), EngineError> {
         let wanted = wanted(self.fold.design());
@@ -155,9 +165,7 @@ impl<E: Engine> Store<E> {
 
     /// Applies what is in the log and not yet in the views. `progress` is told the number of events applied so far.
     pub fn catch_up(&mut self, progress: &mut dyn FnMut(u64)) -> Result<(), EngineError> {
-        let (fold, applied) = replay(
-            &*self.engine,
-            self.workspace,
+        let (fold, applied) = self.replay(false).run(
             (*self.fold).clone(),
             self.pointer.applied,
             &mut |fold, applied, batch| {
@@ -167,6 +175,7 @@ impl<E: Engine> Store<E> {
                 Ok(())
             },
             progress,
+            &mut |_| {},
         )?;
         self.fold = Arc::new(fold);
         self.pointer.applied = applied;
@@ -177,7 +186,7 @@ impl<E: Engine> Store<E> {
     pub fn rebuild(&mut self, progress: &mut dyn FnMut(u64)) -> Result<(), EngineError> {
         let new = Prefix { generation: self.fold.prefix().generation + 1, ..self.fold.prefix() };
         self.drop_other_generations()?;
-        let (fold, applied) = self.replay_into(new, progress)?;
+        let (fold, applied) = self.replay_aside(new, progress, &mut |_| {})?;
         let mut indexes = Vec::new();
         index::upkeep(&*self.engine, new, &mut indexes, wanted(fold.design()), fold.design())?;
         self.pointer = Pointer { generation: new.generation, applied, made_by: MADE_BY };
@@ -210,7 +219,7 @@ impl<E: Engine> Store<E> {
         self.drop_other_generations()?;
         let aside = Prefix { generation: u32::MAX, ..live };
         let counts = &mut verified;
-        let (fold, _) = self.replay_counting(aside, progress, &mut |applied| {
+        let (fold, _) = self.replay_aside(aside, progress, &mut |applied| {
             counts.events += 1;
             counts.invalid += u64::from(applied == Applied::Invalid);
         })?;
@@ -232,19 +241,19 @@ impl<E: Engine> Store<E> {
         digest(&self.fold, &self.engine.snapshot())
     }
 
-    fn replay_into(&self, prefix: Prefix, progress: &mut dyn FnMut(u64)) -> Result<(Fold, u64), EngineError> {
-        let empty = Fold::load(prefix, &*self.engine, &LogReader::new(&*self.engine, self.workspace))?;
-        replay(&*self.engine, self.workspace, empty, 0, &mut |_, _, _| Ok(()), progress)
-    }
-
-    fn replay_counting(
+    /// Makes views under `prefix`, which nobody reads yet, of the whole log.
+    fn replay_aside(
         &self,
         prefix: Prefix,
         progress: &mut dyn FnMut(u64),
         each: &mut dyn FnMut(Applied),
     ) -> Result<(Fold, u64), EngineError> {
         let empty = Fold::load(prefix, &*self.engine, &LogReader::new(&*self.engine, self.workspace))?;
-        replay_each(&*self.engine, self.workspace, empty, 0, &mut |_, _, _| Ok(()), progress, each)
+        self.replay(true).run(empty, 0, &mut |_, _, _| Ok(()), progress, each)
+    }
+
+    fn replay(&self, is_aside: bool) -> Replay<'_, E> {
+        Replay { engine: &*self.engine, workspace: self.workspace, is_aside }
     }
 
     /// Drops what is not live: generations that were replaced, and those that a crash left unfinished.
@@ -305,59 +314,6 @@ pub fn digest<R: Read>(fold: &Fold, rows: &R) -> Result<[u8; 32], EngineError> {
         hasher.record(&key, &state);
     }
     Ok(hasher.finish())
-}
-
-/// May add to a batch of the views, knowing the fold behind it and the number behind the last run in it.
-type Finish<'a> = &'a mut dyn FnMut(&Fold, u64, &mut Batch) -> Result<(), EngineError>;
-
-fn replay<E: Engine>(
-    engine: &E,
-    workspace: u32,
-    fold: Fold,
-    from: u64,
-    finish: Finish<'_>,
-    progress: &mut dyn FnMut(u64),
-) -> Result<(Fold, u64), EngineError> {
-    replay_each(engine, workspace, fold, from, finish, progress, &mut |_| {})
-}
-
-/// Applies the log from run `from` on. Gives the fold, and the number behind the last run.
-fn replay_each<E: Engine>(
-    engine: &E,
-    workspace: u32,
-    mut fold: Fold,
-    from: u64,
-    finish: Finish<'_>,
-    progress: &mut dyn FnMut(u64),
-    each: &mut dyn FnMut(Applied),
-) -> Result<(Fold, u64), EngineError> {
-    let (mut applied, mut events_done) = (from, 0);
-    loop {
-        let snapshot = engine.snapshot();
-        let reader = LogReader::new(&snapshot, workspace);
-        let mut rows = Overlay::new(&snapshot);
-        let mut events_in_batch = 0;
-        for run in log::runs_from(&snapshot, workspace, applied) {
-            let (arrival, bytes) = run?;
-            for (index, event) in events_of(&bytes).iter().enumerate() {
-                let at = crate::fold::incremental::LogPlace { arrival, index: index as u16 };
-                each(fold.apply(&mut rows, &reader, at, event)?);
-                events_in_batch += 1;
-            }
-            applied = arrival + 1;
-            if events_in_batch >= CATCH_UP_EVENTS {
-                break;
-            }
-        }
-        if events_in_batch == 0 {
-            return Ok((fold, applied));
-        }
-        let mut batch = rows.into_batch();
-        finish(&fold, applied, &mut batch)?;
-        engine.commit(batch, Durability::Buffered)?;
-        events_done += events_in_batch as u64;
-        progress(events_done);
-    }
 }
 
 fn generation_of(key: &[u8], live: Prefix) -> Prefix {

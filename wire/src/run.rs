@@ -58,6 +58,11 @@ pub enum BadRun {
 impl Run {
     /// Signs `events`, which follow one another in one chain of `key`'s device.
     pub fn sign(events: Vec<Event>, key: &SecretKey) -> Result<Self, BadRun> {
+        let run = Self::signed(events, key)?;
+        if run.encode().len() > RUN_BYTES_MAX { Err(BadRun::Size) } else { Ok(run) }
+    }
+
+    fn signed(events: Vec<Event>, key: &SecretKey) -> Result<Self, BadRun> {
         let last = events.last().ok_or(BadRun::Size)?;
         if events.len() > RUN_EVENTS_MAX {
             return Err(BadRun::Size);
@@ -66,11 +71,14 @@ impl Run {
             return Err(BadRun::NotConsecutive);
         }
         let signature = key.sign_run(last.id());
-        let run = Self { events, signature };
-        if run.encode().len() > RUN_BYTES_MAX {
-            return Err(BadRun::Size);
-        }
-        Ok(run)
+        Ok(Self { events, signature })
+    }
+
+    /// The stored bytes of a run that is signed with `key`, as [`Run::sign`] and [`Run::encode`] give them.
+    pub fn seal(events: Vec<Event>, key: &SecretKey) -> Result<Vec<u8>, BadRun> {
+        let run = Self::signed(events, key)?;
+        let bytes = run.encode();
+        if bytes.len() > RUN_BYTES_MAX { Err(BadRun::Size) } else { Ok(bytes) }
     }
 
     /// Its events in order.

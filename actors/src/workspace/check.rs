@@ -9,7 +9,7 @@ use tandem_wire::{
 };
 
 pub(super) fn list(design: &Design, list: ListId) -> Result<(), Refused> {
-    if design.lists().any(|known| known == list) { Ok(()) } else { Err(Refused::UnknownList(list.to_string())) }
+    if design.has_list(list) { Ok(()) } else { Err(Refused::UnknownList(list.to_string())) }
 }
 
 /// The field exists and holds choices.
@@ -44,8 +44,8 @@ pub(super) fn cell(design: &Design, cell: &CellKey, value: &Value) -> Result<(),
 /// The list and field exist, and the format can hold the value.
 pub(super) fn raw_cell(design: &Design, cell: &CellKey, value: &Value) -> Result<(), Refused> {
     list(design, cell.record.list)?;
-    let fields = design.fields(cell.record.list);
-    if !fields.contains(&cell.field) {
+    if !design.has_field(cell.record.list, cell.field) {
+        let fields = design.fields(cell.record.list);
         return Err(Refused::UnknownField {
             list: design.name(cell.record.list),
             field: cell.field.to_string(),
@@ -104,7 +104,7 @@ fn named_alike(design: &Design, element: ElementId) -> (NameKind, Vec<ElementId>
 }
 
 /// Whether the format can hold it: of numbers, not those that are none, and only one of the two zeros.
-fn has_form(value: &Value) -> bool {
+pub(super) fn has_form(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(_) | Value::Int(_) | Value::Text(_) | Value::Date(_) => true,
         other => Value::decode(&other.encode()).as_ref() == Ok(other),

@@ -15,7 +15,7 @@ use tandem_wire::{
 };
 
 /// Bytes of a run besides its events: envelope, shared header and signature, at most.
-const RUN_OVERHEAD_BYTES: usize = 512;
+pub(super) const RUN_OVERHEAD_BYTES: usize = 512;
 
 /// A group of events in the making, and the views as they will be after it.
 pub(super) struct Draft<'a, R: Read> {

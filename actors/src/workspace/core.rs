@@ -8,7 +8,7 @@ use super::{
 use crate::command::{Command, Committed, NameKind, Refused, Transaction};
 use std::sync::Arc;
 use tandem_storage::{
-    EngineError, Store,
+    EngineError, Load, Store,
     engine::{Batch, Engine, Read, Table},
     fold::incremental::Fold,
     log,
@@ -64,6 +64,19 @@ impl<E: Engine> Core<E> {
     /// The author of what this node writes.
     pub fn device(&self) -> DeviceKey {
         self.key.device()
+    }
+
+    pub(super) fn key(&self) -> &SecretKey {
+        &self.key
+    }
+
+    pub(super) fn pair(&self) -> u32 {
+        self.pair
+    }
+
+    /// Takes a load in. It is durable and in the views when this returns.
+    pub(super) fn load(&mut self, load: Load) -> Result<(), EngineError> {
+        self.store.load(load)
     }
 
     /// Log and views.

@@ -9,10 +9,12 @@ mod compose;
 mod core;
 mod design;
 mod expect;
+mod insert;
 mod shell;
 mod transaction;
 mod undo;
 
 pub use self::core::{Core, Group, found, plain_cell};
 pub(crate) use self::core::{last_event, names};
+pub use insert::{Insert, Inserted, NewRecord};
 pub use shell::{Perform, Progress, Published, Workspace};

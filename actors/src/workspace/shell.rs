@@ -1,6 +1,6 @@
 //! The actix shell of the workspace actor.
 
-use super::{Core, Group};
+use super::{Core, Group, Insert, Inserted, insert::Planned};
 use crate::{
     command::{Command, Committed, Refused},
     keeper::Keeper,
@@ -16,7 +16,7 @@ use std::{
 };
 use tandem_storage::{
     EngineError,
-    engine::{Durability, Engine},
+    engine::{Batch, Durability, Engine},
     store::{Verified, Views},
 };
 use tokio::sync::oneshot;
@@ -53,6 +53,8 @@ pub type Progress = Arc<AtomicU64>;
 pub enum Perform {
     /// Do these, each on its own, and answer when they are durable and shown.
     Commands(Vec<Command>, Answer<Answers>),
+    /// Make these records, and answer when they are durable and shown.
+    Insert(Box<Insert>, Answer<Result<Inserted, Refused>>),
     /// Check log and views.
     Verify(Progress, Reply<Result<Verified, EngineError>>),
     /// Make the views anew.
@@ -107,10 +109,7 @@ impl<E: Engine> Workspace<E> {
         if let Err(full) = self.keeper.room() {
             return commands.iter().map(|_| Err(full.clone())).collect();
         }
-        self.try_commit(commands).unwrap_or_else(|error| {
-            self.keeper.note_damage(&error);
-            stop(&error)
-        })
+        self.try_commit(commands).unwrap_or_else(|error| self.fail(&error))
     }
 
     /// Decide → append → durable → apply; the caller releases the answers.
@@ -128,6 +127,54 @@ impl<E: Engine> Workspace<E> {
         self.core.upkeep()?;
         *self.published.write().expect("readers do not panic") = publish(&self.core);
         Ok(answers)
+    }
+}
+
+impl<E: Engine> Workspace<E> {
+    fn insert(&mut self, insert: Insert) -> Result<Inserted, Refused> {
+        if self.left {
+            return Err(Refused::Left);
+        }
+        self.keeper.room()?;
+        self.try_insert(insert).unwrap_or_else(|error| self.fail(&error))
+    }
+
+    fn try_insert(&mut self, mut insert: Insert) -> Result<Result<Inserted, Refused>, EngineError> {
+        let plan = match self.core.plan_insert(&mut insert)? {
+            Ok(plan) => plan,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        let (few, many, mut left) = match plan {
+            Planned::Few { commands, left } => (commands, vec![], left),
+            Planned::Many { first, places, left } => (vec![*first], places, left),
+        };
+        let (places, commands): (Vec<usize>, Vec<Command>) = few.into_iter().unzip();
+        let answers = self.try_commit(&commands)?;
+        let refused = places.into_iter().zip(&answers).filter(|(_, answer)| answer.is_err()).map(|(place, _)| place);
+        let mut made = answers.iter().filter(|answer| answer.is_ok()).count() as u64;
+        left.extend(refused);
+        if !many.is_empty() {
+            match self.core.load_of(&insert, now_ms())? {
+                Some((load, tip, too_large)) => {
+                    made += (many.len() - too_large.len()) as u64;
+                    left.extend(too_large.into_iter().map(|index| many[index]));
+                    let last = self.core.store().next_arrival() + load.runs.len() as u64 - 1;
+                    self.core.load(load)?;
+                    let tips = self.keeper.stage(self.core.workspace(), &Batch::default(), vec![(last, tip)]);
+                    self.keeper.keep(tips);
+                    *self.published.write().expect("readers do not panic") = publish(&self.core);
+                }
+                None => left.extend(many),
+            }
+        }
+        left.sort_unstable();
+        Ok(Ok(Inserted { made, left }))
+    }
+
+    /// After this, only reopening tells what the disk has.
+    fn fail(&self, error: &EngineError) -> ! {
+        self.keeper.note_damage(error);
+        stop(error)
     }
 }
 
@@ -175,6 +222,12 @@ impl<E: Engine> Handler<Perform> for Workspace<E> {
                 if self.waiting.iter().map(|(commands, _)| commands.len()).sum::<usize>() >= self.group_commands_max {
                     self.flush();
                 }
+            }
+            Perform::Insert(insert, answer) => {
+                while !self.waiting.is_empty() {
+                    self.flush();
+                }
+                let _ = answer.send(self.insert(*insert));
             }
             Perform::Verify(done, answer) => {
                 let _ = answer.send(unless_fatal(self.core.store().verify(&mut |events| done.store(events, Relaxed))));

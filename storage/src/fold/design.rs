@@ -193,6 +193,20 @@ impl Design {
             .map(|(id, _)| id.as_list())
     }
 
+    /// Whether there is such a list, not dropped.
+    pub fn has_list(&self, list: ListId) -> bool {
+        let list = self.elements.get(&list.into());
+        list.is_some_and(|element| element.kind == ElementKind::List.number() && !element.is_dropped())
+    }
+
+    /// Whether a list has such a field, not dropped.
+    pub fn has_field(&self, list: ListId, field: FieldId) -> bool {
+        let is_of_list = |element: &Element| {
+            element.kind == ElementKind::Field.number() && element.parent == Some(list.into()) && !element.is_dropped()
+        };
+        self.elements.get(&field.into()).is_some_and(is_of_list)
+    }
+
     /// The fields of a list that are not dropped, in their order.
     pub fn fields(&self, list: ListId) -> Vec<FieldId> {
         self.children(list.into(), ElementKind::Field).map(|id| id.as_field()).collect()

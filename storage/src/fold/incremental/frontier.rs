@@ -58,6 +58,24 @@ impl Frontier {
         }
     }
 
+    /// Whether nobody has anything but this event's past and itself.
+    pub(super) fn is_only(&self, id: EventId) -> bool {
+        self.all.len() == 1 && self.all.contains_key(&id)
+    }
+
+    /// Takes in a data event that builds on one tip alone. The rows are left to [`Frontier::write_step`].
+    pub(super) fn go_on(&mut self, before: EventId, event: &Event) {
+        self.all.remove(&before);
+        self.all.insert(event.id(), Tip { event: event.reference(), lamport: event.header().lamport });
+    }
+
+    /// Writes that the tip of all events has moved.
+    pub(super) fn write_step<R: Read>(&self, prefix: Prefix, rows: &mut Overlay<'_, R>, from: EventId, to: EventId) {
+        let key = |id: &EventId| with(prefix.kind(Kind::Tip), &[&id.0]);
+        rows.delete(ROWS, key(&from));
+        rows.put(ROWS, key(&to), encode(&self.all[&to]));
+    }
+
     pub(super) fn tips(&self, control: bool) -> impl Iterator<Item = &Tip> {
         if control { self.control.values() } else { self.all.values() }
     }

@@ -12,6 +12,7 @@
 
 mod archive;
 mod control;
+mod fresh;
 mod frontier;
 mod read;
 mod records;
@@ -19,6 +20,7 @@ mod rows;
 mod verdicts;
 
 pub use archive::{Archive, Entry};
+pub use fresh::Fresh;
 pub use frontier::Tip;
 pub use read::Events;
 pub use rows::{ChainRow, EventKey, EventRow, EventState, LogPlace, Look, Prefix};

@@ -1,0 +1,89 @@
+//! Making views of a log: run after run in the order of their arrival, a batch at a time.
+
+use crate::{
+    engine::{Batch, Durability, Engine, EngineError, Overlay, Table},
+    fold::incremental::{Applied, Fold, Fresh, LogPlace},
+    log::{self, LogReader, events_of},
+};
+
+/// Events that are applied in one batch.
+const EVENTS_PER_BATCH: usize = 4096;
+
+/// New records that are ingested at a time, about 1 KiB each.
+const FRESH_PER_INGESTION: usize = 64 * 1024;
+
+/// Fewer of them are not worth files of their own.
+const FRESH_PER_INGESTION_MIN: usize = 2 * EVENTS_PER_BATCH;
+
+/// The views of a log in the making.
+pub(crate) struct Replay<'a, E> {
+    pub(crate) engine: &'a E,
+    pub(crate) workspace: u32,
+    /// Nobody reads the rows yet: what a crash leaves of them is thrown away, so that parts of a batch may be ingested.
+    pub(crate) is_aside: bool,
+}
+
+/// May add to a batch of the views, knowing the fold behind it and the number behind the last run in it.
+pub(crate) type Finish<'a> = &'a mut dyn FnMut(&Fold, u64, &mut Batch) -> Result<(), EngineError>;
+
+impl<E: Engine> Replay<'_, E> {
+    /// Applies the log from run `from` on. Gives the fold, and the number behind the last run. `progress` is told the
+    /// number of events applied so far; `each`, what became of each.
+    pub(crate) fn run(
+        &self,
+        mut fold: Fold,
+        from: u64,
+        finish: Finish<'_>,
+        progress: &mut dyn FnMut(u64),
+        each: &mut dyn FnMut(Applied),
+    ) -> Result<(Fold, u64), EngineError> {
+        let (mut applied, mut events_done) = (from, 0);
+        loop {
+            let snapshot = self.engine.snapshot();
+            let reader = LogReader::new(&snapshot, self.workspace);
+            let mut rows = Overlay::new(&snapshot);
+            let mut fresh = Fresh::default();
+            let (mut events, mut ordinary) = (0, 0);
+            for run in log::runs_from(&snapshot, self.workspace, applied) {
+                let (arrival, bytes) = run?;
+                for (index, event) in events_of(&bytes).iter().enumerate() {
+                    let at = LogPlace { arrival, index: index as u16 };
+                    events += 1;
+                    if fold.apply_fresh(&rows, &mut fresh, at, event)? {
+                        each(Applied::Valid);
+                        continue;
+                    }
+                    ordinary += 1 + fresh.len();
+                    fold.settle_fresh(&mut rows, &mut fresh);
+                    each(fold.apply(&mut rows, &reader, at, event)?);
+                    fold.go_on(&rows, &reader, &mut fresh, event)?;
+                }
+                applied = arrival + 1;
+                let fresh_max = if self.is_aside { FRESH_PER_INGESTION } else { EVENTS_PER_BATCH };
+                if ordinary >= EVENTS_PER_BATCH || fresh.len() >= fresh_max {
+                    break;
+                }
+            }
+            if events == 0 {
+                return Ok((fold, applied));
+            }
+            if self.is_aside && fresh.len() >= FRESH_PER_INGESTION_MIN {
+                fold.write_end(&mut rows, &mut fresh);
+                self.ingest(fresh)?;
+            } else {
+                fold.settle_fresh(&mut rows, &mut fresh);
+            }
+            let mut batch = rows.into_batch();
+            finish(&fold, applied, &mut batch)?;
+            self.engine.commit(batch, Durability::Buffered)?;
+            events_done += events as u64;
+            progress(events_done);
+        }
+    }
+
+    fn ingest(&self, mut fresh: Fresh) -> Result<(), EngineError> {
+        let (records, events) = fresh.take_rows();
+        self.engine.ingest(Table::Records, &mut records.into_iter())?;
+        self.engine.ingest(Table::Events, &mut events.into_iter())
+    }
+}
