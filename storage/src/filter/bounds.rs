@@ -7,6 +7,7 @@ use super::{
     term::{DAY_MS, Term, day_of},
     tree::Node,
 };
+use std::collections::BTreeSet;
 use tandem_wire::{Decimal, FieldId, PartPath, Value};
 
 /// One condition that a match satisfies.
@@ -18,11 +19,13 @@ pub struct Bound {
     pub limit: Limit,
 }
 
-/// What a bound is about.
+/// What a bound is about, and what a filter reads.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
     /// A cell.
     Cell(FieldId, PartPath),
+    /// All cells of a field that holds many; it has no bounds.
+    Cells(FieldId),
     /// What every record has. The record itself is bounded as a reference.
     Meta(Meta),
 }
@@ -52,6 +55,22 @@ pub(super) fn of(node: &Node) -> Vec<Bound> {
     let mut bounds = Vec::new();
     collect(node, &mut bounds);
     bounds
+}
+
+/// Everything that a filter reads.
+pub(super) fn read_by(node: &Node) -> BTreeSet<Place> {
+    let mut places = BTreeSet::new();
+    let mut todo = vec![node];
+    while let Some(node) = todo.pop() {
+        match node {
+            Node::Elements { field, .. } => {
+                places.insert(Place::Cells(*field));
+            }
+            other => places.extend(place(other).map(|(place, _)| place)),
+        }
+        todo.extend(node.children());
+    }
+    places
 }
 
 fn collect(node: &Node, bounds: &mut Vec<Bound>) {

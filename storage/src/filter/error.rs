@@ -5,6 +5,9 @@ use std::ops::Range;
 /// Bytes of a line that [`FilterError::caret`] shows.
 const SHOWN_BYTES_MAX: usize = 160;
 
+/// Characters of the source that a message repeats.
+const QUOTED_CHARS_MAX: usize = 40;
+
 /// A filter that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -111,9 +114,9 @@ pub enum EvalError {
         max: usize,
     },
     /// Loops within loops take too long.
-    #[error("the filter takes more than {max} rounds of its loops on this record")]
-    TooManyRounds {
-        /// [`super::limits::ROUNDS_MAX`].
+    #[error("the filter takes more than {max} steps in its loops on this record")]
+    TooManySteps {
+        /// [`super::limits::STEPS_MAX`].
         max: usize,
     },
 }
@@ -122,15 +125,23 @@ impl EvalError {
     /// The stable code.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::ListTooLong { .. } | Self::ResultTooLarge { .. } | Self::TooManyRounds { .. } => "filter-too-costly",
+            Self::ListTooLong { .. } | Self::ResultTooLarge { .. } | Self::TooManySteps { .. } => "filter-too-costly",
         }
     }
 }
 
 /// The next boundary of a character at or before a byte.
-fn floor(source: &str, at: usize) -> usize {
+pub(super) fn floor(source: &str, at: usize) -> usize {
     let at = at.min(source.len());
     (0..=at).rev().find(|at| source.is_char_boundary(*at)).unwrap_or(0)
+}
+
+/// A text of the source in back quotes, cut where it is long.
+pub(super) fn quoted(text: &str) -> String {
+    let short: String = text.chars().take(QUOTED_CHARS_MAX).collect();
+    let dots = if short.len() < text.len() { "…" } else { "" };
+    let short = shown(&short);
+    if short.starts_with('`') { format!("{short}{dots}") } else { format!("`{short}{dots}`") }
 }
 
 /// Safe for a terminal: control characters, and those that turn the direction of text, as escapes.

@@ -14,7 +14,9 @@ pub const MACRO_DEPTH_MAX: usize = 2;
 pub const LIST_MAX: usize = 1_000;
 /// Bytes of all texts and lists that a filter builds on one record.
 pub const RESULT_BYTES_MAX: usize = 64 * 1024;
-/// Rounds of all loops of a filter on one record.
-pub const ROUNDS_MAX: usize = 10_000;
+/// Steps of all loops of a filter on one record.
+pub const STEPS_MAX: usize = 10_000;
+/// Bytes of text that count as a step where they are looked through in a loop; so does each round.
+pub const STEP_BYTES: usize = 256;
 /// Bytes of a compiled pattern.
 pub const PATTERN_BYTES_MAX: usize = 64 * 1024;

@@ -46,6 +46,7 @@ pub use scope::{Kind, Meta, Name, Scope};
 pub use term::Term;
 pub use tree::Cells;
 
+use std::collections::BTreeSet;
 use tree::{Node, Run};
 
 /// A condition on the records of one list.
@@ -53,6 +54,7 @@ use tree::{Node, Run};
 pub struct Filter {
     root: Node,
     bounds: Vec<Bound>,
+    reads: BTreeSet<Place>,
 }
 
 impl Filter {
@@ -61,12 +63,18 @@ impl Filter {
         let syntax = syntax::Syntax::parse(source)?;
         let root = check::Checker::check(&syntax, scope)?;
         let bounds = bounds::of(&root);
-        Ok(Self { root, bounds })
+        let reads = bounds::read_by(&root);
+        Ok(Self { root, bounds, reads })
     }
 
     /// Whether a record is one of those that the filter asks for.
     pub fn matches(&self, cells: &dyn Cells) -> Result<bool, EvalError> {
-        Ok(Run::over(cells).eval(&self.root)?.is_true())
+        Run::over(cells).holds(&self.root)
+    }
+
+    /// All that it may read of a record: a caller whose index has these columns needs no rows.
+    pub fn reads(&self) -> &BTreeSet<Place> {
+        &self.reads
     }
 
     /// What every record that matches satisfies, by the order of [`crate::sort_order`]: all of it, but it may not be

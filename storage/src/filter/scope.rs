@@ -6,6 +6,9 @@ use tandem_wire::{
     design::{BaseType, ElementKind, FieldType},
 };
 
+/// Bytes of a mistyped name that another one is looked for.
+const GUESSED_BYTES_MAX: usize = 64;
+
 /// Names shown in an error.
 const LISTED_MAX: usize = 24;
 
@@ -150,9 +153,7 @@ impl Scope {
 
 /// What may have been meant, and what there is: the end of a sentence.
 pub(super) fn suggest(name: &str, known: &[&str], written: fn(&str) -> String) -> String {
-    let lower = name.to_lowercase();
-    let distance = |other: &&&str| strsim::damerau_levenshtein(&lower, &other.to_lowercase());
-    let nearest = known.iter().min_by_key(distance).filter(|other| distance(other) <= 1 + name.chars().count() / 4);
+    let nearest = if name.len() <= GUESSED_BYTES_MAX { nearest(name, known) } else { None };
     let mut names: Vec<String> = known.iter().take(LISTED_MAX).map(|name| written(name)).collect();
     if known.len() > LISTED_MAX {
         names.push(format!("… ({} in all)", known.len()));
@@ -162,6 +163,15 @@ pub(super) fn suggest(name: &str, known: &[&str], written: fn(&str) -> String) -
         Some(nearest) => format!("did you mean `{}`? There are: {names}", written(nearest)),
         None => format!("there are: {names}"),
     }
+}
+
+/// The one that differs least, if that is by few letters.
+fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let lower = name.to_lowercase();
+    let others = known.iter().filter(|other| other.len() <= 2 * GUESSED_BYTES_MAX);
+    let distances = others.map(|other| (strsim::damerau_levenshtein(&lower, &other.to_lowercase()), *other));
+    let least = distances.min_by_key(|(distance, _)| *distance);
+    least.filter(|(distance, _)| *distance <= 1 + name.chars().count() / 4).map(|(_, other)| other)
 }
 
 /// A field's name as it must be written in a filter.
@@ -256,5 +266,92 @@ impl Kind {
             Self::Opaque => "nothing that compares",
             Self::Any => "a value",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fold::design::{Element, PropertyValue};
+    use tandem_wire::{ChainId, DeviceKey, EventTag, OpRef, Value, design::Property};
+
+    const BY: OpRef =
+        OpRef { chain: ChainId { device: DeviceKey([0; 32]), number: 0 }, seq: 0, op: 0, tag: EventTag([0; 16]) };
+
+    fn element(kind: ElementKind, parent: Option<u8>, name: &str, ty: Option<FieldType>) -> Element {
+        let value = |value: Value| PropertyValue { value: Some(value.encode()), by: BY };
+        let mut element = Element {
+            kind: kind.number(),
+            parent: parent.map(|id| ElementId([id; 16])),
+            by: BY,
+            properties: Default::default(),
+        };
+        element.properties.insert(Property::Name.number(), value(Value::Text(name.into())));
+        if let Some(ty) = ty {
+            element.properties.insert(Property::Type.number(), value(ty.to_value()));
+        }
+        element
+    }
+
+    #[test]
+    fn names_are_those_of_the_list_as_it_is() {
+        let field = |name: &str, ty: FieldType| element(ElementKind::Field, Some(1), name, Some(ty));
+        let dropped = |mut element: Element| {
+            let value = Some(Value::Bool(true).encode());
+            element.properties.insert(Property::Dropped.number(), PropertyValue { value, by: BY });
+            element
+        };
+        let mut owner = FieldType::one(BaseType::Reference);
+        owner.list = Some(ElementId([9; 16]));
+        let elements = [
+            (1, element(ElementKind::List, None, "Cities", None)),
+            (2, field("größe", FieldType::one(BaseType::Int))),
+            (3, field("status", FieldType::many(BaseType::Choice))),
+            (4, element(ElementKind::Choice, Some(3), "open", None)),
+            (5, dropped(element(ElementKind::Choice, Some(3), "done", None))),
+            (6, dropped(field("old", FieldType::one(BaseType::Int)))),
+            (7, field("", FieldType::one(BaseType::Int))),
+            (8, element(ElementKind::Field, Some(9), "elsewhere", Some(FieldType::one(BaseType::Int)))),
+            (10, element(ElementKind::Field, Some(1), "untyped", None)),
+            (11, field("owner", owner)),
+        ];
+        let elements = elements.into_iter().map(|(id, element)| (ElementId([id; 16]), element));
+        let design = Design { elements: elements.collect(), ..Design::default() };
+        let scope = Scope::of(&design, ListId([1; 16]));
+        let name = |name: &str, id: u8, kind: Kind| Name {
+            name: name.into(),
+            field: FieldId([id; 16]),
+            part: PartPath::default(),
+            kind,
+            many: false,
+            choices: Vec::new(),
+        };
+        let status = name("status", 3, Kind::Choice);
+        let choices = vec![("open".to_owned(), ElementId([4; 16]))];
+        let expect = [
+            name("größe", 2, Kind::Int),
+            Name { many: true, choices, ..status },
+            name("owner", 11, Kind::Reference(Some(ListId([9; 16])))),
+        ];
+        assert_eq!(scope, Scope { list: ListId([1; 16]), names: expect.to_vec() });
+    }
+
+    #[test]
+    fn suggestions_are_near_and_written_as_they_must_be() {
+        let known = ["Home phone", "population", "a`b", "in", "größe"];
+        let check = |name: &str, expect: Option<&str>| {
+            let said = suggest(name, &known, written);
+            assert_eq!(said.split('`').nth(1).filter(|_| said.starts_with("did")), expect, "{said}");
+            assert!(said.ends_with(r#"here are: `Home phone`, population, field("a`b"), `in`, größe"#), "{said}");
+        };
+        check("Population", Some("population"));
+        check("popluation", Some("population"));
+        check("GRÖSSE", Some("größe"));
+        check("Größe", Some("größe"));
+        check("zzz", None);
+        check(&"population".repeat(400), None);
+        let many: Vec<String> = (0..100).map(|number| format!("f{number}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        assert!(suggest("zzz", &many, written).ends_with("f23, … (100 in all)"));
     }
 }

@@ -5,7 +5,7 @@
 //! and [`Syntax::word_at`] gives the name back.
 
 use super::{
-    error::{Fault, FilterError, shown},
+    error::{Fault, FilterError, floor, quoted, shown},
     limits::*,
 };
 use crate::guard::guarded;
@@ -46,10 +46,7 @@ impl<'s> Syntax<'s> {
 
     /// The token of a node: its name or literal, its operator, the bracket of a call.
     pub(super) fn span(&self, node: u64) -> Range<usize> {
-        match self.places.offset_for(node) {
-            Some((start, end)) => (start as usize).min(self.source.len())..(end as usize).min(self.source.len()),
-            None => 0..self.source.len(),
-        }
+        span_of(self.source, &self.places, node).unwrap_or(0..self.source.len())
     }
 
     /// The name that is written at or after a byte, without its back quotes, and where it is.
@@ -71,7 +68,7 @@ pub(super) fn is_mask(name: &str) -> bool {
 
 fn parser() -> PrattParser {
     // Deeper than the scan lets through.
-    PrattParser::default().max_recursion_depth(2 * DEPTH_MAX as u16).error_recovery_limit(1)
+    PrattParser::default().max_recursion_depth(2 * DEPTH_MAX as u16)
 }
 
 /// What a first look at the text gives.
@@ -176,27 +173,31 @@ fn check_word(source: &str, at: usize, word: &str) -> Result<(), FilterError> {
     let instead = match word {
         "AND" | "and" if is_between(source, at, word) => "`&&`",
         "OR" | "or" if is_between(source, at, word) => "`||`",
+        "NOT" | "not" if is_between(source, at, word) && after(source, at, word).starts_with("in ") => {
+            "`!(x in …)` for `x not in …`:"
+        }
         "NOT" | "not" if is_before_word(source, at, word) => "`!`",
+        "IS" | "is" if is_between(source, at, word) => "`==`",
+        "LIKE" | "like" if is_between(source, at, word) => "`x.startsWith(…)`, `x.contains(…)` or `x.matches(…)`",
         _ => return Ok(()),
     };
     Err(FilterError::new(Fault::Syntax, at..at + word.len(), format!("write {instead} here")))
 }
 
-/// Whether a word stands where only an operator can: behind and before something else, neither part of a path nor called.
-fn is_between(source: &str, at: usize, token: &str) -> bool {
-    let before = source[..at].trim_end().chars().next_back();
-    let after = source[at + token.len()..].trim_start();
-    let ends_value = before.is_some_and(|char| char.is_alphanumeric() || "_`\"')]}".contains(char));
-    ends_value && starts_value(after) && !source[..at].trim_end().ends_with(" in")
+/// Whether a word stands where only an operator can: behind a value and before one.
+fn is_between(source: &str, at: usize, word: &str) -> bool {
+    let ends_value = |char: char| char.is_alphanumeric() || "_`\"')]}".contains(char);
+    let starts_value = |char: char| char.is_alphanumeric() || "_`\"'([!-".contains(char);
+    source[..at].trim_end().ends_with(ends_value) && after(source, at, word).starts_with(starts_value)
 }
 
-fn is_before_word(source: &str, at: usize, token: &str) -> bool {
-    let after = source[at + token.len()..].trim_start();
+fn is_before_word(source: &str, at: usize, word: &str) -> bool {
+    let after = after(source, at, word);
     after.starts_with(|char: char| char.is_alphabetic() || char == '`') && !after.starts_with("in ")
 }
 
-fn starts_value(after: &str) -> bool {
-    after.starts_with(|char: char| char.is_alphanumeric() || "_`\"'([!-".contains(char)) && !after.starts_with("in ")
+fn after<'s>(source: &'s str, at: usize, word: &str) -> &'s str {
+    source[at + word.len()..].trim_start()
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -288,34 +289,63 @@ fn is_mark(char: char) -> bool {
     matches!(char, '\u{300}'..='\u{36f}' | '\u{200c}' | '\u{200d}')
 }
 
+/// Where the parser puts a node, in whole characters.
+fn span_of(source: &str, places: &SourceInfo, node: u64) -> Option<Range<usize>> {
+    let (start, end) = places.offset_for(node)?;
+    let end = (end as usize).min(source.len());
+    let start = floor(source, (start as usize).min(end));
+    Some(start..(end..source.len()).find(|at| source.is_char_boundary(*at)).unwrap_or(source.len()))
+}
+
 /// The parser's first complaint in our words.
 fn syntax_error(source: &str, errors: &[cel::ParseError]) -> FilterError {
-    let Some(error) = errors.first() else {
-        return FilterError::new(Fault::Syntax, 0..source.len(), "this is no filter");
-    };
-    let place = error.source_info.as_ref().and_then(|info| info.offset_for(error.expr_id));
-    let (start, end) = place.unwrap_or((0, source.len() as u32));
-    let (start, end) = ((start as usize).min(source.len()), (end as usize).min(source.len()));
-    let token = source.get(start..end).unwrap_or("").trim();
-    let said = error.msg.trim_start_matches("Syntax error: ");
-    let message = if error.msg.contains("recursion") || error.msg.contains("limit") {
+    if errors.iter().any(|error| error.msg.contains("recursion limit")) {
         return FilterError::new(
             Fault::TooCostly,
             0..source.len(),
             format!("the filter nests deeper than {DEPTH_MAX}"),
         );
-    } else if said.contains("expecting <EOF>") {
-        format!("`{}` cannot follow here; is an operator missing before it?", shown(token))
-    } else if start >= source.trim_end().len() {
-        "something is missing at the end".to_owned()
-    } else if said.starts_with("mismatched input") || said.starts_with("unexpected token") {
-        format!("`{}` cannot stand here", shown(token))
-    } else if said.starts_with("reserved identifier") {
-        format!("`{0}` is a word of the language; a field of this name is written `field(\"{0}\")`", shown(token))
-    } else if said.contains("invalid int literal") {
-        format!("`{}` is beyond the whole numbers of 64 bits", shown(token))
-    } else {
-        shown(said)
+    }
+    let Some(error) = errors.iter().find(|error| error.pos.0 > 0).or(errors.first()) else {
+        return FilterError::new(Fault::Syntax, 0..source.len(), "this is no filter");
     };
-    FilterError::new(Fault::Syntax, start..end, message)
+    let span = error.source_info.as_ref().and_then(|places| span_of(source, places, error.expr_id));
+    let span = span.unwrap_or_else(|| token_at(source, error.pos));
+    let token = quoted(source[span.clone()].trim());
+    let said = error.msg.trim_start_matches("Syntax error: ");
+    let says = |words: &str| said.contains(words);
+    let message = if says("expecting <EOF>") {
+        format!("{token} cannot follow here; is an operator missing before it?")
+    } else if span.start >= source.trim_end().len() {
+        "something is missing at the end".to_owned()
+    } else if says("reserved identifier") {
+        let name = token.trim_matches('`');
+        format!("{token} is a word of the language; a field of this name is written `field(\"{name}\")`")
+    } else if says("invalid int literal") {
+        format!("{token} is beyond the whole numbers of 64 bits")
+    } else if says("literal missing digits") || says("trailing characters") || says("invalid double literal") {
+        format!("{token} is no number")
+    } else if says("unescape") || says("code point") || says("octal") {
+        "what follows a `\\` in this text is no escape; write `\\\\`, or r\"…\" for a text as it stands".to_owned()
+    } else if says("must be a simple name") {
+        "`exists`, `all`, `map` … take a name for the element first, as in `exists(x, x != null)`".to_owned()
+    } else if says("has() macro") {
+        "`has` takes a part, as in `has(address.city)`; a field is there when it is `!= null`".to_owned()
+    } else if says("identifier after '.'") {
+        "a name is missing behind the `.`".to_owned()
+    } else if says("unsupported syntax") {
+        format!("{token} is left out of filters; a part of what is empty is null by itself")
+    } else {
+        format!("{token} cannot stand here")
+    };
+    FilterError::new(Fault::Syntax, span, message)
+}
+
+/// The token at a line and column, both from 1, the column in bytes.
+fn token_at(source: &str, (line, column): (isize, isize)) -> Range<usize> {
+    let before = usize::try_from(line - 1).unwrap_or(0);
+    let line_start: usize = source.split_inclusive('\n').take(before).map(str::len).sum();
+    let start = floor(source, line_start + usize::try_from(column - 1).unwrap_or(0));
+    let end = if start < source.len() { token(source, start).map_or(source.len(), |(_, end)| end) } else { start };
+    start..end
 }

@@ -173,6 +173,8 @@ fn conditions_hold_or_not() {
         "status == 'open' && status in ['open', 'done'] && status != 'done'",
         "owner == 'abababababababababababababababab' && id == owner",
         "photo != null",
+        "!has(address.größe) && !has(address.`x y`) && !(has(address . street))",
+        "has(phones[0].kind) && phones.exists(p, has(p.number)) && phones.filter(p, p.kind == 'work')[0].number == '+49 2'",
         "address.city == 'Shiraz' && has(address.city) && !has(address.street)",
         "address.city.startsWith('Shi')",
         "address.`city` == 'Shiraz'",
@@ -277,6 +279,26 @@ fn only_what_is_needed_is_read() {
             panic!("not asked for")
         }
     }
+    let of = |name: &str| field(scope().names.iter().position(|known| known.name == name).unwrap() as u8);
+    let reads = |source: &str| Filter::parse(source, &scope()).unwrap().reads().iter().cloned().collect::<Vec<_>>();
+    let cell = |name: &str, part: &[&str]| Place::Cell(of(name), PartPath::new(part).unwrap());
+    assert_eq!(
+        reads(
+            "!(population > 5) || tags.exists(t, t == address.city) || created == modified || country + country == 'x'"
+        ),
+        [
+            cell("population", &[]),
+            cell("country", &[]),
+            cell("address", &["city"]),
+            Place::Cells(of("tags")),
+            Place::Meta(Meta::Created),
+            Place::Meta(Meta::Modified),
+        ]
+    );
+    assert_eq!(
+        reads("active ? phones[0].number.matches('x') : -price in [score, 1.0]"),
+        [cell("active", &[]), cell("price", &[]), cell("score", &[]), Place::Cells(of("phones"))]
+    );
     let watched = Watched(Default::default());
     let filter = Filter::parse("population > 5 && größe > 1", &scope()).unwrap();
     assert!(!filter.matches(&watched).unwrap());
@@ -320,11 +342,47 @@ fn limits_hold() {
     assert_eq!(run("tags.size() > 5", &too_many), Err(EvalError::ListTooLong { found: 1001, max: 1000 }));
     assert_eq!(run("(tags + ['x']).size() > 5", &most), Err(EvalError::ListTooLong { found: 1001, max: 1000 }));
     let nested = "tags.exists(a, tags.exists(b, a + b == ''))";
-    assert!(matches!(run(nested, &most), Err(EvalError::TooManyRounds { .. } | EvalError::ResultTooLarge { .. })));
-    assert_eq!(run("tags.all(a, tags.all(b, a == a))", &most), Err(EvalError::TooManyRounds { max: 10_000 }));
+    assert!(matches!(run(nested, &most), Err(EvalError::TooManySteps { .. } | EvalError::ResultTooLarge { .. })));
+    assert_eq!(run("tags.all(a, tags.all(b, a == a))", &most), Err(EvalError::TooManySteps { max: 10_000 }));
+    let long = most.clone().with("name", &[], text(&"x".repeat(60_000)));
+    assert_eq!(run("tags.all(t, name.contains('y'))", &long), Ok(false));
+    assert_eq!(run("tags.all(t, !name.contains('y'))", &long), Err(EvalError::TooManySteps { max: 10_000 }));
+    assert_eq!(run("tags.all(t, !name.matches('y'))", &long), Err(EvalError::TooManySteps { max: 10_000 }));
     let long = Row::default().with("name", &[], text(&"x".repeat(40_000)));
     assert_eq!(run("name + 'y' == ''", &long), Ok(false));
     assert_eq!(run("name + name == ''", &long), Err(EvalError::ResultTooLarge { max: 65_536 }));
+}
+
+#[test]
+fn the_largest_filters_need_little_stack() {
+    let deepest = [
+        format!("{}active{}", "(".repeat(32), ")".repeat(32)),
+        format!("{}active{}", "!(".repeat(32), ")".repeat(32)),
+        format!("population == 1{}", " + 1".repeat(96)),
+        format!("country == 'a'{}", " + 'a'".repeat(96)),
+        format!("{} true", "active ? false : ".repeat(32)),
+        format!("{}tags{}.size() == 0", "(".repeat(30), ".filter(x, true))".repeat(9) + &")".repeat(21)),
+        format!("address.{} == 1", vec!["a"; 190].join(".")),
+    ];
+    let work = move || {
+        for source in &deepest {
+            if let Ok(filter) = Filter::parse(source, &scope()) {
+                filter.matches(&row()).unwrap();
+            }
+        }
+    };
+    std::thread::Builder::new().stack_size(512 * 1024).spawn(work).unwrap().join().unwrap();
+}
+
+#[test]
+fn a_rename_breaks_no_filter() {
+    let filter = Filter::parse("population > 5", &scope()).unwrap();
+    let mut renamed = scope();
+    renamed.names[1].name = "inhabitants".into();
+    assert!(filter.matches(&row()).unwrap());
+    assert!(Filter::parse("population > 5", &renamed).is_err());
+    fn is_shared_by_threads<T: Send + Sync>(_: &T) {}
+    is_shared_by_threads(&filter);
 }
 
 proptest! {

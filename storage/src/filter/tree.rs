@@ -42,6 +42,8 @@ pub(super) enum Node {
     Meta(Meta, Kind),
     /// A variable of a loop, counted from the outermost.
     Local(usize),
+    /// The same, read for the last time.
+    Take(usize),
     /// A part of an element.
     Part {
         of: Box<Node>,
@@ -63,6 +65,32 @@ pub(super) enum Node {
     Loop(Box<Loop>),
 }
 
+impl Node {
+    /// The nodes right below.
+    pub(super) fn children(&self) -> Vec<&Self> {
+        match self {
+            Self::Constant(_)
+            | Self::Cell { .. }
+            | Self::Elements { .. }
+            | Self::Meta(..)
+            | Self::Local(_)
+            | Self::Take(_) => Vec::new(),
+            Self::Part { of, .. } | Self::Not(of) | Self::Negate(of) | Self::Matches(of, _) => vec![of],
+            Self::Index(nodes)
+            | Self::And(nodes)
+            | Self::Or(nodes)
+            | Self::Compare(_, nodes)
+            | Self::In(nodes)
+            | Self::Arithmetic(_, nodes) => nodes.iter().collect(),
+            Self::If(nodes) => nodes.iter().collect(),
+            Self::List(nodes) | Self::Call(_, nodes) => nodes.iter().collect(),
+            Self::Loop(looped) => {
+                vec![&looped.range, &looped.start, &looped.condition, &looped.step, &looped.result]
+            }
+        }
+    }
+}
+
 /// What the macros `exists`, `all`, `map` … stand for: its two variables are the result so far and the element.
 #[derive(Debug, Clone)]
 pub(super) struct Loop {
@@ -78,12 +106,34 @@ pub(super) struct Run<'a> {
     cells: &'a dyn Cells,
     locals: Vec<Term<'a>>,
     built_bytes: usize,
-    rounds: usize,
+    steps: usize,
 }
 
 impl<'a> Run<'a> {
     pub(super) fn over(cells: &'a dyn Cells) -> Self {
-        Self { cells, locals: Vec::new(), built_bytes: 0, rounds: 0 }
+        Self { cells, locals: Vec::new(), built_bytes: 0, steps: 0 }
+    }
+
+    /// Whether a condition holds; what is no truth value does not.
+    pub(super) fn holds(&mut self, node: &'a Node) -> Result<bool, EvalError> {
+        Ok(match node {
+            Node::Not(of) => !self.holds(of)?,
+            Node::And(nodes) => self.holds(&nodes[0])? && self.holds(&nodes[1])?,
+            Node::Or(nodes) => self.holds(&nodes[0])? || self.holds(&nodes[1])?,
+            Node::Compare(comparison, nodes) => match &**nodes {
+                // Constants are compared where they are.
+                [of, Node::Constant(term)] => comparison.holds(&self.eval(of)?, term),
+                [Node::Constant(term), of] => comparison.holds(term, &self.eval(of)?),
+                [a, b] => comparison.holds(&self.eval(a)?, &self.eval(b)?),
+            },
+            Node::In(nodes) => self.contains(&nodes[0], &nodes[1])?,
+            Node::Matches(of, pattern) => {
+                let term = self.eval(of)?;
+                self.look_through(&term)?;
+                matches!(term, Term::Text(text) if pattern.is_match(&text))
+            }
+            value => self.eval(value)?.is_true(),
+        })
     }
 
     pub(super) fn eval(&mut self, node: &'a Node) -> Result<Term<'a>, EvalError> {
@@ -93,39 +143,39 @@ impl<'a> Run<'a> {
             Node::Elements { field, kind } => self.elements(*field, *kind)?,
             Node::Meta(meta, kind) => kind.check(self.cells.meta(*meta)),
             Node::Local(index) => self.locals[*index].clone(),
+            Node::Take(index) => std::mem::replace(&mut self.locals[*index], Term::Null),
             Node::Part { of, part, kind } => kind.check(part_of(self.eval(of)?, part)),
             Node::Index(nodes) => index(self.eval(&nodes[0])?, &self.eval(&nodes[1])?),
-            Node::Not(of) => Term::Bool(!self.eval(of)?.is_true()),
-            Node::And(nodes) => Term::Bool(self.eval(&nodes[0])?.is_true() && self.eval(&nodes[1])?.is_true()),
-            Node::Or(nodes) => Term::Bool(self.eval(&nodes[0])?.is_true() || self.eval(&nodes[1])?.is_true()),
             Node::If(nodes) => {
-                let chosen = if self.eval(&nodes[0])?.is_true() { &nodes[1] } else { &nodes[2] };
+                let chosen = if self.holds(&nodes[0])? { &nodes[1] } else { &nodes[2] };
                 self.eval(chosen)?
             }
-            Node::Compare(comparison, nodes) => {
-                Term::Bool(comparison.holds(&self.eval(&nodes[0])?, &self.eval(&nodes[1])?))
-            }
-            Node::In(nodes) => Term::Bool(self.contains(&nodes[0], &nodes[1])?),
             Node::Arithmetic(operator, nodes) => {
                 let (a, b) = (self.eval(&nodes[0])?, self.eval(&nodes[1])?);
                 self.arithmetic(*operator, a, b)?
             }
             Node::Negate(of) => negate(&self.eval(of)?),
             Node::List(nodes) => Term::List(nodes.iter().map(|node| self.eval(node)).collect::<Result<_, _>>()?),
-            Node::Call(function, arguments) => {
-                let arguments = arguments.iter().map(|node| self.eval(node)).collect::<Result<Vec<_>, _>>()?;
-                let result = function.call(&arguments);
-                if let Term::Text(text) = &result {
-                    self.count(text.len())?;
-                }
-                result
+            Node::Call(function, arguments) => self.call(*function, arguments)?,
+            Node::Not(_) | Node::And(_) | Node::Or(_) | Node::Compare(..) | Node::In(_) | Node::Matches(..) => {
+                Term::Bool(self.holds(node)?)
             }
-            Node::Matches(of, pattern) => match self.eval(of)? {
-                Term::Text(text) => Term::Bool(pattern.is_match(&text)),
-                _no_text => Term::Bool(false),
-            },
             Node::Loop(looped) => self.run_loop(looped)?,
         })
+    }
+
+    /// Counts what loops do.
+    fn step(&mut self, steps: usize) -> Result<(), EvalError> {
+        self.steps += steps;
+        if self.steps > STEPS_MAX { Err(EvalError::TooManySteps { max: STEPS_MAX }) } else { Ok(()) }
+    }
+
+    /// Counts a text that is looked through within a loop.
+    fn look_through(&mut self, term: &Term<'_>) -> Result<(), EvalError> {
+        match term {
+            Term::Text(text) if !self.locals.is_empty() => self.step(text.len() / STEP_BYTES),
+            _outside_or_short => Ok(()),
+        }
     }
 
     /// Counts what the filter builds.
@@ -135,6 +185,21 @@ impl<'a> Run<'a> {
             return Err(EvalError::ResultTooLarge { max: RESULT_BYTES_MAX });
         }
         Ok(())
+    }
+
+    fn call(&mut self, function: Function, arguments: &'a [Node]) -> Result<Term<'a>, EvalError> {
+        let [first, rest @ ..] = arguments else { return Ok(Term::Null) };
+        let first = self.eval(first)?;
+        self.look_through(&first)?;
+        let result = match rest {
+            [] => function.call(&[first]),
+            // No function takes more than two.
+            [second, ..] => function.call(&[first, self.eval(second)?]),
+        };
+        if let Term::Text(text) = &result {
+            self.count(text.len())?;
+        }
+        Ok(result)
     }
 
     fn contains(&mut self, needle: &'a Node, list: &'a Node) -> Result<bool, EvalError> {
@@ -171,11 +236,8 @@ impl<'a> Run<'a> {
         let depth = self.locals.len();
         self.locals.extend([start, Term::Null]);
         for element in range {
-            self.rounds += 1;
-            if self.rounds > ROUNDS_MAX {
-                return Err(EvalError::TooManyRounds { max: ROUNDS_MAX });
-            }
-            if !self.eval(&looped.condition)?.is_true() {
+            self.step(1)?;
+            if !self.holds(&looped.condition)? {
                 break;
             }
             self.locals[depth + 1] = element;

@@ -1,6 +1,7 @@
 //! What is known of values before a record is read.
 
 use super::{
+    error::quoted,
     scope::{Kind, Name},
     syntax::Syntax,
     tree::Node,
@@ -94,9 +95,6 @@ impl Typed<'_> {
 
     /// The text that it was read from, for errors.
     pub(super) fn text(&self, syntax: &Syntax<'_>) -> String {
-        let text = syntax.source().get(self.span.clone()).unwrap_or("");
-        let short: String = text.chars().take(40).collect();
-        let dots = if short.len() < text.len() { "…" } else { "" };
-        format!("`{}{dots}`", super::error::shown(&short))
+        quoted(syntax.source().get(self.span.clone()).unwrap_or(""))
     }
 }

@@ -42,6 +42,9 @@ fn faults_are_marked_where_they_are() {
     check("photo == 'x'", ty, "photo", "only be compared with null");
     check("tags == 'x'", ty, "tags", "`tags` holds many; write `x in tags`");
     check("address == 'x'", ty, "address", "made of parts; name one of them, such as `address.city`");
+    check("address in ['x']", ty, "address", "made of parts");
+    check("'x' in [address]", ty, "address", "made of parts");
+    check("phones.exists(p, p == 'x')", ty, "p", "made of parts; name one of them, such as `p.number`");
     check("phones.kind == 'x'", ty, "kind", "phones.exists(x, x.kind == …)");
     check("country.city == 'x'", ty, "city", "has no part `city`");
     check("population.startsWith('1')", ty, "population", "which `startsWith` does not take");
@@ -74,6 +77,18 @@ fn faults_are_marked_where_they_are() {
     check("active & active", syntax, "&", "write `&&` here");
     check("active OR active", syntax, "OR", "write `||` here");
     check("not active", syntax, "not", "write `!` here");
+    check("country is null", syntax, "is", "write `==` here");
+    check("country like 'x%'", syntax, "like", "`x.startsWith(…)`");
+    check("country not in ['x']", syntax, "not", "write `!(x in …)`");
+    check("population > > 5", syntax, ">", "`>` cannot stand here");
+    check("country in ['a',, 'b']", syntax, ",", "`,` cannot stand here");
+    check("tags.exists(1, true)", syntax, "1", "take a name for the element first");
+    check("tags.exists(t)", syntax, "exists", "written `many.exists(x, …)`");
+    check("has(population)", syntax, "population", "when it is `!= null`");
+    check("country == 'a\\q'", syntax, "'a\\q'", "no escape");
+    check("population == 1ä", syntax, "1ä", "is no number");
+    check("address..city == 'x'", syntax, ".", "a name is missing behind the `.`");
+    check("address.?city == 'x'", syntax, ".", "left out of filters");
     check("population <> 5", syntax, "<>", "write `!=` here");
     check("country == “IR”", syntax, "“", "straight quote");
     check("country == 'IR", syntax, "'IR", "no closing quote");
