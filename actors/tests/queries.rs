@@ -8,9 +8,10 @@ use tandem_actors::{
 use tandem_storage::{
     Query, Reader, Store,
     engine::{Batch, Durability, Engine, MemoryEngine, MemorySnapshot, Table},
+    filter::Scope,
     index::definition::{ViewCell, ViewDefinition, ViewSort},
     log,
-    query::{Cursor, Sort, SortBy, Start},
+    query::{Condition, Cursor, Sort, SortBy, Start},
 };
 use tandem_wire::{
     ElementId, FieldId, GenesisText, ListId, MemberId, PartPath, RecordId, RecordKey, SecretKey, Value,
@@ -206,4 +207,49 @@ fn a_cursor_of_another_query_is_told() {
     for bad in ["", "01", "zz", &format!("{next}0"), &next.to_string().to_uppercase()] {
         assert!(bad.parse::<Cursor>().is_err(), "{bad}");
     }
+}
+
+#[test]
+fn a_condition_finds_the_same_with_an_index() {
+    let mut bench = Bench::new();
+    for record in 1..40u8 {
+        let text = ["alpha", "Beta", "beta", "älter", "", "al"][usize::from(record) % 6];
+        bench.put(record, (record % 7 != 0).then_some(text), (record % 5 != 0).then_some(i64::from(record) % 11));
+    }
+    let conditions = [
+        "number > 3 && number <= 7",
+        "number in [1, 2, 9] && text != null",
+        "text == 'beta'",
+        "text.startsWith('al')",
+        "text.startsWith('Be') || number == 1",
+        "number >= 3.5 && number < 8 && text.startsWith('al')",
+        "number < 3 && number > 5",
+        "text > 'b'",
+        "created > '1970-01-01' && number == 2",
+        "created_by == 'Ada' && modified >= created && number == 4",
+        "!(number > 3)",
+    ];
+    let answers = |bench: &Bench| -> Vec<Vec<u8>> {
+        let scope = Scope::of(bench.reader().design(), bench.list);
+        let mut answers = Vec::new();
+        for text in conditions {
+            let condition = Some(Condition::parse(text, &scope).unwrap());
+            for sort in [None, Some(Sort::field(bench.text)), Some(Sort::field(bench.number).descending())] {
+                let query = Query { condition: condition.clone(), sort, ..Query::default() };
+                let all = bench.ids(&query, 1000);
+                assert_eq!(bench.ids(&query, 2), all, "{text}");
+                answers.push(all);
+            }
+        }
+        answers
+    };
+    let plain = answers(&bench);
+    assert!(plain.iter().filter(|found| !found.is_empty()).count() > 20, "{plain:?}");
+    let (text, number) = (bench.text, bench.number);
+    bench.index(number, true);
+    assert_eq!(answers(&bench), plain);
+    bench.index(text, true);
+    assert_eq!(answers(&bench), plain);
+    bench.index(number, false);
+    assert_eq!(answers(&bench), plain);
 }

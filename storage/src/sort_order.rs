@@ -1,10 +1,11 @@
-//! The order of values in sorted lists.
+//! The order of values where they are compared: in filters.
 
+use crate::index::sort_key::number_key;
 use std::cmp::Ordering;
 use tandem_wire::{Decimal, Value};
 
 /// Compares two values: by kind first, then within the kind. Numbers of all kinds compare by size, texts by code
-/// point.
+/// point. Lists are sorted otherwise: see [`crate::index::sort_key`].
 pub fn compare(a: &Value, b: &Value) -> Ordering {
     kind(a).cmp(&kind(b)).then_with(|| match (a, b) {
         (Value::Bool(a), Value::Bool(b)) => a.cmp(b),
@@ -55,27 +56,17 @@ fn number(value: &Value) -> Option<Number> {
 
 fn compare_numbers(a: Number, b: Number) -> Ordering {
     match (a, b) {
-        (Number::Exact(a), Number::Exact(b)) => compare_decimals(a, b),
-        (a, b) => approximate(a).total_cmp(&approximate(b)),
+        (Number::Exact(a), Number::Exact(b)) if a.scale() == b.scale() => a.mantissa().cmp(&b.mantissa()),
+        (Number::Float(a), Number::Float(b)) => a.total_cmp(&b),
+        // Exactly, a float by its shortest decimal form, as indexes sort them.
+        (a, b) => key(a).cmp(&key(b)),
     }
 }
 
-/// Exact where both fit one scale, which all but absurd numbers do.
-fn compare_decimals(a: Decimal, b: Decimal) -> Ordering {
-    let scale = a.scale().max(b.scale());
-    let at_scale = |decimal: Decimal| {
-        10i128.checked_pow(u32::from(scale - decimal.scale())).and_then(|factor| decimal.mantissa().checked_mul(factor))
-    };
-    match (at_scale(a), at_scale(b)) {
-        (Some(a), Some(b)) => a.cmp(&b),
-        _beyond_128_bits => approximate(Number::Exact(a)).total_cmp(&approximate(Number::Exact(b))),
-    }
-}
-
-fn approximate(number: Number) -> f64 {
+fn key(number: Number) -> Vec<u8> {
     match number {
-        Number::Exact(decimal) => decimal.mantissa() as f64 / 10f64.powi(decimal.scale().into()),
-        Number::Float(float) => float,
+        Number::Exact(decimal) => number_key(&Value::Decimal(decimal)),
+        Number::Float(float) => number_key(&Value::Float(float)),
     }
 }
 

@@ -90,14 +90,18 @@ impl<'a> IndexShows<'a> {
     }
 }
 
-/// The values of an entry's columns; none where a cell shows nothing.
-pub fn columns(entry: &[u8]) -> Vec<Option<Value>> {
-    let columns: Vec<Option<serde_bytes::ByteBuf>> = match entry {
+/// The canonical bytes of what an entry's columns show.
+pub(crate) fn columns(entry: &[u8]) -> Vec<Option<serde_bytes::ByteBuf>> {
+    match entry {
         [] => Vec::new(),
         entry => postcard::from_bytes(entry).expect("entries are our own"),
-    };
-    let decode = |bytes: serde_bytes::ByteBuf| Value::decode(&bytes).expect("bodies were checked");
-    columns.into_iter().map(|column| column.map(decode).filter(|value| *value != Value::Null)).collect()
+    }
+}
+
+/// The values of columns; none where a cell shows nothing.
+pub(crate) fn values(columns: &[Option<serde_bytes::ByteBuf>]) -> Vec<Option<Value>> {
+    let decode = |bytes: &serde_bytes::ByteBuf| Value::decode(bytes).expect("bodies were checked");
+    columns.iter().map(|column| column.as_ref().map(decode).filter(|value| *value != Value::Null)).collect()
 }
 
 /// Where a record that shows these bytes stands in an order: the same with an index or without.

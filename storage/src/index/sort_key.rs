@@ -62,6 +62,11 @@ pub fn sort_key(value: &Value, design: &Design) -> Vec<u8> {
     key
 }
 
+/// The key of a number, whatever its kind.
+pub(crate) fn number_key(number: &Value) -> Vec<u8> {
+    sort_key(number, &Design::default())
+}
+
 /// The start that the keys of all texts have that start with `prefix`; none where that cannot be said. Some texts
 /// with other starts have it too.
 pub fn prefix_key(prefix: &str) -> Option<Vec<u8>> {

@@ -49,7 +49,8 @@ fn fingerprint(list: ListId, query: &Query) -> [u8; 8] {
         (by, sort.descending)
     });
     let filters: Vec<_> = query.filters.iter().map(|(field, part, value)| (field, part, value.encode())).collect();
-    let bytes = postcard::to_allocvec(&(list, sort, filters)).expect("a vector takes all bytes");
+    let condition = query.condition.as_ref().map(super::Condition::text);
+    let bytes = postcard::to_allocvec(&(list, sort, filters, condition)).expect("a vector takes all bytes");
     *blake3::hash(&bytes).as_bytes().first_chunk().expect("32 bytes")
 }
 

@@ -1,10 +1,13 @@
 //! Reading a workspace: one consistent state, on the caller's thread, beside the writer.
 
+mod bounds;
+mod condition;
 mod cursor;
 mod order;
 mod plan;
 mod whole;
 
+pub use condition::Condition;
 pub use cursor::{BadCursor, Cursor};
 pub use order::{Sort, SortBy};
 pub use whole::TableSize;
@@ -39,6 +42,8 @@ pub struct Reader<R> {
 pub struct Query {
     /// Only records whose cell shows exactly this value.
     pub filters: Vec<(FieldId, PartPath, Value)>,
+    /// Only records that this holds for.
+    pub condition: Option<Condition>,
     /// By what to sort; by record id without.
     pub sort: Option<Sort>,
     /// Where to begin.
@@ -66,6 +71,8 @@ pub struct Page<T> {
     pub rows: Vec<T>,
     /// Where the rest begins; none behind the last record.
     pub next: Option<Cursor>,
+    /// Records of which the condition could not tell whether it holds: they are left out.
+    pub undecided: u64,
 }
 
 /// What a view shows of a record.
@@ -127,7 +134,7 @@ impl<R: Read> Reader<R> {
     pub fn page(&self, list: ListId, query: &Query) -> Result<Page<Record>, EngineError> {
         let page = self.plan(list, query).records()?;
         let of = |found: Found| Record { id: found.id, state: record_row::decode(&found.row) };
-        Ok(Page { rows: page.rows.into_iter().map(of).collect(), next: page.next })
+        Ok(Page { rows: page.rows.into_iter().map(of).collect(), next: page.next, undecided: page.undecided })
     }
 
     /// The records of a view's list, in its order, as its columns show them. Of `query`, the sort does not count.
@@ -144,7 +151,7 @@ impl<R: Read> Reader<R> {
     }
 
     fn plan<'a>(&'a self, list: ListId, query: &'a Query) -> Plan<'a, R> {
-        Plan { rows: &self.rows, views: &self.views, list, query }
+        Plan::new(&self.rows, &self.views, list, query)
     }
 
     /// How many records of a list exist.

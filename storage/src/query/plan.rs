@@ -2,35 +2,42 @@
 //! looking at every record of the list. The answer is the same.
 
 use super::{
-    Columns, Cursor, Page, Query, Start,
+    Columns, Condition, Cursor, Page, Query, Start,
+    bounds::{Range, ranges},
+    condition::{ColumnCells, Names, RowCells},
     order::{Rank, Sort},
 };
 use crate::{
-    engine::{EngineError, Read, Table, prefix_end},
+    engine::{EngineError, Read, Table},
+    filter::EvalError,
     fold::incremental::rows_of_list,
     index::{
         CellPath, Index,
-        entry::{Entry, WITH_VALUE, WITHOUT_VALUE, columns, is_without_value, place_of},
+        entry::{self, Entry, WITH_VALUE, WITHOUT_VALUE, is_without_value, place_of},
     },
     record_row,
     store::Views,
 };
-use std::collections::BinaryHeap;
+use std::{cell::Cell, collections::BinaryHeap};
 use tandem_wire::{FieldId, ListId, PartPath, RecordId, RecordKey, Value};
 
-/// Records found by one index are fetched and sorted up to this number; beyond, walking another index in the order
-/// asked for is tried instead.
-const CANDIDATES_MAX: usize = 10_000;
+/// Records found by an index are fetched one by one up to this number; beyond, the whole list is read.
+const CANDIDATES_MAX: usize = 50_000;
+
+/// The same where another index has the order asked for, and can be walked until the page is full.
+const CANDIDATES_MAX_BESIDE_A_WALK: usize = 2_000;
 
 /// The canonical bytes of [`Value::Null`]: what an empty cell shows.
 const NOTHING: [u8; 1] = [0];
 
 /// A query over one state.
 pub(super) struct Plan<'a, R> {
-    pub(super) rows: &'a R,
-    pub(super) views: &'a Views,
-    pub(super) list: ListId,
-    pub(super) query: &'a Query,
+    rows: &'a R,
+    views: &'a Views,
+    list: ListId,
+    query: &'a Query,
+    names: Names,
+    undecided: Cell<u64>,
 }
 
 /// A record that a query asks for.
@@ -39,7 +46,12 @@ pub(super) struct Found {
     pub(super) row: Vec<u8>,
 }
 
-impl<R: Read> Plan<'_, R> {
+impl<'a, R: Read> Plan<'a, R> {
+    pub(super) fn new(rows: &'a R, views: &'a Views, list: ListId, query: &'a Query) -> Self {
+        let names = query.condition.as_ref().map(|condition| Names::of(&views.fold, condition)).unwrap_or_default();
+        Self { rows, views, list, query, names, undecided: Cell::new(0) }
+    }
+
     /// The records themselves.
     pub(super) fn records(&self) -> Result<Page<Found>, EngineError> {
         let ranked = |(rank, row): (Rank, Vec<u8>)| (rank.place, Found { id: rank.id, row });
@@ -53,7 +65,7 @@ impl<R: Read> Plan<'_, R> {
             for entry in self.walk(index, sort) {
                 let Entry { place, record, .. } = entry?;
                 let Some(row) = self.fetch(record)? else { continue };
-                if self.fits(&row) {
+                if self.fits(record, &row) {
                     found.push((place, Found { id: record, row }));
                     if found.len() > self.limit() {
                         break;
@@ -63,7 +75,7 @@ impl<R: Read> Plan<'_, R> {
             return self.page(found.into_iter());
         }
         let all = rows_of_list(self.rows, self.views.fold.prefix(), self.list).filter_map(|pair| match pair {
-            Ok((key, row)) => self.fits(&row).then_some(Ok((key.record, row))),
+            Ok((key, row)) => self.fits(key.record, &row).then_some(Ok((key.record, row))),
             Err(error) => Some(Err(error)),
         });
         self.page(self.least(all)?.into_iter().map(ranked))
@@ -73,7 +85,10 @@ impl<R: Read> Plan<'_, R> {
     pub(super) fn columns(&self, cells: &[CellPath]) -> Result<Page<Columns>, EngineError> {
         let sort = self.query.sort.as_ref().expect("a view that sorts");
         let covers = |index: &Index| sort.is_by(&index.definition.by) && index.definition.columns == cells;
-        let Some(index) = self.index(covers).filter(|_| self.query.filters.is_empty()) else {
+        let is_covered = |condition: &Condition| condition.is_covered_by(cells.iter());
+        let condition = self.query.condition.as_ref();
+        let can = self.query.filters.is_empty() && condition.is_none_or(is_covered);
+        let Some(index) = self.index(covers).filter(|_| can) else {
             let page = self.records()?;
             let value = |row: &[u8], (field, part): &CellPath| {
                 let value = record_row::winner(row, *field, part)?;
@@ -83,12 +98,20 @@ impl<R: Read> Plan<'_, R> {
                 let values = cells.iter().map(|cell| value(&found.row, cell)).collect();
                 Columns { id: found.id, values }
             };
-            return Ok(Page { rows: page.rows.into_iter().map(of).collect(), next: page.next });
+            let rows = page.rows.into_iter().map(of).collect();
+            return Ok(Page { rows, next: page.next, undecided: page.undecided });
         };
         let mut found = Vec::new();
-        for entry in self.walk(index, sort).take(self.limit().saturating_add(1)) {
-            let Entry { place, record, columns: shown } = entry?;
-            found.push((place, Columns { id: record, values: columns(&shown) }));
+        for entry in self.walk(index, sort) {
+            let Entry { place, record, columns } = entry?;
+            let shows = entry::columns(&columns);
+            let fits = |condition: &Condition| self.holds(ColumnCells { cells, shows: &shows }.fit(condition));
+            if condition.is_none_or(fits) {
+                found.push((place, Columns { id: record, values: entry::values(&shows) }));
+                if found.len() > self.limit() {
+                    break;
+                }
+            }
         }
         self.page(found.into_iter())
     }
@@ -101,11 +124,22 @@ impl<R: Read> Plan<'_, R> {
         self.views.indexes.iter().find(|index| index.definition.list == self.list && is_it(index))
     }
 
-    fn fits(&self, row: &[u8]) -> bool {
+    fn fits(&self, id: RecordId, row: &[u8]) -> bool {
         let shows = |(field, part, value): &(FieldId, PartPath, Value)| {
             record_row::winner(row, *field, part).unwrap_or(&NOTHING) == value.encode()
         };
-        record_row::exists(row) && self.query.filters.iter().all(shows)
+        let holds = |condition: &Condition| self.holds(RowCells { id, row, names: &self.names }.fit(condition));
+        record_row::exists(row)
+            && self.query.filters.iter().all(shows)
+            && self.query.condition.as_ref().is_none_or(holds)
+    }
+
+    /// A record that a condition cannot tell about does not stop the others.
+    fn holds(&self, fits: Result<bool, EvalError>) -> bool {
+        fits.unwrap_or_else(|_| {
+            self.undecided.update(|undecided| undecided + 1);
+            false
+        })
     }
 
     fn fetch(&self, record: RecordId) -> Result<Option<Vec<u8>>, EngineError> {
@@ -127,7 +161,7 @@ impl<R: Read> Plan<'_, R> {
             rows.push(row);
         }
         let next = last.filter(|_| more).map(|(place, id)| Cursor::new(self.list, self.query, place, id));
-        Ok(Page { rows, next })
+        Ok(Page { rows, next, undecided: self.undecided.get() })
     }
 
     /// The first records in the order asked for, one more than the limit, from where it starts.
@@ -213,29 +247,41 @@ impl<R: Read> Plan<'_, R> {
 
     /// The records that fit, if an index tells which few they can be. `can_walk` says that there is another good way.
     fn candidates(&self, can_walk: bool) -> Result<Option<Vec<(RecordId, Vec<u8>)>>, EngineError> {
-        let design = self.views.fold.design();
-        for (field, part, value) in self.query.filters.iter().filter(|(_, _, value)| *value != Value::Null) {
-            let by = |index: &Index| index.definition.by.0 == *field && index.definition.by.1 == *part;
-            let Some(index) = self.index(by) else { continue };
-            let from = [index.prefix(self.views.fold.prefix()), place_of(value, design)].concat();
-            let mut ids = Vec::new();
-            for pair in self.rows.range(Table::Index, &from, prefix_end(&from).as_deref()) {
+        let max = if can_walk { CANDIDATES_MAX_BESIDE_A_WALK } else { CANDIDATES_MAX };
+        let mut fewest: Option<Vec<RecordId>> = None;
+        for index in self.views.indexes.iter().filter(|index| index.definition.list == self.list) {
+            let Some(ranges) = ranges(self.query, &index.definition.by, self.views.fold.design()) else { continue };
+            let max = fewest.as_ref().map_or(max, Vec::len);
+            if let Some(ids) = self.ids_in(index, &ranges, max)? {
+                fewest = Some(ids);
+            }
+        }
+        let Some(ids) = fewest else { return Ok(None) };
+        let mut found = Vec::new();
+        for id in ids {
+            let Some(row) = self.fetch(id)? else { continue };
+            if self.fits(id, &row) {
+                found.push((id, row));
+            }
+        }
+        Ok(Some(found))
+    }
+
+    /// The records in these ranges of an index, if they are no more than `max`.
+    fn ids_in(&self, index: &Index, ranges: &[Range], max: usize) -> Result<Option<Vec<RecordId>>, EngineError> {
+        let prefix = index.prefix(self.views.fold.prefix());
+        let mut ids = Vec::new();
+        for range in ranges {
+            let key = |place: &[u8]| [&prefix, place].concat();
+            for pair in self.rows.range(Table::Index, &key(&range.from), Some(&key(&range.to))) {
                 let (key, columns) = pair?;
                 ids.push(index.read(&key, columns).record);
-                if can_walk && ids.len() > CANDIDATES_MAX {
+                if ids.len() > max {
                     return Ok(None);
                 }
             }
-            let mut found = Vec::new();
-            for id in ids {
-                let Some(row) = self.fetch(id)? else { continue };
-                if self.fits(&row) {
-                    found.push((id, row));
-                }
-            }
-            return Ok(Some(found));
         }
-        Ok(None)
+        Ok(Some(ids))
     }
 }
 

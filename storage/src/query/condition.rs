@@ -1,0 +1,125 @@
+//! Filters over rows.
+
+use crate::{
+    filter::{Cells, EvalError, Filter, FilterError, Meta, Place, Scope, Term},
+    fold::incremental::Fold,
+    history::Author,
+    index::CellPath,
+    record_row::{self, Touch},
+};
+use std::{collections::BTreeMap, sync::Arc};
+use tandem_wire::{DeviceKey, FieldId, PartPath, RecordId};
+
+/// A filter with its text.
+#[derive(Debug, Clone)]
+pub struct Condition {
+    text: Arc<str>,
+    filter: Arc<Filter>,
+}
+
+impl Condition {
+    /// Reads a filter.
+    pub fn parse(text: &str, scope: &Scope) -> Result<Self, FilterError> {
+        Ok(Self { text: text.into(), filter: Arc::new(Filter::parse(text, scope)?) })
+    }
+
+    /// As it was written.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The filter.
+    pub fn filter(&self) -> &Filter {
+        &self.filter
+    }
+
+    /// Whether it reads nothing but these cells.
+    pub(super) fn is_covered_by<'a>(&self, mut cells: impl Iterator<Item = &'a CellPath> + Clone) -> bool {
+        self.filter.reads().iter().all(|place| match place {
+            Place::Cell(field, part) => cells.any(|(own, own_part)| own == field && own_part == part),
+            Place::Cells(_) | Place::Meta(_) => false,
+        })
+    }
+}
+
+/// Who the devices are, for filters that ask.
+#[derive(Default)]
+pub(super) struct Names(BTreeMap<DeviceKey, String>);
+
+impl Names {
+    pub(super) fn of(fold: &Fold, condition: &Condition) -> Self {
+        let asks = |meta| condition.filter.reads().contains(&Place::Meta(meta));
+        if !asks(Meta::CreatedBy) && !asks(Meta::ModifiedBy) {
+            return Self(BTreeMap::new());
+        }
+        let devices = fold.members().grants.keys();
+        Self(devices.map(|device| (*device, Author::of(fold, *device, None).name)).collect())
+    }
+}
+
+/// A record's row as a filter sees it.
+pub(super) struct RowCells<'a> {
+    pub(super) id: RecordId,
+    pub(super) row: &'a [u8],
+    pub(super) names: &'a Names,
+}
+
+impl RowCells<'_> {
+    pub(super) fn fit(&self, condition: &Condition) -> Result<bool, EvalError> {
+        condition.filter.matches(self)
+    }
+
+    fn name(&self, touch: Option<Touch>) -> Term<'_> {
+        let name = touch.and_then(|touch| self.names.0.get(&touch.event.chain.device));
+        name.map_or(Term::Null, |name| Term::Text(name.as_str().into()))
+    }
+}
+
+impl Cells for RowCells<'_> {
+    fn cell(&self, field: FieldId, part: &PartPath) -> Term<'_> {
+        record_row::winner(self.row, field, part).map_or(Term::Null, Term::decode)
+    }
+
+    fn cells(&self, field: FieldId) -> Vec<(PartPath, Term<'_>)> {
+        let own = record_row::winners(self.row).filter(|(of, ..)| *of == field);
+        own.map(|(_, part, value)| (part, Term::decode(value))).filter(|(_, term)| *term != Term::Null).collect()
+    }
+
+    fn meta(&self, meta: Meta) -> Term<'_> {
+        let instant = |touch: Option<Touch>| touch.map_or(Term::Null, |touch| Term::DateTime(touch.wall_ms as i64));
+        match meta {
+            Meta::Id => Term::Record(self.id),
+            Meta::Created => instant(record_row::created(self.row)),
+            Meta::Modified => instant(record_row::modified(self.row)),
+            Meta::CreatedBy => self.name(record_row::created(self.row)),
+            Meta::ModifiedBy => self.name(record_row::modified(self.row)),
+        }
+    }
+}
+
+/// The columns of an index's entry as a filter sees them.
+pub(super) struct ColumnCells<'a> {
+    pub(super) cells: &'a [CellPath],
+    pub(super) shows: &'a [Option<serde_bytes::ByteBuf>],
+}
+
+impl ColumnCells<'_> {
+    pub(super) fn fit(&self, condition: &Condition) -> Result<bool, EvalError> {
+        condition.filter.matches(self)
+    }
+}
+
+impl Cells for ColumnCells<'_> {
+    fn cell(&self, field: FieldId, part: &PartPath) -> Term<'_> {
+        let at = self.cells.iter().position(|(own, own_part)| *own == field && own_part == part);
+        at.and_then(|at| self.shows[at].as_ref()).map_or(Term::Null, |bytes| Term::decode(bytes))
+    }
+
+    fn cells(&self, _field: FieldId) -> Vec<(PartPath, Term<'_>)> {
+        unreachable!("a filter that reads only what is covered")
+    }
+
+    fn meta(&self, _meta: Meta) -> Term<'_> {
+        unreachable!("a filter that reads only what is covered")
+    }
+}
