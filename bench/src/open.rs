@@ -31,7 +31,7 @@ pub fn figures(lab: &mut Lab) -> Vec<Figure> {
     let clean = lab.stored(Side::Ours, rows);
     let killed = lab.fresh();
     eprintln!("storing {rows} rows, to be killed …");
-    let work = task::Work::Import(import::Work::made_up(rows).to_be_killed());
+    let work = task::Work::Import(import::Work::made_up(rows).that_stays());
     run_and_kill(&Task { side: Side::Ours, folder: killed.clone(), work });
     [case(lab, "clean", rows, &clean), case(lab, "killed", rows, &killed)].into_iter().flatten().collect()
 }
