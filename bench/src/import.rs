@@ -55,7 +55,7 @@ impl Work {
     }
 
     /// The same, in a process that waits to be killed.
-    pub fn to_be_killed(self) -> Self {
+    pub fn that_stays(self) -> Self {
         Self { stay: true, ..self }
     }
 
@@ -90,9 +90,11 @@ impl Work {
     }
 
     fn wait_if_asked(&self) {
-        while self.stay {
+        if self.stay {
             println!("stored");
-            std::thread::park();
+            loop {
+                std::thread::park();
+            }
         }
     }
 }

@@ -12,12 +12,15 @@ use tandem_actors::{
 };
 use tandem_storage::{
     engine::{FjallEngine, Options as EngineOptions, Read, Table},
-    index::definition::{ViewCell, ViewDefinition, ViewSort},
-    query::winner,
+    index::{
+        ViewDefinition,
+        definition::{ViewCell, ViewSort},
+    },
+    query::{Query, Record, Sort, SortBy, Start, winner},
 };
 use tandem_wire::{
-    BatchId, CellKey, FieldId, ListId, PartPath, RecordId, RecordKey, Value,
-    design::{BaseType, FieldType, Property},
+    BatchId, CellKey, ElementId, FieldId, ListId, PartPath, RecordId, RecordKey, Value,
+    design::{BaseType, ElementKind, FieldType, Property},
 };
 
 /// Rows that are made at a time.
@@ -37,17 +40,20 @@ const FIELDS: [(&str, BaseType); 8] = [
     ("population", BaseType::Int),
     ("timezone", BaseType::Text),
 ];
-/// Where those with an index are among them.
+/// Where these are among them.
 const NAME: usize = 1;
 const COUNTRY: usize = 4;
 const POPULATION: usize = 6;
+const TIMEZONE: usize = 7;
 
-/// A node with one workspace and one list, of cities.
+/// A node with one workspace and one list, of cities, with an index by name for a view of three columns, and indexes
+/// by country and population.
 pub struct Ours {
     node: Node,
     workspace: Handle,
     list: ListId,
     fields: Vec<FieldId>,
+    view: ElementId,
 }
 
 impl Ours {
@@ -59,17 +65,17 @@ impl Ours {
         let made = workspace.commit(Command::CreateList { name: "Cities".into(), fields }).expect("a list can be made");
         let list = made.elements[0].as_list();
         let fields: Vec<FieldId> = made.elements[1..].iter().map(|field| field.as_field()).collect();
-        let columns = [NAME, COUNTRY, POPULATION].map(|column| ViewCell::field(fields[column])).to_vec();
-        let sort = Some(ViewSort { by: ViewCell::field(fields[NAME]), descending: false });
-        let definition = ViewDefinition { sort, columns };
-        let view = Command::CreateView { list, name: "By name".into(), definition };
-        workspace.commit(view).expect("a view can be made");
-        for column in [COUNTRY, POPULATION] {
-            let (element, property) = (fields[column].into(), Property::Indexed);
-            let put = Command::Put { element, property, value: Value::Bool(true) };
-            workspace.commit(put).expect("an index can be made");
+        for field in [fields[COUNTRY], fields[POPULATION]] {
+            let indexed = Command::Put { element: field.into(), property: Property::Indexed, value: Value::Bool(true) };
+            workspace.commit(indexed).expect("a field can be indexed");
         }
-        Self { node, workspace, list, fields }
+        let columns = [NAME, COUNTRY, POPULATION].map(|at| ViewCell::field(fields[at])).to_vec();
+        let sort = Some(ViewSort { by: columns[0].clone(), descending: false });
+        let definition = ViewDefinition { sort, columns };
+        let made = workspace
+            .commit(Command::CreateView { list, name: "By name".into(), definition })
+            .expect("a view can be made");
+        Self { node, workspace, list, fields, view: made.elements[0] }
     }
 
     /// The node that was made in `folder`.
@@ -80,7 +86,9 @@ impl Ours {
         let design = workspace.read().design().clone();
         let list = design.lists().next().expect("the list of cities");
         let fields = design.fields(list);
-        Self { node, workspace, list, fields }
+        let is_view = |kind| ElementKind::from_number(kind) == Some(ElementKind::View);
+        let view = design.elements.iter().find(|(_, element)| is_view(element.kind)).expect("the view by name");
+        Self { node, workspace, list, fields, view: *view.0 }
     }
 
     /// Stops the node cleanly.
@@ -183,9 +191,48 @@ impl Ours {
     /// One row, as of now.
     pub fn read(&self, id: &[u8; 16]) -> Option<City> {
         let state: State = self.workspace.read();
-        let record = state.record(self.key(*id)).expect("a record can be read")?;
+        state.record(self.key(*id)).expect("a record can be read").map(|record| self.city(&record))
+    }
+
+    /// The first `rows` by name from `name` on: ids, names, countries and populations, from the index alone.
+    pub fn page_covering(&self, name: &str, rows: u32) -> Vec<([u8; 16], String, String, i64)> {
+        let query =
+            Query { start: Start::At(Value::Text(name.into())), limit: Some(rows as usize), ..Query::default() };
+        let page =
+            self.workspace.read().view(self.view, &query).expect("a page can be read").expect("the view by name");
+        let of = |columns: tandem_storage::query::Columns| {
+            let [name, country, population] = <[_; 3]>::try_from(columns.values).expect("three columns");
+            (columns.id.0, text(name), text(country), int(population))
+        };
+        page.rows.into_iter().map(of).collect()
+    }
+
+    /// The same with all columns.
+    pub fn page_fetching(&self, name: &str, rows: u32) -> Vec<City> {
+        let by = SortBy::Cell(self.fields[NAME], PartPath::default());
+        self.page(Query {
+            sort: Some(Sort { by, descending: false }),
+            start: Start::At(Value::Text(name.into())),
+            limit: Some(rows as usize),
+            ..Query::default()
+        })
+    }
+
+    /// The first `rows` of a country, by id, that are in a time zone.
+    pub fn page_filtered(&self, country: &str, timezone: &str, rows: u32) -> Vec<City> {
+        let equal = |at: usize, text: &str| (self.fields[at], PartPath::default(), Value::Text(text.into()));
+        let filters = vec![equal(COUNTRY, country), equal(TIMEZONE, timezone)];
+        self.page(Query { filters, limit: Some(rows as usize), ..Query::default() })
+    }
+
+    fn page(&self, query: Query) -> Vec<City> {
+        let page = self.workspace.read().page(self.list, &query).expect("a page can be read");
+        page.rows.iter().map(|record| self.city(record)).collect()
+    }
+
+    fn city(&self, record: &Record) -> City {
         let value = |at: usize| winner(&record.state, self.fields[at], &PartPath::default());
-        Some(City {
+        City {
             geonameid: int(value(0)),
             name: text(value(1)),
             latitude: float(value(2)),
@@ -194,7 +241,7 @@ impl Ours {
             admin1: text(value(5)),
             population: int(value(6)),
             timezone: text(value(7)),
-        })
+        }
     }
 
     fn key(&self, id: [u8; 16]) -> RecordKey {

@@ -5,6 +5,7 @@ use crate::{
     clock::Times,
     figure::{Figure, Metric},
     lab::{CACHE_BYTES, Lab},
+    ours::Ours,
     read::ROWS,
     sqlite::Sqlite,
     task::{self, Outcome, Side, Task},
@@ -16,8 +17,8 @@ use std::path::Path;
 const PAGES: usize = 2_000;
 /// Rows of each, if there are so many.
 const PAGE_ROWS: u32 = 50;
-/// Only rows with more people, where rows are filtered: one in ten.
-const POPULATION: i64 = 5_000;
+/// What is measured besides: rows of a page, on average.
+const ROWS_FOUND: &str = "rows_found";
 /// Turns of each side.
 const TURNS: usize = 5;
 
@@ -37,7 +38,7 @@ enum Kind {
     Covering,
     /// Sorted, with all columns.
     Fetching,
-    /// Of one country (which has an index) and above a population (whose index is of no use), with all columns.
+    /// Of one country, which has an index, and one time zone, which has none, with all columns.
     Filtered,
 }
 
@@ -50,11 +51,15 @@ pub fn figures(lab: &mut Lab) -> Vec<Figure> {
 fn case(lab: &mut Lab, case: &'static str, kind: Kind) -> Vec<Figure> {
     let rows = lab.rows.unwrap_or(ROWS);
     let mut seed = 0;
-    let turns = lab.turns(TURNS, &[Side::Sqlite], |lab, side| {
-        seed += 1;
+    let turns = lab.turns(TURNS, &[Side::Ours, Side::Sqlite], |lab, side| {
+        seed += u64::from(side == Side::Ours);
         let work = Work { rows, pages: PAGES.min(rows), kind, seed };
         Task { side, folder: lab.stored(side, rows), work: task::Work::Page(work) }
     });
+    // Where the order is the same, so are the rows. (Ours sorts names as people do, SQLite by their bytes, so that the
+    // last pages of all differ.)
+    let [ours, reference] = [Side::Ours, Side::Sqlite].map(|side| turns.median(side, ROWS_FOUND));
+    assert!(kind != Kind::Filtered || lab.only.is_some() || ours == reference, "{case}: {ours:?}, {reference:?}");
     let figure = |metric| turns.figure(("page", case), metric, Side::Sqlite);
     [Metric::P50Us, Metric::P99Us].into_iter().filter_map(figure).collect()
 }
@@ -62,16 +67,31 @@ fn case(lab: &mut Lab, case: &'static str, kind: Kind) -> Vec<Figure> {
 impl Work {
     /// Measures `side`.
     pub fn run(&self, side: Side, folder: &Path) -> Outcome {
-        assert_eq!(side, Side::Sqlite, "no other side has indexes");
-        let sqlite = Sqlite::open(folder, CACHE_BYTES);
-        match self.kind {
-            Kind::Covering => self.measure(|start| sqlite.page_covering(&start.name, PAGE_ROWS).len()),
-            Kind::Fetching => self.measure(|start| sqlite.page_fetching(&start.name, PAGE_ROWS).len()),
-            Kind::Filtered => self.measure(|start| sqlite.page_filtered(&start.country, POPULATION, PAGE_ROWS).len()),
+        match side {
+            Side::Ours => {
+                let ours = Ours::open(folder, CACHE_BYTES);
+                match self.kind {
+                    Kind::Covering => self.measure(|start| ours.page_covering(&start.name, PAGE_ROWS).len()),
+                    Kind::Fetching => self.measure(|start| ours.page_fetching(&start.name, PAGE_ROWS).len()),
+                    Kind::Filtered => {
+                        self.measure(|start| ours.page_filtered(&start.country, &start.timezone, PAGE_ROWS).len())
+                    }
+                }
+            }
+            _reference => {
+                let sqlite = Sqlite::open(folder, CACHE_BYTES);
+                match self.kind {
+                    Kind::Covering => self.measure(|start| sqlite.page_covering(&start.name, PAGE_ROWS).len()),
+                    Kind::Fetching => self.measure(|start| sqlite.page_fetching(&start.name, PAGE_ROWS).len()),
+                    Kind::Filtered => {
+                        self.measure(|start| sqlite.page_filtered(&start.country, &start.timezone, PAGE_ROWS).len())
+                    }
+                }
+            }
         }
     }
 
-    /// Asks for pages that begin at some row, or with its country.
+    /// Asks for pages that begin at some row, or with its country and time zone.
     fn measure(&self, page: impl Fn(&City) -> usize) -> Outcome {
         let mut chance = Chance(self.seed);
         let mut times = Times::default();
@@ -84,7 +104,7 @@ impl Work {
         task::outcome([
             (Metric::P50Us.name(), times.within_us(0.5)),
             (Metric::P99Us.name(), times.within_us(0.99)),
-            ("rows", found as f64 / self.pages as f64),
+            (ROWS_FOUND, found as f64 / self.pages as f64),
         ])
     }
 }

@@ -14,21 +14,22 @@ const PAGE_FETCHING: &str = "SELECT geonameid, name, latitude, longitude, countr
      FROM cities WHERE name >= ?1 ORDER BY name, id LIMIT ?2";
 /// One page of `page filtered`.
 const PAGE_FILTERED: &str = "SELECT geonameid, name, latitude, longitude, country, admin1, population, timezone \
-     FROM cities WHERE country = ?1 AND population > ?2 LIMIT ?3";
+     FROM cities WHERE country = ?1 AND timezone = ?2 ORDER BY id LIMIT ?3";
 const READ: &str = "SELECT geonameid, name, latitude, longitude, country, admin1, population, timezone \
      FROM cities WHERE id = ?1";
 const INSERT: &str = "INSERT INTO cities VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
 /// As many as ours makes durable together at most.
 const EDITS_PER_GROUP: usize = 256;
-/// The columns that the first index holds are those of a page of `page covering`.
+/// The columns that the first index holds are those of a page of `page covering`. All end with the id, as ours do, so
+/// that pages have one order.
 const SCHEMA: &str = "
     CREATE TABLE cities (
         id BLOB NOT NULL PRIMARY KEY, geonameid INTEGER, name TEXT, latitude REAL, longitude REAL, country TEXT,
         admin1 TEXT, population INTEGER, timezone TEXT
     );
     CREATE INDEX by_name ON cities (name, id, country, population);
-    CREATE INDEX by_country ON cities (country);
-    CREATE INDEX by_population ON cities (population);";
+    CREATE INDEX by_country ON cities (country, id);
+    CREATE INDEX by_population ON cities (population, id);";
 /// Those that say how it stores.
 const PRAGMAS: [&str; 6] =
     ["journal_mode", "synchronous", "cache_size", "page_size", "mmap_size", "wal_autocheckpoint"];
@@ -91,10 +92,10 @@ impl Sqlite {
         page.query_map(params![name, rows], city).expect("a page").collect::<Result<_, _>>().expect("rows")
     }
 
-    /// The first `rows` of a country that have more than so many people.
-    pub fn page_filtered(&self, country: &str, population: i64, rows: u32) -> Vec<City> {
+    /// The first `rows` of a country, by id, that are in a time zone.
+    pub fn page_filtered(&self, country: &str, timezone: &str, rows: u32) -> Vec<City> {
         let mut page = self.0.prepare_cached(PAGE_FILTERED).expect("a statement");
-        let found = page.query_map(params![country, population, rows], city).expect("a page");
+        let found = page.query_map(params![country, timezone, rows], city).expect("a page");
         found.collect::<Result<_, _>>().expect("rows")
     }
 

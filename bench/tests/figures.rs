@@ -57,6 +57,13 @@ fn read() {
 }
 
 #[test]
+fn page() {
+    let of = |case, metric| [case, metric, "lower", "sqlite"];
+    let cases = ["covering", "fetching", "filtered"];
+    check("page", 300, &cases.map(|case| ["p50_us", "p99_us"].map(|metric| of(case, metric))).concat());
+}
+
+#[test]
 fn open() {
     check("open", 300, &["clean", "killed"].map(|case| [case, "seconds", "lower", "fjall"]));
 }
