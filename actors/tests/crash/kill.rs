@@ -19,7 +19,7 @@ pub fn every_acknowledged_write_survives_200_kills() {
     let mut early = 0;
     for round in 0..KILLS {
         // Spread, and the same in each run: some while it opens, most while it writes.
-        let delay = Duration::from_micros(u64::from(round) * 7919 % 15_000);
+        let delay = Duration::from_micros(u64::from(round) * 7919 % 40_000);
         let mut child = child::command(dir.path(), &round.to_string(), u32::MAX).spawn().unwrap();
         let heard = listen(&mut child, delay, round % 8 == 7);
         match heard.open {

@@ -10,14 +10,20 @@ use std::{
     collections::BTreeSet,
     fs,
     io::Read as _,
+    panic,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::{Mutex, mpsc},
+    thread,
 };
 use tandem_actors::Node;
 use tempfile::TempDir;
 
 /// Directories that are rebuilt and opened.
 const POINTS: u64 = 500;
+
+/// Directories opened at once; they wait for threads more than they work.
+const OPENERS: usize = 3;
 
 /// Fewer do to find a missing sync.
 const POINTS_WITHOUT_SYNC: u64 = 60;
@@ -116,47 +122,82 @@ fn check(recording: &Recording, points: u64) -> Found {
         .map(|cut| cut.min(ops.len() as u64))
         .collect();
     cuts.sort_unstable();
-    let mut disk = Disk::default();
-    let (mut found, mut acknowledged, mut done) = (Found::default(), BTreeSet::new(), 0);
-    for (number, cut) in (0u64..).zip(cuts) {
-        for op in &ops[done..cut as usize] {
-            disk.apply(op);
-            if let Op::Said { text } = op {
-                acknowledged.extend(text.lines().filter_map(|line| line.strip_prefix("ack ")).map(str::to_owned));
+    let found = Mutex::new(Found::default());
+    let (send, receive) = mpsc::sync_channel::<Left>(OPENERS);
+    let receive = Mutex::new(receive);
+    let mut acknowledged = BTreeSet::new();
+    thread::scope(|scope| {
+        for _ in 0..OPENERS {
+            scope.spawn(|| {
+                while let Ok(left) = { receive.lock().expect("nobody panics with it").recv() } {
+                    let opened = panic::catch_unwind(|| open(&left, &found));
+                    if let Err(why) = opened.unwrap_or_else(|_| Err("panicked".into())) {
+                        let Left { number, cut, keep, .. } = left;
+                        let failure = format!("point {number}, after {cut} operations, kept {keep:?}: {why}");
+                        found.lock().expect("nobody panics with it").failures.push(failure);
+                    }
+                }
+            });
+        }
+        let (mut disk, mut done) = (Disk::default(), 0);
+        for (number, cut) in (0u64..).zip(cuts) {
+            for op in &ops[done..cut as usize] {
+                disk.apply(op);
+                if let Op::Said { text } = op {
+                    acknowledged.extend(text.lines().filter_map(|line| line.strip_prefix("ack ")).map(str::to_owned));
+                }
             }
+            done = cut as usize;
+            let keep = [Keep::Some, Keep::Nothing, Keep::Start, Keep::Some, Keep::Everything][number as usize % 5];
+            let dir = folder();
+            disk.cut(keep, &mut seed, dir.path());
+            send.send(Left { dir, acknowledged: acknowledged.clone(), number, cut, keep }).expect("they listen");
         }
-        done = cut as usize;
-        let keep = [Keep::Some, Keep::Nothing, Keep::Start, Keep::Some, Keep::Everything][number as usize % 5];
-        let left = tempfile::tempdir().unwrap();
-        disk.cut(keep, &mut seed, left.path());
-        if let Err(why) = open(left.path(), &acknowledged, number, &mut found) {
-            found.failures.push(format!("point {number}, after {cut} operations, kept {keep:?}: {why}"));
-        }
-    }
+        drop(send);
+    });
+    let mut found = found.into_inner().expect("nobody panics with it");
     found.acknowledged = acknowledged.len();
     found
 }
 
+/// What a power cut left, and what must be in it.
+struct Left {
+    dir: TempDir,
+    acknowledged: BTreeSet<String>,
+    number: u64,
+    cut: u64,
+    keep: Keep,
+}
+
+/// In memory where that can be: what is opened is thrown away, and its syncs are not waited for.
+fn folder() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
 /// Opens a directory that a power cut left: the acknowledged notes are there, and it can be written.
-fn open(dir: &Path, acknowledged: &BTreeSet<String>, number: u64, found: &mut Found) -> Result<(), String> {
-    let node = Node::open(dir, child::options()).map_err(|error| error.to_string())?;
+fn open(left: &Left, found: &Mutex<Found>) -> Result<(), String> {
+    let (acknowledged, node) = (&left.acknowledged, Node::open(left.dir.path(), child::options()));
+    let node = node.map_err(|error| error.to_string())?;
     let recovered = node.recovered();
-    found.kept += recovered.kept.len() as u64;
-    found.rebuilt += u64::from(recovered.aside.is_some());
-    found.runs += recovered.runs;
+    {
+        let mut found = found.lock().expect("nobody panics with it");
+        found.kept += recovered.kept.len() as u64;
+        found.rebuilt += u64::from(recovered.aside.is_some());
+        found.runs += recovered.runs;
+    }
     if !recovered.lost.is_empty() {
         return Err(format!("said to be lost: {recovered:?}"));
     }
-    if acknowledged.is_empty() && node.workspaces().map_err(|error| error.to_string())?.is_empty() {
-        return Ok(());
-    }
-    let notes = Notes::of(&node);
+    let Some(notes) = Notes::find(&node) else {
+        // A list is made before anything is written to it.
+        return if acknowledged.is_empty() { Ok(()) } else { Err("lost the list".into()) };
+    };
     let there: BTreeSet<String> = notes.texts().iter().map(|text| child::short(text).to_owned()).collect();
     let lost: Vec<&String> = acknowledged.difference(&there).collect();
     if !lost.is_empty() {
         return Err(format!("lost {lost:?}; {recovered:?}"));
     }
-    if number.is_multiple_of(10) {
+    if left.number.is_multiple_of(10) {
         notes.try_add("after the cut").map_err(|error| error.to_string())?;
         if !notes.verify() {
             return Err("its views are not those of its log".into());
