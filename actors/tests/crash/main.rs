@@ -8,6 +8,7 @@ mod notes;
 
 #[cfg(target_os = "linux")]
 mod disk;
+mod fence;
 mod kill;
 #[cfg(target_os = "linux")]
 mod power;
@@ -16,6 +17,7 @@ use std::{env, panic, process::ExitCode};
 
 const TESTS: &[(&str, fn())] = &[
     ("every_acknowledged_write_survives_200_kills", kill::every_acknowledged_write_survives_200_kills),
+    ("an_event_that_ends_the_process_does_so_twice", fence::an_event_that_ends_the_process_does_so_twice),
     #[cfg(target_os = "linux")]
     ("every_acknowledged_write_survives_a_power_cut", power::every_acknowledged_write_survives_a_power_cut),
     #[cfg(target_os = "linux")]
@@ -25,6 +27,10 @@ const TESTS: &[(&str, fn())] = &[
 fn main() -> ExitCode {
     if env::var_os(child::DIR).is_some() {
         child::run();
+        return ExitCode::SUCCESS;
+    }
+    if let Some(dir) = env::var_os(fence::DIR) {
+        fence::open(dir.as_ref());
         return ExitCode::SUCCESS;
     }
     let args: Vec<String> = env::args().skip(1).collect();
