@@ -9,7 +9,7 @@ use std::{
     thread,
     time::Duration,
 };
-use tandem_actors::recover::Start;
+use tandem_actors::{Node, recover::Start};
 
 const KILLS: u32 = 200;
 
@@ -43,6 +43,19 @@ pub fn every_acknowledged_write_survives_200_kills() {
     assert_eq!(saved.difference(&found).count(), 0);
     assert!(notes.verify());
     println!("{KILLS} kills, {early} of them while it opened: all {} acknowledged writes are there", saved.len());
+}
+
+pub fn a_second_process_is_told_to_stop_the_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut child = child::command(dir.path(), "first", u32::MAX).spawn().unwrap();
+    let mut said = BufReader::new(child.stdout.take().expect("piped"));
+    said.read_line(&mut String::new()).unwrap();
+    let refused = Node::open(dir.path(), child::options()).err().expect("refused");
+    assert_eq!(refused.code(), "locked");
+    assert!(refused.to_string().contains("in use by another process"), "{refused}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    drop(crate::notes::with(dir.path(), child::options()));
 }
 
 #[derive(Default)]

@@ -16,6 +16,7 @@ mod power;
 use std::{env, panic, process::ExitCode};
 
 const TESTS: &[(&str, fn())] = &[
+    ("a_second_process_is_told_to_stop_the_first", kill::a_second_process_is_told_to_stop_the_first),
     ("every_acknowledged_write_survives_200_kills", kill::every_acknowledged_write_survives_200_kills),
     ("an_event_that_ends_the_process_does_so_twice", fence::an_event_that_ends_the_process_does_so_twice),
     #[cfg(target_os = "linux")]
