@@ -24,8 +24,9 @@ use std::{
 use tandem_storage::{
     EngineError, Reader, Store,
     engine::{Batch, DataDir, Durability, Engine, FjallEngine, Options as EngineOptions, Table},
-    fold::incremental::Fold,
-    log,
+    fence::Fence,
+    fold::incremental::{Events, Fold},
+    log::{self, LogReader},
     rescue::WorkspaceHead,
     store::{self, Verified, Views},
 };
@@ -230,8 +231,12 @@ impl Node {
             return Ok(handle.clone());
         }
         let (number, entry) = self.find(id)?;
-        let store = Store::open(self.engine.as_ref().expect("open").clone(), number);
+        let fence = Fence::in_dir(&self.dir, number);
+        let store = Store::open_fenced(self.engine.as_ref().expect("open").clone(), number, fence);
         let store = store.inspect_err(|error| self.keeper().note_damage(error))?;
+        if !store.fenced().is_empty() {
+            self.note_fenced(id, &store)?;
+        }
         let core = Core::new(store, self.key.clone(), id).with_pair(self.keeper().pair(id));
         let keeper = self.keeper.clone().expect("open");
         let actor = Workspace::new(core, keeper, entry.left, self.options.group_commands_max);
@@ -304,6 +309,9 @@ impl Node {
                 self.engine().commit(std::mem::take(&mut batch), Durability::Buffered)?;
             }
         }
+        // Its own chains may have gone on since: they are never written again.
+        let pair = u32::from_le_bytes(random()) & !1;
+        self.say(id, |head| Some(WorkspaceHead { number, left: true, pair, ..head }))?;
         // A log that is not listed is none: a crash before this leaves nothing.
         registry::put(&mut batch, number, &Entry { id, left: true });
         self.engine().commit(batch, Durability::Synced)?;
@@ -325,6 +333,23 @@ impl Node {
         engine.flush()?;
         let said = keeper.finish(|number| log::next_arrival(&*engine, number))?;
         Ok(said.map_err(|source| recover::io_error(&self.dir, source))?)
+    }
+
+    /// Events that cannot be applied are told. If one of them is this node's own, its chain is not gone on with: its
+    /// place there is taken.
+    fn note_fenced(&self, id: WorkspaceId, store: &Store<Disk>) -> Result<(), EngineError> {
+        let (snapshot, pair) = (store.engine().snapshot(), self.keeper().pair(id));
+        let mut own = false;
+        for at in store.fenced() {
+            let event = LogReader::new(&snapshot, store.workspace()).event(at)?;
+            tracing::error!(event = %event.id(), "an event cannot be applied; it is kept and left out of the views");
+            let chain = event.header().chain;
+            own |= chain.device == self.device() && chain.number & !1 == pair;
+        }
+        match own {
+            true => self.say(id, |head| Some(WorkspaceHead { pair: u32::from_le_bytes(random()) & !1, ..head })),
+            false => Ok(()),
+        }
     }
 
     /// Changes what `HEAD` says of a workspace.

@@ -217,8 +217,12 @@ fn open_tables(
     recovered: &mut Recovered,
 ) -> Result<FjallEngine, EngineError> {
     recovered.kept = data.mend()?.kept;
-    let opened = data.open(options);
-    let Err(EngineError::Damaged { detail, .. }) = opened else { return opened };
+    let detail = match data.open(options) {
+        Ok(engine) if !lacks_workspaces(&engine, before)? => return Ok(engine),
+        Ok(_closed) => "workspaces are missing in the tables".to_owned(),
+        Err(EngineError::Damaged { detail, .. }) => detail,
+        Err(error) => return Err(error),
+    };
     let engine = data.rebuild(options)?;
     let mut repair = Repair::new(&engine, before);
     let mut unreadable = 0;
@@ -243,6 +247,13 @@ fn open_tables(
         (recovered.aside, recovered.damage, recovered.unreadable) = (Some(aside), Some(detail), unreadable);
     }
     data.open(options)
+}
+
+/// Whether workspaces that were written are not even listed: fjall opens also where its folders are gone.
+fn lacks_workspaces(engine: &FjallEngine, before: Option<&Head>) -> Result<bool, EngineError> {
+    let numbers = numbers(engine)?;
+    let mut written = before.into_iter().flat_map(|head| &head.workspaces).filter(|(_, head)| !head.tips.is_empty());
+    Ok(written.any(|(id, _)| !numbers.contains_key(id)))
 }
 
 /// Puts runs that are missing into the logs.

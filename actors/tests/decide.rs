@@ -85,6 +85,26 @@ fn a_broken_clock_stops_nobody() {
 }
 
 #[test]
+fn a_clock_that_jumps_back_a_year_loses_no_edit() {
+    let mut bench = Bench::new();
+    bench.now_ms = 1_800_000_000_000;
+    let (list, field, _) = bench.list();
+    let record = RecordKey { list, record: RecordId([1; 16]) };
+    let cell = plain_cell(record, field);
+    bench.change(&[Change::Create(record), Change::Set(cell.clone(), text("before"))]).unwrap();
+    bench.now_ms -= 365 * 24 * 3_600_000;
+    for n in 0..3 {
+        let value = text(&format!("after {n}"));
+        bench.change(&[Change::Set(cell.clone(), value.clone())]).unwrap();
+        let state = bench.reader().state(record).unwrap();
+        assert_eq!(winner(&state, field, &PartPath::default()), Some(value));
+        assert_eq!(state.cells.values().map(Vec::len).max(), Some(1), "what was replaced is no conflict");
+    }
+    bench.change(&[Change::Delete(record)]).unwrap();
+    assert!(!bench.reader().state(record).unwrap().exists());
+}
+
+#[test]
 fn a_list_may_be_wide() {
     let mut bench = Bench::new();
     let fields: Vec<_> = (0..3000).map(|i| (format!("f{i}"), FieldType::one(BaseType::Text))).collect();

@@ -98,6 +98,7 @@ fn a_killed_process_goes_on_with_its_chains() {
     let node = open(dir.path());
     let notes = Notes::of(&node);
     notes.add("before");
+    drop(notes);
     kill(node, dir.path(), aside.path());
     let node = open(dir.path());
     let recovered = node.recovered().clone();
@@ -172,6 +173,7 @@ fn a_lost_end_of_the_journal_is_put_back_and_not_written_over() {
     let node = open(dir.path());
     let notes = Notes::of(&node);
     (0..20).for_each(|n| notes.add(&format!("{n:02}")));
+    drop(notes);
     kill(node, dir.path(), aside.path());
     // Whole batches go without a trace, as when a lying disk forgot its last syncs.
     let journal = dir.path().join("tables/0.jnl");
@@ -222,7 +224,8 @@ fn tables_of_another_time_are_brought_up_or_what_is_lost_is_said() {
 
 #[test]
 fn tables_that_do_not_open_are_kept_and_built_anew() {
-    let spoils: [(&str, fn(&Path)); 4] = [
+    type Spoil = fn(&Path);
+    let spoils: [(&str, Spoil); 4] = [
         ("no version", |dir| fs::remove_file(dir.join("tables/version")).unwrap()),
         ("no manifest", |dir| {
             for keyspace in fs::read_dir(dir.join("tables/keyspaces")).unwrap() {

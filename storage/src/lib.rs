@@ -6,6 +6,7 @@
 //! Never here: actors, sockets, clocks, and any judgement of what a server may refuse.
 
 pub mod engine;
+pub mod fence;
 pub mod field_type;
 pub mod filter;
 pub mod fold;

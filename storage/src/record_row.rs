@@ -350,7 +350,8 @@ mod tests {
                 ..RecordState::default()
             };
             let cell = |part, op| NewCell { field: FieldId([1; 16]), part, op, value: &value };
-            let cells = [cell(&PartPath::default(), 2), cell(&part, 1)];
+            let whole = PartPath::default();
+            let cells = [cell(&whole, 2), cell(&part, 1)];
             assert_eq!(encode_new(&stamp(0).event, wall_ms, 0, rank, &cells), encode(&state));
         }
     }

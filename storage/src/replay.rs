@@ -2,7 +2,8 @@
 
 use crate::{
     engine::{Batch, Durability, Engine, EngineError, Overlay, Table},
-    fold::incremental::{Applied, Fold, Fresh, LogPlace},
+    fence::Fence,
+    fold::incremental::{Applied, Fold, Fresh, LogPlace, Prefix},
     log::{self, LogReader, events_of},
 };
 
@@ -19,6 +20,7 @@ const FRESH_PER_INGESTION_MIN: usize = 2 * EVENTS_PER_BATCH;
 pub(crate) struct Replay<'a, E> {
     pub(crate) engine: &'a E,
     pub(crate) workspace: u32,
+    pub(crate) fence: &'a mut Fence,
     /// Nobody reads the rows yet: what a crash leaves of them is thrown away, so that parts of a batch may be ingested.
     pub(crate) is_aside: bool,
 }
@@ -27,16 +29,33 @@ pub(crate) struct Replay<'a, E> {
 pub(crate) type Finish<'a> = &'a mut dyn FnMut(&Fold, u64, &mut Batch) -> Result<(), EngineError>;
 
 impl<E: Engine> Replay<'_, E> {
+    /// Views of nothing.
+    pub(crate) fn empty(&self, prefix: Prefix) -> Result<Fold, EngineError> {
+        Fold::load(prefix, self.engine, &LogReader::new(self.engine, self.workspace))
+    }
+
+    /// Applies the log from run `from` on. See [`Replay::each`].
+    pub(crate) fn all(
+        &mut self,
+        fold: Fold,
+        from: u64,
+        finish: Finish<'_>,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<(Fold, u64), EngineError> {
+        self.each(fold, from, finish, progress, &mut |_| {})
+    }
+
     /// Applies the log from run `from` on. Gives the fold, and the number behind the last run. `progress` is told the
     /// number of events applied so far; `each`, what became of each.
-    pub(crate) fn run(
-        &self,
+    pub(crate) fn each(
+        &mut self,
         mut fold: Fold,
         from: u64,
         finish: Finish<'_>,
         progress: &mut dyn FnMut(u64),
         each: &mut dyn FnMut(Applied),
     ) -> Result<(Fold, u64), EngineError> {
+        let marked = |source| EngineError::Io { path: "the marker of what is applied".into(), source };
         let (mut applied, mut events_done) = (from, 0);
         loop {
             let snapshot = self.engine.snapshot();
@@ -46,9 +65,15 @@ impl<E: Engine> Replay<'_, E> {
             let (mut events, mut ordinary) = (0, 0);
             for run in log::runs_from(&snapshot, self.workspace, applied) {
                 let (arrival, bytes) = run?;
+                if events == 0 {
+                    self.fence.begin(arrival).map_err(marked)?;
+                }
                 for (index, event) in events_of(&bytes).iter().enumerate() {
                     let at = LogPlace { arrival, index: index as u16 };
                     events += 1;
+                    if self.fence.passes_over(at, event).map_err(marked)? {
+                        continue;
+                    }
                     if fold.apply_fresh(&rows, &mut fresh, at, event)? {
                         each(Applied::Valid);
                         continue;
@@ -65,6 +90,9 @@ impl<E: Engine> Replay<'_, E> {
                 }
             }
             if events == 0 {
+                if events_done > 0 {
+                    self.fence.done().map_err(marked)?;
+                }
                 return Ok((fold, applied));
             }
             if self.is_aside && fresh.len() >= FRESH_PER_INGESTION_MIN {

@@ -6,16 +6,17 @@
 
 use crate::{
     engine::{Batch, Durability, Engine, EngineError, Read, Table, prefix_end},
+    fence::Fence,
     fold::{
         ViewHasher,
-        incremental::{Applied, Fold, Prefix, records_in},
+        incremental::{Applied, Fold, LogPlace, Prefix, records_in},
         view::FOLD_VERSION,
     },
     index::{self, Index, definition::wanted, entry::follow},
     load::{self, Load, undo_what_was_cut_short},
     log::{self, LogReader},
     record_row::ROWS_VERSION,
-    replay::Replay,
+    replay::{Finish, Replay},
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -31,6 +32,7 @@ pub struct Store<E> {
     pointer: Pointer,
     fold: Arc<Fold>,
     indexes: Arc<Vec<Index>>,
+    fence: Fence,
 }
 
 /// What the rows of a workspace mean: what readers need besides them.
@@ -83,6 +85,12 @@ impl Verified {
 impl<E: Engine> Store<E> {
     /// Opens the workspace with this number on the engine, and brings its views up to its log.
     pub fn open(engine: Arc<E>, workspace: u32) -> Result<Self, EngineError> {
+        Self::open_fenced(engine, workspace, Fence::none())
+    }
+
+    /// The same; events that cannot be applied are found out by `fence`, and passed over.
+    pub fn open_fenced(engine: Arc<E>, workspace: u32, mut fence: Fence) -> Result<Self, EngineError> {
+        fence.load(&*engine, workspace, MADE_BY)?;
         let mut pointer = pointer(&*engine, workspace)?;
         let runs = log::next_arrival(&*engine, workspace)?;
         if pointer.is_some_and(|pointer| pointer.applied > runs) {
@@ -98,13 +106,18 @@ impl<E: Engine> Store<E> {
         let indexes = index::load(&snapshot, prefix)?.into();
         drop(snapshot);
         undo_what_was_cut_short(&*engine, workspace, &fold, pointer_now.applied)?;
-        let mut store = Self { engine, workspace, pointer: pointer_now, fold: Arc::new(fold), indexes };
+        let mut store = Self { engine, workspace, pointer: pointer_now, fold: Arc::new(fold), indexes, fence };
         if pointer_now.made_by == MADE_BY {
             store.catch_up(&mut |_| {})?;
         } else {
-            store.rebuild(&mut |_| {})?;
+            store.build(&mut |_| {})?;
         }
         Ok(store)
+    }
+
+    /// The places of events that cannot be applied: they are in the log and not in the views.
+    pub fn fenced(&self) -> Vec<LogPlace> {
+        self.fence.places().collect()
     }
 
     /// The fold, for reading.
@@ -165,28 +178,32 @@ impl<E: Engine> Store<E> {
 
     /// Applies what is in the log and not yet in the views. `progress` is told the number of events applied so far.
     pub fn catch_up(&mut self, progress: &mut dyn FnMut(u64)) -> Result<(), EngineError> {
-        let (fold, applied) = self.replay(false).run(
-            (*self.fold).clone(),
-            self.pointer.applied,
-            &mut |fold, applied, batch| {
-                follow(batch, &*self.engine, fold.prefix(), &self.indexes, fold.design())?;
-                let pointer = Pointer { applied, ..self.pointer };
-                batch.put(Table::Meta, pointer_key(self.workspace), encode(&pointer));
-                Ok(())
-            },
-            progress,
-            &mut |_| {},
-        )?;
+        let (engine, workspace, pointer, indexes) = (&*self.engine, self.workspace, self.pointer, &self.indexes);
+        let finish: Finish<'_> = &mut |fold, applied, batch| {
+            follow(batch, engine, fold.prefix(), indexes, fold.design())?;
+            batch.put(Table::Meta, pointer_key(workspace), encode(&Pointer { applied, ..pointer }));
+            Ok(())
+        };
+        let (fold, from) = ((*self.fold).clone(), pointer.applied);
+        let (fold, applied) =
+            Replay { engine, workspace, fence: &mut self.fence, is_aside: false }.all(fold, from, finish, progress)?;
         self.fold = Arc::new(fold);
         self.pointer.applied = applied;
         self.upkeep()
     }
 
-    /// Makes all views anew from the log, beside the live ones, and flips to them.
+    /// Makes all views anew from the log, beside the live ones, and flips to them. Fenced events are tried again.
     pub fn rebuild(&mut self, progress: &mut dyn FnMut(u64)) -> Result<(), EngineError> {
+        self.fence.lift(&*self.engine, self.workspace)?;
+        self.build(progress)
+    }
+
+    fn build(&mut self, progress: &mut dyn FnMut(u64)) -> Result<(), EngineError> {
         let new = Prefix { generation: self.fold.prefix().generation + 1, ..self.fold.prefix() };
         self.drop_other_generations()?;
-        let (fold, applied) = self.replay_aside(new, progress, &mut |_| {})?;
+        let mut replay =
+            Replay { engine: &*self.engine, workspace: self.workspace, fence: &mut self.fence, is_aside: true };
+        let (fold, applied) = replay.all(replay.empty(new)?, 0, &mut |_, _, _| Ok(()), progress)?;
         let mut indexes = Vec::new();
         index::upkeep(&*self.engine, new, &mut indexes, wanted(fold.design()), fold.design())?;
         self.pointer = Pointer { generation: new.generation, applied, made_by: MADE_BY };
@@ -219,7 +236,10 @@ impl<E: Engine> Store<E> {
         self.drop_other_generations()?;
         let aside = Prefix { generation: u32::MAX, ..live };
         let counts = &mut verified;
-        let (fold, _) = self.replay_aside(aside, progress, &mut |applied| {
+        let mut fence = Fence::none();
+        fence.load(&*self.engine, self.workspace, MADE_BY)?;
+        let mut replay = Replay { engine: &*self.engine, workspace: self.workspace, fence: &mut fence, is_aside: true };
+        let (fold, _) = replay.each(replay.empty(aside)?, 0, &mut |_, _, _| Ok(()), progress, &mut |applied| {
             counts.events += 1;
             counts.invalid += u64::from(applied == Applied::Invalid);
         })?;
@@ -239,21 +259,6 @@ impl<E: Engine> Store<E> {
     /// The digest of the live views: equal for equal sets of events.
     pub fn digest(&self) -> Result<[u8; 32], EngineError> {
         digest(&self.fold, &self.engine.snapshot())
-    }
-
-    /// Makes views under `prefix`, which nobody reads yet, of the whole log.
-    fn replay_aside(
-        &self,
-        prefix: Prefix,
-        progress: &mut dyn FnMut(u64),
-        each: &mut dyn FnMut(Applied),
-    ) -> Result<(Fold, u64), EngineError> {
-        let empty = Fold::load(prefix, &*self.engine, &LogReader::new(&*self.engine, self.workspace))?;
-        self.replay(true).run(empty, 0, &mut |_, _, _| Ok(()), progress, each)
-    }
-
-    fn replay(&self, is_aside: bool) -> Replay<'_, E> {
-        Replay { engine: &*self.engine, workspace: self.workspace, is_aside }
     }
 
     /// Drops what is not live: generations that were replaced, and those that a crash left unfinished.
@@ -283,6 +288,7 @@ pub fn delete<E: Engine>(engine: &E, workspace: u32) -> Result<(), EngineError> 
     pointer.delete(Table::Meta, pointer_key(workspace));
     engine.commit(pointer, Durability::Synced)?;
     // The log last: while any of it is left, it shows that there is something to take away.
+    Fence::none().lift(engine, workspace)?;
     let tables = Table::VIEWS.into_iter().chain([Table::Log]);
     tables.into_iter().try_for_each(|table| engine.drop_prefix(table, &workspace.to_be_bytes()))
 }
@@ -291,8 +297,7 @@ pub fn delete<E: Engine>(engine: &E, workspace: u32) -> Result<(), EngineError> 
 /// something: their views may speak of what the log no longer has.
 pub fn distrust<E: Engine>(engine: &E, workspace: u32) -> Result<(), EngineError> {
     let Some(pointer) = pointer(engine, workspace)? else {
-        let tables = [Table::Records, Table::History, Table::Index];
-        return tables.into_iter().try_for_each(|table| engine.drop_prefix(table, &workspace.to_be_bytes()));
+        return Table::VIEWS.into_iter().try_for_each(|table| engine.drop_prefix(table, &workspace.to_be_bytes()));
     };
     // The next generation may be there in part, the one after never.
     let nothing = Pointer { generation: pointer.generation + 2, applied: 0, made_by: (0, 0) };

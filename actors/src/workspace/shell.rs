@@ -112,6 +112,13 @@ impl<E: Engine> Workspace<E> {
         self.try_commit(commands).unwrap_or_else(|error| self.fail(&error))
     }
 
+    fn unless_fatal<T>(&self, done: Result<T, EngineError>) -> Result<T, EngineError> {
+        match done {
+            Err(error) if error.is_fatal() => stop(&error),
+            done => done.inspect_err(|error| self.keeper.note_damage(error)),
+        }
+    }
+
     /// Decide → append → durable → apply; the caller releases the answers.
     fn try_commit(&mut self, commands: &[Command]) -> Result<Answers, EngineError> {
         let mut group: Group = self.core.decide(now_ms(), commands)?;
@@ -183,13 +190,6 @@ fn publish<E: Engine>(core: &Core<E>) -> Published<E> {
     Published { snapshot: Arc::new(store.engine().snapshot()), views: store.views() }
 }
 
-fn unless_fatal<T>(done: Result<T, EngineError>) -> Result<T, EngineError> {
-    match done {
-        Err(error) if error.is_fatal() => stop(&error),
-        done => done,
-    }
-}
-
 /// After a failed write only reopening tells what the disk kept: nothing more may be shown as saved.
 fn stop(error: &EngineError) -> ! {
     tracing::error!(%error, "stopping: what is on the disk can no longer be known");
@@ -230,10 +230,12 @@ impl<E: Engine> Handler<Perform> for Workspace<E> {
                 let _ = answer.send(self.insert(*insert));
             }
             Perform::Verify(done, answer) => {
-                let _ = answer.send(unless_fatal(self.core.store().verify(&mut |events| done.store(events, Relaxed))));
+                let checked = self.core.store().verify(&mut |events| done.store(events, Relaxed));
+                let _ = answer.send(self.unless_fatal(checked));
             }
             Perform::Rebuild(progress, answer) => {
-                let done = unless_fatal(self.core.rebuild(&mut |events| progress.store(events, Relaxed)));
+                let done = self.core.rebuild(&mut |events| progress.store(events, Relaxed));
+                let done = self.unless_fatal(done);
                 *self.published.write().expect("readers do not panic") = publish(&self.core);
                 let _ = answer.send(done);
             }

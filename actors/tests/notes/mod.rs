@@ -31,21 +31,26 @@ pub struct Notes {
 }
 
 impl Notes {
-    /// The node's first workspace, which is made if there is none.
+    /// The notes of the node's first workspace; both are made if they are not there.
     pub fn of(node: &Node) -> Self {
         let first = node.workspaces().unwrap().first().map(|info| info.id);
         let workspace = match first {
             Some(id) => node.workspace(id).unwrap(),
             None => node.create_workspace("Field notes", "Ada").unwrap(),
         };
-        let lists = |workspace: &Handle| workspace.fold().design().lists().next();
-        if lists(&workspace).is_none() {
+        if workspace.fold().design().lists().next().is_none() {
             let fields = vec![("what".to_owned(), FieldType::one(BaseType::Text))];
             workspace.commit(Command::CreateList { name: "Notes".into(), fields }).unwrap();
         }
-        let list = lists(&workspace).expect("just made");
-        let field = workspace.fold().design().fields(list)[0];
-        Self { workspace, list, field }
+        Self::find(node).expect("just made")
+    }
+
+    /// The same, if they are there.
+    pub fn find(node: &Node) -> Option<Self> {
+        let workspace = node.workspace(node.workspaces().unwrap().first()?.id).unwrap();
+        let list = workspace.fold().design().lists().next()?;
+        let field = *workspace.fold().design().fields(list).first()?;
+        Some(Self { workspace, list, field })
     }
 
     /// The command that adds a note.
