@@ -13,6 +13,7 @@ pub mod guard;
 pub mod heads;
 pub mod history;
 pub mod index;
+pub mod live;
 pub mod log;
 pub mod query;
 pub mod record_row;

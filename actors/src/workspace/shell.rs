@@ -4,6 +4,7 @@ use super::{Core, Group};
 use crate::{
     command::{Command, Committed, Refused},
     keeper::Keeper,
+    live::{Feed, Publisher},
 };
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
 use std::{
@@ -29,6 +30,7 @@ pub struct Workspace<E: Engine> {
     waiting: VecDeque<(Vec<Command>, Answer<Answers>)>,
     group_commands_max: usize,
     published: Arc<RwLock<Published<E>>>,
+    feed: Publisher,
 }
 
 /// The state that readers see: the last one whose answers were released.
@@ -37,6 +39,8 @@ pub struct Published<E: Engine> {
     pub snapshot: Arc<E::Snapshot>,
     /// What they mean.
     pub views: Views,
+    /// How much of the log they reflect: the number of the next run.
+    pub applied: u64,
 }
 
 type Answers = Vec<Result<Committed, Refused>>;
@@ -71,8 +75,15 @@ struct Flush;
 impl<E: Engine> Workspace<E> {
     /// Around a core; `left` for a copy that is for reading only. Groups end at `group_commands_max` commands.
     pub fn new(core: Core<E>, keeper: Arc<Keeper>, left: bool, group_commands_max: usize) -> Self {
+        let feed = Publisher(Arc::default());
+        feed.0.begin_at(core.store().next_arrival());
         let published = Arc::new(RwLock::new(publish(&core)));
-        Self { core, keeper, left, waiting: VecDeque::new(), group_commands_max, published }
+        Self { core, keeper, left, waiting: VecDeque::new(), group_commands_max, published, feed }
+    }
+
+    /// Where subscribers find what was touched.
+    pub(crate) fn feed(&self) -> Arc<Feed> {
+        self.feed.0.clone()
     }
 
     /// Where readers find the state.
@@ -124,16 +135,18 @@ impl<E: Engine> Workspace<E> {
         engine.commit(std::mem::take(&mut group.log), Durability::Synced)?;
         self.keeper.keep(runs);
         let (views, answers) = self.core.settle(group)?;
+        self.feed.0.push(self.core.store().next_arrival(), &views, self.core.store().fold().prefix());
         engine.commit(views, Durability::Buffered)?;
         self.core.upkeep()?;
         *self.published.write().expect("readers do not panic") = publish(&self.core);
+        self.feed.0.wake();
         Ok(answers)
     }
 }
 
 fn publish<E: Engine>(core: &Core<E>) -> Published<E> {
     let store = core.store();
-    Published { snapshot: Arc::new(store.engine().snapshot()), views: store.views() }
+    Published { snapshot: Arc::new(store.engine().snapshot()), views: store.views(), applied: store.next_arrival() }
 }
 
 fn unless_fatal<T>(done: Result<T, EngineError>) -> Result<T, EngineError> {
@@ -181,7 +194,9 @@ impl<E: Engine> Handler<Perform> for Workspace<E> {
             }
             Perform::Rebuild(progress, answer) => {
                 let done = unless_fatal(self.core.rebuild(&mut |events| progress.store(events, Relaxed)));
+                self.feed.0.begin_at(self.core.store().next_arrival());
                 *self.published.write().expect("readers do not panic") = publish(&self.core);
+                self.feed.0.wake();
                 let _ = answer.send(done);
             }
             Perform::Leave(answer) => {
