@@ -91,7 +91,7 @@ impl Field {
             let below = of_it.map(|(part, value)| (part.steps().skip(1).collect::<Vec<_>>(), value));
             items.push(self.one(below)?);
         }
-        Ok(if items.is_empty() { Tree::Nothing } else { Tree::Many(items) })
+        Ok(Tree::Many(items))
     }
 
     /// One value of the field, from the cells below it.

@@ -50,7 +50,7 @@
 //! | choice | enums without content, or texts: the choice's name |
 //! | reference | [`tandem_wire::RecordId`], or its text |
 //! | person-name, phone … | structs or maps with the parts' names |
-//! | any number of these | `Vec`s of these |
+//! | any number of these | `Vec`s of these; empty where there are none |
 
 mod cells;
 mod harvest;
