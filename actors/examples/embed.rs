@@ -1,44 +1,60 @@
 //! Tandem inside a program of your own: `cargo run -p tandem-actors --example embed`.
 
-use tandem_actors::{Change, Command, Node, Options, Transaction, fresh_record};
-use tandem_storage::query::{Query, Sort, winner};
+use serde::{Deserialize, Serialize};
+use tandem_actors::{Command, Node, Options, UndoOf};
+use tandem_storage::{
+    history::What,
+    query::{Query, Sort},
+};
 use tandem_wire::{
-    CellKey, PartPath, RecordKey, Value,
+    RecordKey,
     design::{BaseType, FieldType},
 };
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// A record as this program knows it: the fields of the list, by name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Plant {
+    plant: String,
+    #[serde(rename = "height in cm")]
+    height_cm: Option<i64>,
+}
+
+/// Makes a garden in a folder of its own and looks around in it.
+pub fn main() -> Result<(), Box<dyn std::error::Error>> {
     let dir = tempfile::tempdir()?;
     let node = Node::open(dir.path(), Options::default())?;
     let workspace = node.create_workspace("Garden", "Ada")?;
 
-    // A list is made once; its ids are what the rest of the program uses.
     let fields = vec![
         ("plant".to_string(), FieldType::one(BaseType::Text)),
         ("height in cm".to_string(), FieldType::one(BaseType::Int)),
     ];
-    let made = workspace.commit(Command::CreateList { name: "Plants".into(), fields })?;
-    let (list, plant, height) = (made.elements[0].as_list(), made.elements[1].as_field(), made.elements[2].as_field());
+    workspace.commit(Command::CreateList { name: "Plants".into(), fields })?;
+    let list = workspace.list("Plants")?;
+    let plants = list.typed::<Plant>()?;
 
-    for (name, cm) in [("sunflower", 180), ("thyme", 20), ("foxglove", 120)] {
-        let record = RecordKey { list, record: fresh_record() };
-        let cell = |field| CellKey { record, field, part: PartPath::default() };
-        let changes = vec![
-            Change::Create(record),
-            Change::Set(cell(plant), Value::Text(name.into())),
-            Change::Set(cell(height), Value::Int(cm)),
-        ];
-        // Each transaction is one event: durable when this returns, or refused whole.
-        workspace.commit(Command::Change(Transaction { changes, ..Transaction::default() }))?;
+    // Each call is one event: durable when it returns, or refused whole.
+    for (name, height_cm) in [("sunflower", 180), ("thyme", 20), ("foxglove", 120)] {
+        plants.insert(&Plant { plant: name.into(), height_cm: Some(height_cm) })?;
+    }
+    let sort = Some(Sort::field(list.field("height in cm")?).descending());
+    let tallest_first = plants.query(&Query { sort, ..Query::default() })?;
+    for (id, plant) in &tallest_first {
+        println!("{id} {plant:?}");
     }
 
-    let state = workspace.read();
-    let sort = Some(Sort::field(height).descending());
-    for record in state.list(list, &Query { sort, ..Query::default() })? {
-        let show = |field| winner(&record.state, field, &PartPath::default());
-        println!("{:?} {:?}", show(plant), show(height));
+    // A slip, and back.
+    let (id, sunflower) = tallest_first[0].clone();
+    let slip = plants.update(id, &Plant { height_cm: Some(18), ..sunflower.clone() })?;
+    let undone = workspace.undo(UndoOf::Event(slip.events[0]))?;
+    assert_eq!((undone.cells, plants.get(id)?), (1, Some(sunflower)));
+    for step in workspace.read().changes_of(RecordKey { list: list.id(), record: id })? {
+        let what = match step.what {
+            What::Set { before, after, .. } => format!("{before:?} → {after:?}"),
+            other => format!("{other:?}"),
+        };
+        println!("{} {what}", step.author);
     }
-    drop(state);
     node.close()?;
     Ok(())
 }

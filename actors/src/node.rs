@@ -5,6 +5,7 @@ use crate::{
     command::{Command, Committed, Refused},
     device_key::{self, DeviceKeyError},
     keeper::Keeper,
+    live::Feed,
     recover::{self, Opened, Recovered},
     registry::{self, Entry},
     workspace::{self, Core, Insert, Inserted, Perform, Progress, Published, Workspace},
@@ -14,7 +15,7 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, MutexGuard, RwLock,
+        Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard,
         atomic::Ordering::Relaxed,
         mpsc::{self, RecvTimeoutError},
     },
@@ -40,7 +41,7 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 const RUNS_PER_BATCH: usize = 64;
 
 /// The engine of a node.
-type Disk = FjallEngine;
+pub(crate) type Disk = FjallEngine;
 
 /// A node: one data directory, one device key, any number of workspaces. Owns the thread that its actors run on.
 ///
@@ -132,6 +133,7 @@ pub struct Handle {
     device: DeviceKey,
     address: Addr<Workspace<Disk>>,
     published: Arc<RwLock<Published<Disk>>>,
+    feed: Arc<Feed>,
 }
 
 /// What [`Node::workspaces`] tells.
@@ -240,7 +242,7 @@ impl Node {
         let core = Core::new(store, self.key.clone(), id).with_pair(self.keeper().pair(id));
         let keeper = self.keeper.clone().expect("open");
         let actor = Workspace::new(core, keeper, entry.left, self.options.group_commands_max);
-        let published = actor.published();
+        let (published, feed) = (actor.published(), actor.feed());
         let mailbox = self.options.mailbox_messages_max;
         let address = self.runtime.as_ref().expect("running").call(move || {
             Workspace::create(move |ctx| {
@@ -248,7 +250,7 @@ impl Node {
                 actor
             })
         });
-        let handle = Handle { id, number, device: self.device(), address, published };
+        let handle = Handle { id, number, device: self.device(), address, published, feed };
         open.insert(id, handle.clone());
         Ok(handle)
     }
@@ -459,8 +461,16 @@ impl Handle {
         Reader::new(snapshot, views)
     }
 
+    pub(crate) fn feed(&self) -> &Feed {
+        &self.feed
+    }
+
+    pub(crate) fn published(&self) -> RwLockReadGuard<'_, Published<Disk>> {
+        self.published.read().expect("the writer does not panic")
+    }
+
     pub(crate) fn state(&self) -> (Arc<<Disk as Engine>::Snapshot>, Views) {
-        let published = self.published.read().expect("the writer does not panic");
+        let published = self.published();
         (published.snapshot.clone(), published.views.clone())
     }
 
@@ -503,7 +513,7 @@ impl Handle {
 
     /// The control plane as the last answers left it.
     pub fn fold(&self) -> Arc<Fold> {
-        self.published.read().expect("the writer does not panic").views.fold.clone()
+        self.published().views.fold.clone()
     }
 
     /// Its number on this node.
@@ -570,6 +580,11 @@ pub fn fresh_batch() -> BatchId {
 
 fn workspace_names(name: &str, member: &str) -> Result<tandem_wire::GenesisText, Refused> {
     workspace::names(name, member)
+}
+
+/// Bytes that nobody else has, for keys of elements.
+pub(crate) fn fresh_bytes<const N: usize>() -> [u8; N] {
+    random()
 }
 
 fn random<const N: usize>() -> [u8; N] {

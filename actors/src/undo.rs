@@ -1,4 +1,27 @@
 //! Taking changes back: what to undo, what came of it, and how the handle carries a long undo out.
+//!
+//! ```
+//! use tandem_actors::{Change, Command, Node, Options, Transaction, UndoOf, fresh_batch, fresh_record};
+//! use tandem_wire::RecordKey;
+//!
+//! # let dir = tempfile::tempdir()?;
+//! # let node = Node::open(dir.path(), Options::default())?;
+//! # let workspace = node.create_workspace("Field notes", "Ada")?;
+//! # let made = workspace.commit(Command::CreateList { name: "Notes".into(), fields: vec![] })?;
+//! # let list = made.elements[0].as_list();
+//! // A job marks what it does …
+//! let batch = Some(fresh_batch());
+//! for _ in 0..3 {
+//!     let changes = vec![Change::Create(RecordKey { list, record: fresh_record() })];
+//!     workspace.commit(Command::Change(Transaction { changes, batch, ..Transaction::default() }))?;
+//! }
+//! // … and is undone whole; to undo the undo is to redo.
+//! let undone = workspace.undo(UndoOf::Batch(batch.unwrap()))?;
+//! assert_eq!((undone.deleted, workspace.read().count(list)?), (3, 0));
+//! let redone = workspace.undo(UndoOf::Batch(undone.batch))?;
+//! assert_eq!((redone.restored, workspace.read().count(list)?), (3, 3));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use crate::{
     command::{Command, Committed, Refused},
@@ -185,10 +208,15 @@ impl<R: Read> Plan<R> {
                 one = Some(event);
             }
             UndoOf::Batch(batch) => {
+                let mut of_another = None;
                 for run in log::runs_from(&rows, workspace, 0) {
                     let (arrival, bytes) = run?;
                     let before = runs.len();
-                    for event in log::events_of(&bytes).iter().filter(|event| is_of(event, device, batch)) {
+                    for event in log::events_of(&bytes).iter().filter(|event| event.header().batch == Some(batch)) {
+                        if !is_of(event, device, batch) {
+                            of_another = Some(event.clone());
+                            continue;
+                        }
                         together.add(event.header().chain, event.header().seq);
                         if runs.len() == before {
                             runs.push(arrival);
@@ -196,7 +224,7 @@ impl<R: Read> Plan<R> {
                     }
                 }
                 if runs.is_empty() {
-                    return Err(Refused::UnknownBatch(batch).into());
+                    return Err(of_another.map_or(Refused::UnknownBatch(batch), |event| not_own(fold, &event)).into());
                 }
             }
         }
@@ -221,6 +249,11 @@ impl<R: Read> Plan<R> {
         }
         Ok(Some(Command::Undo(Undo { events, together: self.together.clone(), batch: self.batch })))
     }
+}
+
+fn not_own(fold: &Fold, event: &Event) -> Refused {
+    let author = Author::of(fold, event.header().chain.device, event.header().actor);
+    Refused::NotOwn { event: event.id(), author: Box::new(author) }
 }
 
 impl Handle {

@@ -14,6 +14,7 @@ pub mod guard;
 pub mod heads;
 pub mod history;
 pub mod index;
+pub mod live;
 mod load;
 pub mod log;
 pub mod query;

@@ -4,6 +4,7 @@ use super::{Core, Group, Insert, Inserted, insert::Planned};
 use crate::{
     command::{Command, Committed, Refused},
     keeper::Keeper,
+    live::{Feed, Publisher},
 };
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
 use std::{
@@ -29,6 +30,7 @@ pub struct Workspace<E: Engine> {
     waiting: VecDeque<(Vec<Command>, Answer<Answers>)>,
     group_commands_max: usize,
     published: Arc<RwLock<Published<E>>>,
+    feed: Publisher,
 }
 
 /// The state that readers see: the last one whose answers were released.
@@ -37,6 +39,8 @@ pub struct Published<E: Engine> {
     pub snapshot: Arc<E::Snapshot>,
     /// What they mean.
     pub views: Views,
+    /// How much of the log they reflect: the number of the next run.
+    pub applied: u64,
 }
 
 type Answers = Vec<Result<Committed, Refused>>;
@@ -73,8 +77,15 @@ struct Flush;
 impl<E: Engine> Workspace<E> {
     /// Around a core; `left` for a copy that is for reading only. Groups end at `group_commands_max` commands.
     pub fn new(core: Core<E>, keeper: Arc<Keeper>, left: bool, group_commands_max: usize) -> Self {
+        let feed = Publisher(Arc::default());
+        feed.0.begin_at(core.store().next_arrival());
         let published = Arc::new(RwLock::new(publish(&core)));
-        Self { core, keeper, left, waiting: VecDeque::new(), group_commands_max, published }
+        Self { core, keeper, left, waiting: VecDeque::new(), group_commands_max, published, feed }
+    }
+
+    /// Where subscribers find what was touched.
+    pub(crate) fn feed(&self) -> Arc<Feed> {
+        self.feed.0.clone()
     }
 
     /// Where readers find the state.
@@ -130,9 +141,11 @@ impl<E: Engine> Workspace<E> {
         engine.commit(std::mem::take(&mut group.log), Durability::Synced)?;
         self.keeper.keep(runs);
         let (views, answers) = self.core.settle(group)?;
+        self.feed.0.push(self.core.store().next_arrival(), &views, self.core.store().fold().prefix());
         engine.commit(views, Durability::Buffered)?;
         self.core.upkeep()?;
         *self.published.write().expect("readers do not panic") = publish(&self.core);
+        self.feed.0.wake();
         Ok(answers)
     }
 }
@@ -169,7 +182,9 @@ impl<E: Engine> Workspace<E> {
                     self.core.load(load)?;
                     let tips = self.keeper.stage(self.core.workspace(), &Batch::default(), vec![(last, tip)]);
                     self.keeper.keep(tips);
+                    self.feed.0.begin_at(self.core.store().next_arrival());
                     *self.published.write().expect("readers do not panic") = publish(&self.core);
+                    self.feed.0.wake();
                 }
                 None => left.extend(many),
             }
@@ -187,7 +202,7 @@ impl<E: Engine> Workspace<E> {
 
 fn publish<E: Engine>(core: &Core<E>) -> Published<E> {
     let store = core.store();
-    Published { snapshot: Arc::new(store.engine().snapshot()), views: store.views() }
+    Published { snapshot: Arc::new(store.engine().snapshot()), views: store.views(), applied: store.next_arrival() }
 }
 
 /// After a failed write only reopening tells what the disk kept: nothing more may be shown as saved.
@@ -236,7 +251,9 @@ impl<E: Engine> Handler<Perform> for Workspace<E> {
             Perform::Rebuild(progress, answer) => {
                 let done = self.core.rebuild(&mut |events| progress.store(events, Relaxed));
                 let done = self.unless_fatal(done);
+                self.feed.0.begin_at(self.core.store().next_arrival());
                 *self.published.write().expect("readers do not panic") = publish(&self.core);
+                self.feed.0.wake();
                 let _ = answer.send(done);
             }
             Perform::Leave(answer) => {

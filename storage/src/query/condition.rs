@@ -17,6 +17,13 @@ pub struct Condition {
     filter: Arc<Filter>,
 }
 
+/// By their texts: of two of one list, equal texts read at one time mean the same.
+impl PartialEq for Condition {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
 impl Condition {
     /// Reads a filter.
     pub fn parse(text: &str, scope: &Scope) -> Result<Self, FilterError> {

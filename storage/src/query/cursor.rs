@@ -39,7 +39,7 @@ impl Cursor {
 }
 
 /// What decides on the order and choice of records.
-fn fingerprint(list: ListId, query: &Query) -> [u8; 8] {
+pub(crate) fn fingerprint(list: ListId, query: &Query) -> [u8; 8] {
     let sort = query.sort.as_ref().map(|sort| {
         let by = match &sort.by {
             SortBy::Cell(field, part) => (0u8, Some((field, part))),

@@ -8,7 +8,9 @@ mod plan;
 mod whole;
 
 pub use condition::Condition;
+pub(crate) use cursor::fingerprint;
 pub use cursor::{BadCursor, Cursor};
+pub(crate) use order::Rank;
 pub use order::{Sort, SortBy};
 pub use whole::TableSize;
 
@@ -38,7 +40,7 @@ pub struct Reader<R> {
 }
 
 /// What to list.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Query {
     /// Only records whose cell shows exactly this value.
     pub filters: Vec<(FieldId, PartPath, Value)>,
@@ -135,6 +137,18 @@ impl<R: Read> Reader<R> {
         let page = self.plan(list, query).records()?;
         let of = |found: Found| Record { id: found.id, state: record_row::decode(&found.row) };
         Ok(Page { rows: page.rows.into_iter().map(of).collect(), next: page.next, undecided: page.undecided })
+    }
+
+    /// The places of what [`Reader::list`] would give.
+    pub(crate) fn ranks(&self, list: ListId, query: &Query) -> Result<Vec<Rank>, EngineError> {
+        let plan = self.plan(list, query);
+        Ok(plan.records()?.rows.iter().map(|found| plan.rank(found.id, &found.row)).collect())
+    }
+
+    /// One record with its place in a query's order, if it is among what that asks for; the limit does not count.
+    pub(crate) fn find(&self, key: RecordKey, query: &Query) -> Result<Option<(Rank, Record)>, EngineError> {
+        let found = self.plan(key.list, query).one(key.record)?;
+        Ok(found.map(|(rank, row)| (rank, Record { id: key.record, state: record_row::decode(&row) })))
     }
 
     /// The records of a view's list, in its order, as its columns show them. Of `query`, the sort does not count.

@@ -62,9 +62,9 @@ impl Sort {
 
 /// A record's place in an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Rank {
+pub(crate) struct Rank {
     pub(super) place: Vec<u8>,
-    pub(super) id: RecordId,
+    pub(crate) id: RecordId,
     pub(super) descending: bool,
 }
 

@@ -142,6 +142,20 @@ impl<'a, R: Read> Plan<'a, R> {
         })
     }
 
+    /// A record's place in the order asked for.
+    pub(super) fn rank(&self, id: RecordId, row: &[u8]) -> Rank {
+        let sort = self.query.sort.as_ref();
+        let place = sort.map_or_else(Vec::new, |sort| sort.place(row, self.views.fold.design()));
+        Rank { place, id, descending: sort.is_some_and(|sort| sort.descending) }
+    }
+
+    /// One record, if it is among what is asked for.
+    pub(super) fn one(&self, id: RecordId) -> Result<Option<(Rank, Vec<u8>)>, EngineError> {
+        let Some(row) = self.fetch(id)?.filter(|row| self.fits(id, row)) else { return Ok(None) };
+        let rank = self.rank(id, &row);
+        Ok((!is_before(self.first_rank().as_ref(), &rank)).then_some((rank, row)))
+    }
+
     fn fetch(&self, record: RecordId) -> Result<Option<Vec<u8>>, EngineError> {
         let key = RecordKey { list: self.list, record };
         self.rows.get(Table::Records, &self.views.fold.prefix().record(key))
@@ -170,19 +184,12 @@ impl<'a, R: Read> Plan<'a, R> {
         records: impl Iterator<Item = Result<(RecordId, Vec<u8>), EngineError>>,
     ) -> Result<Vec<(Rank, Vec<u8>)>, EngineError> {
         let limit = self.limit().saturating_add(1);
-        let design = self.views.fold.design();
-        let sort = self.query.sort.as_ref();
         let start = self.first_rank();
         let mut least: BinaryHeap<(Rank, Vec<u8>)> = BinaryHeap::new();
         for record in records {
             let (id, row) = record?;
-            let place = sort.map_or_else(Vec::new, |sort| sort.place(&row, design));
-            let rank = Rank { place, id, descending: sort.is_some_and(|sort| sort.descending) };
-            let is_before = start.as_ref().is_some_and(|(start, inclusive)| match inclusive {
-                true => rank < *start,
-                false => rank <= *start,
-            });
-            if is_before {
+            let rank = self.rank(id, &row);
+            if is_before(start.as_ref(), &rank) {
                 continue;
             }
             if least.len() < limit {
@@ -283,6 +290,11 @@ impl<'a, R: Read> Plan<'a, R> {
         }
         Ok(Some(ids))
     }
+}
+
+/// Whether a place lies before where an order starts.
+fn is_before(start: Option<&(Rank, bool)>, rank: &Rank) -> bool {
+    start.is_some_and(|(start, inclusive)| if *inclusive { rank < start } else { rank <= start })
 }
 
 /// The least key behind this one.

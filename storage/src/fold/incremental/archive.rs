@@ -154,6 +154,12 @@ impl Fold {
     pub fn may_judge_late(&self) -> bool {
         !self.terms.terms.is_empty() || !self.members.cuts.is_empty()
     }
+
+    /// Whether no event waits for another one, and no chain is forked: then an event that comes changes its own records
+    /// and no others, unless it is a control event.
+    pub fn is_settled(&self) -> bool {
+        self.waiting == 0 && self.chains.values().all(|chain| chain.first_fork.is_none())
+    }
 }
 
 struct ByLamport(Arc<Event>);

@@ -1,8 +1,6 @@
 //! Taking changes back, and refusing what was decided on an old state.
 
-mod common;
-
-use common::Bench;
+use crate::bench::Bench;
 use std::sync::Arc;
 use tandem_actors::{
     Change, Command, Expect, Refused, Transaction, Undo, Undone,

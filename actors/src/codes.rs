@@ -1,0 +1,80 @@
+//! The codes of all errors.
+//!
+//! Messages are for people and change; a code is for programs and never does: [`NodeError::code`],
+//! [`Refused::code`] and [`TypedError::code`] give it, the command line and the HTTP interface pass it on. Where two of
+//! them use one code, it means the same.
+//!
+//! | code | what happened | what to do |
+//! |---|---|---|
+//! | `busy` | too much waits for the workspace; nothing was done | try again |
+//! | `damaged` | a file of the data folder cannot be read | restore it from a backup |
+//! | `device-key` | the device key cannot be read or made | see the message: permissions, or a damaged file |
+//! | `disk-full` | there is no room for what was written | make room, open the node again |
+//! | `empty-field` | a cell is empty whose field in the Rust type is no `Option` | make it one, or give it a default |
+//! | `extra-field` | the list has a field that the Rust type does not allow | allow it, or add it to the type |
+//! | `io` | the operating system refused to read or write | see the message |
+//! | `left` | the workspace was left: its copy here is for reading | join again |
+//! | `locked` | another process uses the data folder | stop it, or use its interface |
+//! | `name` | a name is empty, too long, taken, or has control characters | choose another |
+//! | `newer-format` | the data folder was written by a newer version | update |
+//! | `not-own` | only the device that made a change can undo it | ask its author |
+//! | `not-undoable` | the event changed members or the design, not records | put those back by name |
+//! | `record-exists` | a record with this id exists already | change it instead |
+//! | `role` | the member's role does not allow it | ask a manager |
+//! | `stale` | something else is there than what the caller had seen | read again, decide again |
+//! | `stopped` | the workspace was closed or removed | open the node again |
+//! | `too-large` | an event would be beyond a limit of the format | split the transaction |
+//! | `type` | a value is none of the field's type | convert it |
+//! | `unknown-batch` | this device wrote nothing in such a batch | check the batch id |
+//! | `unknown-choice` | the field has no such choice | add the choice, or choose another |
+//! | `unknown-element` | the design has no such element | check its id |
+//! | `unknown-event` | there is no such event | check its id |
+//! | `unknown-field` | the list has no such field | the message names those that there are |
+//! | `unknown-list` | the workspace has no such list | check its name |
+//! | `unknown-record` | no such record exists | check its id; it may have been removed |
+//! | `unknown-workspace` | the node has no such workspace | check its id |
+//! | `value` | what a record shows is no value of the Rust type, or the other way round | see the message |
+//! | `write-failed` | a write failed, and what the disk kept is not known | open the node again |
+//!
+//! [`NodeError::code`]: crate::NodeError::code
+//! [`Refused::code`]: crate::Refused::code
+//! [`TypedError::code`]: crate::TypedError::code
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, fs, path::Path};
+
+    /// The sources of this crate.
+    fn sources(folder: &Path, found: &mut Vec<String>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                sources(&path, found);
+            } else {
+                found.push(fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+
+    /// What the `code` functions give.
+    fn given() -> BTreeSet<String> {
+        let mut files = Vec::new();
+        sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut files);
+        let begin = ["pub fn code(", "&self) -> &'static str {"].concat();
+        let bodies = files.iter().flat_map(|file| file.split(begin.as_str()).skip(1));
+        let bodies: Vec<&str> = bodies.map(|rest| rest.split("\n    }\n").next().unwrap()).collect();
+        assert!(bodies.len() >= 3, "found {} functions only", bodies.len());
+        let codes = bodies.iter().flat_map(|body| body.split("=> \"").skip(1));
+        codes.map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn the_table_has_all_codes_and_no_others() {
+        let rows: Vec<&str> = include_str!("codes.rs")
+            .lines()
+            .filter_map(|line| line.strip_prefix("//! | `")?.split('`').next())
+            .collect();
+        assert!(rows.is_sorted_by(|a, b| a < b), "in order, each once");
+        assert_eq!(rows.into_iter().map(String::from).collect::<BTreeSet<_>>(), given());
+    }
+}
