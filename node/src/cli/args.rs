@@ -215,15 +215,22 @@ pub struct Ls {
     /// Sort by this field; `name:desc` for the greatest first
     #[arg(long, value_name = "FIELD[:desc]")]
     pub sort: Option<String>,
-    /// Only records whose field has this value; may be given several times
-    #[arg(long = "where", value_name = "FIELD=VALUE")]
+    /// Only records of which this holds: FIELD=VALUE, or CEL such as `population > 100000 && country == "IR"`; may be
+    /// given several times
+    #[arg(long = "where", value_name = "EXPR")]
     pub filters: Vec<String>,
     /// Only these fields, in this order [default: those that show something]
     #[arg(long, value_name = "FIELD,…", value_delimiter = ',')]
     pub fields: Vec<String>,
+    /// Instead of records, how many of them show each value of this field, most first
+    #[arg(long, value_name = "FIELD", conflicts_with_all = ["fields", "sort", "cursor"])]
+    pub group: Option<String>,
     /// At most so many records
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
+    /// Go on where a page with --limit ended
+    #[arg(long, value_name = "TOKEN")]
+    pub cursor: Option<String>,
     /// Output
     #[command(flatten)]
     pub json: Json,

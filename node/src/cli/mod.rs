@@ -13,6 +13,8 @@ mod events;
 mod export;
 mod import;
 mod key;
+mod ls;
+mod matching;
 mod names;
 mod open;
 mod program;
@@ -95,7 +97,7 @@ fn dispatch(args: &Args, out: &mut Out) -> Result<Exit, CliError> {
         Command::Import(import) => import::import(&workspace, import, out),
         Command::Export(export) => export::export(&workspace, export, out),
         Command::Lists(json) => read::lists(&workspace, *json, out),
-        Command::Ls(ls) => read::ls(&workspace, ls, out),
+        Command::Ls(ls) => ls::ls(&workspace, ls, out),
         Command::Get(get) => read::get(&workspace, get, out),
         Command::History(history) => read::history(&workspace, history, out),
         Command::Log(log) => read::log(&workspace, log, out),
