@@ -278,9 +278,9 @@ impl Node {
         Ok(store::delete(self.engine(), number)?)
     }
 
-    /// Takes in the log of a workspace that this node does not have, for reading: its copy may be older than what its
-    /// devices wrote since, so that going on from it would write over that. `runs` are in the order of a log, each
-    /// verified; when one of them is an error, that is returned, and nothing was taken in.
+    /// Takes in the log of a workspace that this node does not have. It may be older than what this device wrote, so
+    /// a fresh pair of chains is begun. `runs` are in the order of a log, each verified; when one of them is an error,
+    /// that is returned, and nothing was taken in.
     pub fn restore<X>(
         &self,
         id: WorkspaceId,
@@ -290,6 +290,7 @@ impl Node {
         if registry::entries(self.engine())?.into_iter().any(|(_, entry)| entry.id == id) {
             return Err(Refused::WorkspaceExists(id).into());
         }
+        self.keeper().room()?;
         let number = registry::free_number(self.engine())?;
         let mut batch = Batch::default();
         for (arrival, run) in runs.enumerate() {
@@ -304,8 +305,10 @@ impl Node {
                 self.engine().commit(std::mem::take(&mut batch), Durability::Buffered)?;
             }
         }
+        let pair = u32::from_le_bytes(random()) & !1;
+        self.say(id, |_| Some(WorkspaceHead { number, pair, ..WorkspaceHead::default() }))?;
         // A log that is not listed is none: a crash before this leaves nothing.
-        registry::put(&mut batch, number, &Entry { id, left: true });
+        registry::put(&mut batch, number, &Entry { id, left: false });
         self.engine().commit(batch, Durability::Synced)?;
         drop(listing);
         self.workspace(id).map(Ok)

@@ -21,6 +21,7 @@ mod program;
 mod read;
 mod shown;
 mod size;
+mod undo;
 
 use args::ConfigCommand;
 pub use args::{Args, Command};
@@ -105,6 +106,7 @@ fn dispatch(args: &Args, out: &mut Out) -> Result<Exit, CliError> {
         Command::Set(set) => change::set(&workspace, set, out),
         Command::Rm(rm) => change::rm(&workspace, rm, out),
         Command::Restore(restore) => change::restore(&workspace, restore, out),
+        Command::Undo(undo) => undo::undo(&workspace, undo, out),
         Command::Digest(json) => admin::digest(&workspace, *json, out),
         Command::Verify(verify) => admin::verify(&workspace, verify, out),
     }

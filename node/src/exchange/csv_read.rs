@@ -341,6 +341,43 @@ mod tests {
         assert!(matches!(import(open_quote), Err(ImportError::RecordTooLong { line: 3 })));
     }
 
+    /// A file of one row and a line of 3 GB, which is nowhere as a whole.
+    struct Endless {
+        at: u64,
+    }
+
+    impl Endless {
+        const START: &[u8] = b"a,b\n1,2\n";
+        const BYTES: u64 = 3_000_000_000;
+    }
+
+    impl Read for Endless {
+        fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+            let rest = usize::try_from(Self::BYTES - self.at).unwrap_or(usize::MAX).min(out.len());
+            let out = &mut out[..rest];
+            out.fill(b'x');
+            let start = Self::START.get(self.at as usize..).unwrap_or_default();
+            let count = start.len().min(out.len());
+            out[..count].copy_from_slice(&start[..count]);
+            self.at += rest as u64;
+            Ok(rest)
+        }
+    }
+
+    impl Seek for Endless {
+        fn seek(&mut self, to: std::io::SeekFrom) -> std::io::Result<u64> {
+            assert_eq!(to, std::io::SeekFrom::Start(0), "a file is read from its start");
+            self.at = 0;
+            Ok(0)
+        }
+    }
+
+    #[test]
+    fn a_line_of_three_gigabytes_is_an_error_with_its_number() {
+        let opened = CsvFile::open(Endless { at: 0 }, None);
+        assert!(matches!(opened, Err(ImportError::RecordTooLong { line: 3 })), "{:?}", opened.err());
+    }
+
     #[test]
     fn encodings_give_the_same_rows() {
         let text = "name;n\r\nZoë;1\r\n";

@@ -43,16 +43,16 @@ pub(super) fn import(workspace: &Handle, import: &Import, out: &mut Out) -> Resu
         }
         let target = Target::prepare(workspace, &name, &vcard::columns(), &[])?;
         let importer = Importer::new(workspace, &target, Ids::Rows("vcf"), errors);
-        return importer.take(&first, &mut cards, &failed)?.report(&target, &name, out);
+        return importer.take(&first, &mut cards, &failed, out)?.report(&target, &name, out);
     }
     let mark = import.decimal_comma.then_some(Mark::Comma);
     let mut table = CsvFile::open(file, mark).map_err(failed)?;
     let choices = columns::settle(workspace, &name, &mut table, import)?;
+    let columns: Vec<_> = table.columns().iter().map(|column| column.column()).collect();
+    let key = import.key.as_deref().map(|key| columns::key(&columns, key)).transpose()?;
     if import.dry_run {
         return dry_run::table(workspace, &name, &table, out);
     }
-    let columns: Vec<_> = table.columns().iter().map(|column| column.column()).collect();
-    let key = import.key.as_deref().map(|key| columns::key(&columns, key)).transpose()?;
     let mut rows = table.rows().map_err(failed)?;
     let first = first_row(&mut rows, &mut errors).map_err(failed)??;
     let Some(first) = first else { return nothing(errors, &name, out) };
@@ -61,7 +61,7 @@ pub(super) fn import(workspace: &Handle, import: &Import, out: &mut Out) -> Resu
         Some(column) => Ids::Keys(Keys::of(workspace, &target, column)?),
         None => Ids::Rows("csv"),
     };
-    Importer::new(workspace, &target, ids, errors).take(&first, &mut rows, &failed)?.report(&target, &name, out)
+    Importer::new(workspace, &target, ids, errors).take(&first, &mut rows, &failed, out)?.report(&target, &name, out)
 }
 
 type Entries<'a> = &'a mut dyn Iterator<Item = Result<Entry, ImportError>>;
@@ -126,7 +126,24 @@ impl<'a> Importer<'a> {
         Self { target, ids, batch: fresh_batch(), submitter, errors, raw: target::Raw::default() }
     }
 
+    /// Takes all rows. When that stops half-way, what was taken is there, and can be taken back.
     fn take(
+        self,
+        first: &Row,
+        rest: Entries<'_>,
+        failed: &dyn Fn(ImportError) -> CliError,
+        out: &mut Out,
+    ) -> Result<Imported, CliError> {
+        let batch = self.batch;
+        let taken = self.take_all(first, rest, failed);
+        if taken.is_err() {
+            out.line(format_args!("stopped half-way; `tandem undo {batch}` takes back what was imported until then"))?;
+            out.flush()?;
+        }
+        taken
+    }
+
+    fn take_all(
         mut self,
         first: &Row,
         rest: Entries<'_>,
@@ -183,7 +200,7 @@ impl Imported {
         self.raw.report(target, out)?;
         let exit = report_errors(self.errors, out)?;
         if made + changed > 0 {
-            out.line(format_args!("batch {}", self.batch))?;
+            out.line(format_args!("batch {0}; `tandem undo {0}` takes it back", self.batch))?;
         }
         Ok(exit)
     }

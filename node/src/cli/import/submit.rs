@@ -38,12 +38,21 @@ pub(super) struct Submitter<'a> {
     steps: Vec<Step>,
     under_way: VecDeque<(Pending, Vec<Step>)>,
     answered: Answered,
+    /// The update that was answered last changed nothing so far.
+    is_unchanged: bool,
 }
 
 impl<'a> Submitter<'a> {
     pub(super) fn new(workspace: &'a Handle) -> Self {
         let answered = Answered::default();
-        Self { workspace, waiting: Vec::new(), steps: Vec::new(), under_way: VecDeque::new(), answered }
+        Self {
+            workspace,
+            waiting: Vec::new(),
+            steps: Vec::new(),
+            under_way: VecDeque::new(),
+            answered,
+            is_unchanged: false,
+        }
     }
 
     pub(super) fn add(&mut self, transaction: Transaction, step: Step) -> Result<(), CliError> {
@@ -77,14 +86,33 @@ impl<'a> Submitter<'a> {
         let Some((pending, steps)) = self.under_way.pop_front() else { return Ok(()) };
         for (answer, step) in pending.wait()?.into_iter().zip(steps) {
             match (answer, step) {
-                (Ok(_), Step::Create) => self.answered.made += 1,
-                (Ok(committed), Step::Update) if committed.events.is_empty() => self.answered.present += 1,
-                (Ok(_), Step::Update) => self.answered.changed += 1,
-                (Ok(_), Step::Continue) => {}
-                (Err(Refused::RecordExists(_)), _) => self.answered.present += 1,
+                (Ok(_), Step::Create) => {
+                    self.is_unchanged = false;
+                    self.answered.made += 1;
+                }
+                (Ok(committed), Step::Update) => self.count_update(!committed.events.is_empty()),
+                (Ok(committed), Step::Continue) => self.count_more(!committed.events.is_empty()),
+                (Err(Refused::RecordExists(_)), _) => {
+                    self.is_unchanged = false;
+                    self.answered.present += 1;
+                }
                 (Err(refused), _) => return Err(NodeError::from(refused).into()),
             }
         }
         Ok(())
+    }
+
+    fn count_update(&mut self, is_changed: bool) {
+        self.is_unchanged = !is_changed;
+        self.answered.changed += u64::from(is_changed);
+        self.answered.present += u64::from(!is_changed);
+    }
+
+    /// A record whose first event said nothing new may be changed by a later one.
+    fn count_more(&mut self, is_changed: bool) {
+        if is_changed && std::mem::take(&mut self.is_unchanged) {
+            self.answered.present -= 1;
+            self.answered.changed += 1;
+        }
     }
 }

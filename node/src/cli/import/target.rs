@@ -18,6 +18,11 @@ use tandem_wire::{
     design::{BaseType, FieldType},
 };
 
+/// Cells that are cleared in the event that sets others, which takes up to [`crate::exchange::EVENT_CELL_BYTES_MAX`].
+const CLEARS_WITH_VALUES_MAX: usize = 100;
+/// Cells that are cleared in an event of their own.
+const CLEARS_PER_EVENT_MAX: usize = 500;
+
 /// A list with a field for each column.
 pub(super) struct Target {
     pub(super) list: ListId,
@@ -96,10 +101,16 @@ impl Target {
         let first = if place.is_there {
             let has = |column: usize| row.cells.iter().any(|cell| cell.column == column);
             let without = (0..self.fields.len()).filter(|column| !has(*column));
-            groups[0].extend(without.map(|column| {
-                let key = CellKey { record, field: self.fields[column].id, part: PartPath::default() };
-                Change::SetRaw(key, Value::Null)
-            }));
+            let clears: Vec<Change> = without
+                .map(|column| {
+                    let key = CellKey { record, field: self.fields[column].id, part: PartPath::default() };
+                    Change::SetRaw(key, Value::Null)
+                })
+                .collect();
+            match clears.len() {
+                ..=CLEARS_WITH_VALUES_MAX => groups[0].extend(clears),
+                _many => groups.extend(clears.chunks(CLEARS_PER_EVENT_MAX).map(<[Change]>::to_vec)),
+            }
             Step::Update
         } else {
             groups[0].insert(0, Change::Create(record));
