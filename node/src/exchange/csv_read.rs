@@ -80,9 +80,18 @@ impl<R: Read + Seek> CsvFile<R> {
 
     /// Its rows, from the first.
     pub fn rows(&mut self) -> Result<Rows<'_, R>, ImportError> {
+        self.rows_with(Some(RowKeys::default()))
+    }
+
+    /// The same without [`Row::key`], for whoever has keys of another kind.
+    pub fn rows_without_keys(&mut self) -> Result<Rows<'_, R>, ImportError> {
+        self.rows_with(None)
+    }
+
+    fn rows_with(&mut self, keys: Option<RowKeys>) -> Result<Rows<'_, R>, ImportError> {
         let mut records = Records::start(&mut self.input, self.layout)?;
         records.next()?;
-        Ok(Rows { columns: &self.columns, records, keys: RowKeys::default() })
+        Ok(Rows { columns: &self.columns, records, keys })
     }
 }
 
@@ -90,7 +99,7 @@ impl<R: Read + Seek> CsvFile<R> {
 pub struct Rows<'a, R> {
     columns: &'a [TableColumn],
     records: Records<'a, R>,
-    keys: RowKeys,
+    keys: Option<RowKeys>,
 }
 
 impl<R: Read> Iterator for Rows<'_, R> {
@@ -110,7 +119,8 @@ impl<R: Read> Rows<'_, R> {
         let (line, width) = (self.records.line(), self.records.fields().len());
         let rejected = |reason: String| Err(Rejected::new(line, reason, &self.records.quote()));
         // Keys count equal rows, rejected ones included, so that mending one row leaves the others' keys alone.
-        let key = self.keys.next(self.records.fields().map(|text| formula::arm(text).as_bytes()));
+        let texts = self.records.fields().map(|text| formula::arm(text).as_bytes());
+        let key = self.keys.as_mut().map(|keys| keys.next(texts)).unwrap_or_default();
         if width != self.columns.len() {
             return rejected(format!("{width} fields instead of {}", self.columns.len()));
         }

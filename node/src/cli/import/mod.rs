@@ -53,7 +53,8 @@ pub(super) fn import(workspace: &Handle, import: &Import, out: &mut Out) -> Resu
     if import.dry_run {
         return dry_run::table(workspace, &name, &table, out);
     }
-    let mut rows = table.rows().map_err(failed)?;
+    let rows = if key.is_some() { table.rows_without_keys() } else { table.rows() };
+    let mut rows = rows.map_err(failed)?;
     let first = first_row(&mut rows, &mut errors).map_err(failed)??;
     let Some(first) = first else { return nothing(errors, &name, out) };
     let target = Target::prepare(workspace, &name, &columns, &choices)?;
