@@ -123,8 +123,9 @@ struct Imported {
 
 impl<'a> Importer<'a> {
     fn new(workspace: &'a Handle, target: &'a Target, ids: Ids, errors: Errors) -> Self {
-        let submitter = Submitter::new(workspace);
-        Self { target, ids, batch: fresh_batch(), submitter, errors, raw: target::Raw::default() }
+        let batch = fresh_batch();
+        let submitter = Submitter::new(workspace, target.list, batch);
+        Self { target, ids, batch, submitter, errors, raw: target::Raw::default() }
     }
 
     /// Takes all rows. When that stops half-way, what was taken is there, and can be taken back.
@@ -178,6 +179,10 @@ impl<'a> Importer<'a> {
                 Err(rejected) => return self.errors.add(&rejected),
             },
         };
+        let new = (!place.is_there).then(|| self.target.new_record(row, place.id, &mut self.raw)).flatten();
+        if let Some(record) = new {
+            return self.submitter.insert(record);
+        }
         for (transaction, step) in self.target.transactions(row, &place, self.batch, &mut self.raw) {
             self.submitter.add(transaction, step)?;
         }

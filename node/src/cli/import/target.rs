@@ -11,10 +11,10 @@ use crate::{
     show::escape,
 };
 use std::collections::BTreeMap;
-use tandem_actors::{Change, Command, Handle, Transaction};
+use tandem_actors::{Change, Command, Handle, NewRecord, Transaction};
 use tandem_storage::field_type::fits;
 use tandem_wire::{
-    BatchId, CellKey, ElementId, FieldId, ListId, PartPath, RecordKey, Value,
+    BatchId, CellKey, ElementId, FieldId, ListId, PartPath, RecordId, RecordKey, Value,
     design::{BaseType, FieldType},
 };
 
@@ -81,6 +81,18 @@ impl Target {
         Ok(Self { list, fields: columns.iter().map(field).collect::<Result<_, CliError>>()? })
     }
 
+    /// The record that a row makes in one event; none where it needs several.
+    pub(super) fn new_record(&self, row: &Row, id: RecordId, raw: &mut Raw) -> Option<NewRecord> {
+        if row.events().count() > 1 {
+            return None;
+        }
+        let cells = row.cells.iter().map(|cell| {
+            let (key, value) = self.cell(RecordKey { list: self.list, record: id }, cell, row.line, raw);
+            (key.field, key.part, value)
+        });
+        Some(NewRecord { id, cells: cells.collect() })
+    }
+
     /// What a row becomes: the first transaction makes the record, or all of them change it. A record that is there
     /// loses what the row has nothing for.
     pub(super) fn transactions(
@@ -123,13 +135,18 @@ impl Target {
     }
 
     fn change(&self, record: RecordKey, cell: &Cell, line: u64, raw: &mut Raw) -> Change {
+        let (key, value) = self.cell(record, cell, line, raw);
+        Change::SetRaw(key, value)
+    }
+
+    fn cell(&self, record: RecordKey, cell: &Cell, line: u64, raw: &mut Raw) -> (CellKey, Value) {
         let field = &self.fields[cell.column];
         let key = CellKey { record, field: field.id, part: cell.part.clone() };
         let value = field.value(&cell.value);
         if !fits(&field.ty, &cell.part, &value) {
             raw.add(cell.column, line, &value);
         }
-        Change::SetRaw(key, value)
+        (key, value)
     }
 }
 
