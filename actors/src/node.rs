@@ -285,9 +285,9 @@ impl Node {
         Ok(store::delete(self.engine(), number)?)
     }
 
-    /// Takes in the log of a workspace that this node does not have, for reading: its copy may be older than what its
-    /// devices wrote since, so that going on from it would write over that. `runs` are in the order of a log, each
-    /// verified; when one of them is an error, that is returned, and nothing was taken in.
+    /// Takes in the log of a workspace that this node does not have. It may be older than what this device wrote, so
+    /// a fresh pair of chains is begun. `runs` are in the order of a log, each verified; when one of them is an error,
+    /// that is returned, and nothing was taken in.
     pub fn restore<X>(
         &self,
         id: WorkspaceId,
@@ -297,6 +297,7 @@ impl Node {
         if registry::entries(self.engine())?.into_iter().any(|(_, entry)| entry.id == id) {
             return Err(Refused::WorkspaceExists(id).into());
         }
+        self.keeper().room()?;
         let number = registry::free_number(self.engine())?;
         let mut batch = Batch::default();
         for (arrival, run) in runs.enumerate() {
@@ -313,9 +314,9 @@ impl Node {
         }
         // Its own chains may have gone on since: they are never written again.
         let pair = u32::from_le_bytes(random()) & !1;
-        self.say(id, |head| Some(WorkspaceHead { number, left: true, pair, ..head }))?;
+        self.say(id, |head| Some(WorkspaceHead { number, left: false, pair, ..head }))?;
         // A log that is not listed is none: a crash before this leaves nothing.
-        registry::put(&mut batch, number, &Entry { id, left: true });
+        registry::put(&mut batch, number, &Entry { id, left: false });
         self.engine().commit(batch, Durability::Synced)?;
         drop(listing);
         self.workspace(id).map(Ok)

@@ -2,17 +2,14 @@
 
 use clap::Parser;
 use std::process::ExitCode;
-use tandem::{
-    cli::{Args, Out, run},
-    show::escape,
-};
+use tandem::cli::{Args, Out, run};
 
 fn main() -> ExitCode {
     let args = Args::parse();
     match run(&args, &mut Out::stdout()) {
         Ok(exit) => ExitCode::from(exit as u8),
         Err(error) => {
-            eprintln!("tandem: {}", escape(&error.to_string()));
+            eprintln!("tandem: {}", error.shown());
             ExitCode::from(error.exit() as u8)
         }
     }

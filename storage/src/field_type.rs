@@ -19,7 +19,8 @@ pub fn fits(field_type: &FieldType, part: &PartPath, value: &Value) -> bool {
     (depth == steps_above || is_chunk) && (*value == Value::Null || is_of(base, value))
 }
 
-fn is_of(base: BaseType, value: &Value) -> bool {
+/// Whether a value is of a plain type.
+pub fn is_of(base: BaseType, value: &Value) -> bool {
     match base {
         BaseType::Bool => matches!(value, Value::Bool(_)),
         BaseType::Int => matches!(value, Value::Int(_)),

@@ -13,6 +13,7 @@ Records:
   ls, get            show the records of a list; one with everything about it
   new, set, rm       make a record, change it, remove it
   restore            bring a removed record back
+  undo               take own changes back: a whole import, or one event
   history            who did what to a record, and when
 
 Lists and files:
@@ -79,6 +80,8 @@ pub enum Command {
     Rm(Named),
     /// Bring a removed record back
     Restore(Named),
+    /// Take own changes back: a whole import, or one event
+    Undo(UndoArgs),
     /// Show who did what to a record, and when
     History(OneRecord),
     /// Show the workspace's events, oldest first
@@ -134,7 +137,7 @@ pub enum WorkspaceCommand {
         /// Its name or the start of its id
         workspace: String,
     },
-    /// Bring a workspace back from a file that `tandem backup` wrote, for reading
+    /// Bring a workspace back from a file that `tandem backup` wrote
     Restore {
         /// The file
         file: PathBuf,
@@ -215,15 +218,22 @@ pub struct Ls {
     /// Sort by this field; `name:desc` for the greatest first
     #[arg(long, value_name = "FIELD[:desc]")]
     pub sort: Option<String>,
-    /// Only records whose field has this value; may be given several times
-    #[arg(long = "where", value_name = "FIELD=VALUE")]
+    /// Only records of which this holds: FIELD=VALUE, or CEL such as `population > 100000 && country == "IR"`; may be
+    /// given several times
+    #[arg(long = "where", value_name = "EXPR")]
     pub filters: Vec<String>,
     /// Only these fields, in this order [default: those that show something]
     #[arg(long, value_name = "FIELD,…", value_delimiter = ',')]
     pub fields: Vec<String>,
+    /// Instead of records, how many of them show each value of this field, most first
+    #[arg(long, value_name = "FIELD", conflicts_with_all = ["fields", "sort", "cursor"])]
+    pub group: Option<String>,
     /// At most so many records
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
+    /// Go on where a page with --limit ended
+    #[arg(long, value_name = "TOKEN")]
+    pub cursor: Option<String>,
     /// Output
     #[command(flatten)]
     pub json: Json,
@@ -273,6 +283,17 @@ pub struct Named {
     pub list: String,
     /// The record's id, or the start of it
     pub record: String,
+}
+
+/// `tandem undo`
+#[derive(Debug, ClapArgs)]
+pub struct UndoArgs {
+    /// The batch that an import or an undo printed, or an event that `tandem history` shows; the start of it will do
+    #[arg(value_name = "BATCH|EVENT")]
+    pub what: String,
+    /// Output
+    #[command(flatten)]
+    pub json: Json,
 }
 
 /// `tandem log`

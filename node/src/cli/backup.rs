@@ -53,7 +53,10 @@ pub(super) fn restore(node: &Node, file: &Path, out: &mut Out) -> Result<Exit, C
     let restored = node.restore(about.workspace, reader)?.map_err(failed)?;
     let events = restored.fold().chains().filter_map(|(_, row)| row.head).map(|(seq, _)| seq + 1).sum::<u64>();
     out.line(format_args!("restored {} ({}): {events} events", escape(&restored.name()), restored.id()))?;
-    out.line("This copy is for reading; what was written after the backup is not in it.")?;
+    out.line("What was written after the backup is not in it.")?;
+    if restored.fold().role_of(node.device()).is_none() {
+        out.line("This device is no member of it, so that the copy here is for reading only.")?;
+    }
     Ok(Exit::Success)
 }
 

@@ -3,7 +3,7 @@
 use super::{
     CliError, Exit, Out, admin,
     args::{Import, Json, Log, Ls, OneRecord, Set, Verify},
-    change, import, names, read,
+    change, import, ls, names, read,
 };
 use crate::show::Screen;
 use std::fs;
@@ -39,7 +39,7 @@ pub(super) fn demo(out: &mut Out) -> Result<Exit, CliError> {
         "Seen as a list, sorted by name",
         "ls contacts --sort name --fields \"name,phones,organization\" --limit 12",
     )?;
-    read::ls(&workspace, &contacts(), story.out)?;
+    ls::ls(&workspace, &contacts(), story.out)?;
 
     let record = friend(&workspace)?;
     let record = record[..8].to_owned();
@@ -69,7 +69,9 @@ fn contacts() -> Ls {
         sort: Some("name".into()),
         filters: vec![],
         fields: vec!["name".into(), "phones".into(), "organization".into()],
+        group: None,
         limit: Some(12),
+        cursor: None,
         json: TEXT,
     }
 }

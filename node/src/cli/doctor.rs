@@ -69,7 +69,10 @@ pub(super) fn doctor(args: &Args, doctor: &Doctor, out: &mut Out) -> Result<Exit
     journal(&dir, &mut report)?;
     match open::node(args, &settings.config) {
         Ok(node) => {
-            report.say("tables", Grade::Ok, "they open, and their format is this version's")?;
+            match node.recovered() {
+                found if found.is_notable() => report.say("tables", Grade::Warn, &found.to_string())?,
+                _in_order => report.say("tables", Grade::Ok, "they open, and their format is this version's")?,
+            }
             workspaces(&node, doctor.deep, now_ms, &mut report)?;
         }
         Err(error) => report.say("tables", Grade::Fail, &what_to_do(&error))?,

@@ -1,6 +1,6 @@
 //! What a person reads when something cannot be done, and what a script sees of it.
 
-use crate::exchange::ImportError;
+use crate::{exchange::ImportError, show::escape};
 use std::{fmt, io, path::PathBuf};
 use tandem_actors::{NodeError, Refused};
 use tandem_config::ConfigError;
@@ -42,6 +42,14 @@ pub enum CliError {
     /// A name or id that nothing, or too much, answers to.
     #[error("{0}")]
     NotFound(String),
+    /// A filter that cannot be read.
+    #[error("{message}")]
+    Filter {
+        /// What is wrong, and what to write instead.
+        message: String,
+        /// The filter and a mark under the place, safe for a terminal.
+        place: String,
+    },
     /// What was asked for does not make sense.
     #[error("{0}")]
     Usage(String),
@@ -96,7 +104,17 @@ impl CliError {
             | Self::Import { .. }
             | Self::File { .. }
             | Self::Output(_) => Exit::Failure,
-            Self::Config { .. } | Self::Usage(_) => Exit::Usage,
+            Self::Config { .. } | Self::Filter { .. } | Self::Usage(_) => Exit::Usage,
+        }
+    }
+}
+
+impl CliError {
+    /// Its text, safe for a terminal.
+    pub fn shown(&self) -> String {
+        match self {
+            Self::Filter { message, place } => format!("{}\n{place}", escape(message)),
+            other => escape(&other.to_string()).into_owned(),
         }
     }
 }

@@ -13,12 +13,15 @@ mod events;
 mod export;
 mod import;
 mod key;
+mod ls;
+mod matching;
 mod names;
 mod open;
 mod program;
 mod read;
 mod shown;
 mod size;
+mod undo;
 
 use args::ConfigCommand;
 pub use args::{Args, Command};
@@ -95,7 +98,7 @@ fn dispatch(args: &Args, out: &mut Out) -> Result<Exit, CliError> {
         Command::Import(import) => import::import(&workspace, import, out),
         Command::Export(export) => export::export(&workspace, export, out),
         Command::Lists(json) => read::lists(&workspace, *json, out),
-        Command::Ls(ls) => read::ls(&workspace, ls, out),
+        Command::Ls(ls) => ls::ls(&workspace, ls, out),
         Command::Get(get) => read::get(&workspace, get, out),
         Command::History(history) => read::history(&workspace, history, out),
         Command::Log(log) => read::log(&workspace, log, out),
@@ -103,6 +106,7 @@ fn dispatch(args: &Args, out: &mut Out) -> Result<Exit, CliError> {
         Command::Set(set) => change::set(&workspace, set, out),
         Command::Rm(rm) => change::rm(&workspace, rm, out),
         Command::Restore(restore) => change::restore(&workspace, restore, out),
+        Command::Undo(undo) => undo::undo(&workspace, undo, out),
         Command::Digest(json) => admin::digest(&workspace, *json, out),
         Command::Verify(verify) => admin::verify(&workspace, verify, out),
     }

@@ -2,7 +2,7 @@
 
 use super::{
     CliError, Exit, Out,
-    args::{Json, Log, Ls, OneRecord},
+    args::{Json, Log, OneRecord},
     events::{Authors, changes, event_json, summary, when},
     names,
     shown::{named, place_text, record_json, text_of},
@@ -14,14 +14,8 @@ use crate::{
 use serde_json::json;
 use std::collections::VecDeque;
 use tandem_actors::{Handle, Refused};
-use tandem_storage::{
-    fold::{Design, incremental::Look, record::is_conflict},
-    query::{Query, Sort, SortBy, flags},
-};
-use tandem_wire::{
-    FieldId, ListId, PartPath, Value,
-    design::{BaseType, FieldType},
-};
+use tandem_storage::fold::{Design, incremental::Look, record::is_conflict};
+use tandem_wire::{FieldId, ListId, design::BaseType};
 
 pub(super) fn lists(workspace: &Handle, json: Json, out: &mut Out) -> Result<Exit, CliError> {
     let state = workspace.read();
@@ -62,82 +56,6 @@ fn type_text(design: &Design, field: FieldId) -> String {
     let Some(ty) = design.field_type(field) else { return "newer version needed".into() };
     let base = ty.base().map_or("newer version needed", BaseType::name);
     if ty.many { format!("{base}, many") } else { base.into() }
-}
-
-pub(super) fn ls(workspace: &Handle, ls: &Ls, out: &mut Out) -> Result<Exit, CliError> {
-    let state = workspace.read();
-    let design = state.design();
-    let list = names::list(design, &ls.list)?;
-    let query = Query {
-        filters: ls.filters.iter().map(|text| filter(design, list, text)).collect::<Result<_, _>>()?,
-        sort: ls.sort.as_deref().map(|text| sort(design, list, text)).transpose()?,
-        limit: ls.limit,
-        ..Query::default()
-    };
-    let records = state.list(list, &query)?;
-    if ls.json.json {
-        for record in &records {
-            out.line(record_json(design, list, record))?;
-        }
-        return Ok(Exit::Success);
-    }
-    let chosen: Vec<FieldId> =
-        ls.fields.iter().map(|name| names::field(design, list, name.trim())).collect::<Result<_, _>>()?;
-    let is_used = |field: &FieldId| records.iter().any(|record| !text_of(design, &record.state, *field).is_empty());
-    let fields = match chosen.is_empty() {
-        true => design.fields(list).into_iter().filter(is_used).collect(),
-        false => chosen,
-    };
-    let mut columns = vec![Column::text("ID")];
-    columns.extend(fields.iter().map(|field| column(design, *field)));
-    let flagged = records.iter().any(|record| !flags(design, &record.state).is_empty());
-    columns.extend(flagged.then(|| Column::text("FLAGS")));
-    let mut table = Table::new(columns);
-    for record in &records {
-        let mut cells = vec![record.id.to_string()[..8].to_owned()];
-        cells.extend(fields.iter().map(|field| text_of(design, &record.state, *field)));
-        cells.extend(flagged.then(|| flags(design, &record.state).join(", ")));
-        table.row(cells);
-    }
-    out.text(&table.render(&Screen::of_stdout()))?;
-    Ok(Exit::Success)
-}
-
-fn column(design: &Design, field: FieldId) -> Column {
-    let base = design.field_type(field).filter(|ty| !ty.many).and_then(|ty| ty.base());
-    let name = design.name(field).to_uppercase();
-    match base {
-        Some(BaseType::Int | BaseType::Decimal | BaseType::Float) => Column::number(name),
-        _other => Column::text(name),
-    }
-}
-
-fn filter(design: &Design, list: ListId, text: &str) -> Result<(FieldId, PartPath, Value), CliError> {
-    let (place, value) = names::assignment(text)?;
-    let (field, part, ty) = plain_place(design, list, place)?;
-    Ok((field, part, names::value(design, field, &ty, value)?))
-}
-
-fn sort(design: &Design, list: ListId, text: &str) -> Result<Sort, CliError> {
-    let (name, descending) = match text.rsplit_once(':') {
-        Some((name, "desc")) => (name, true),
-        Some((name, "asc")) => (name, false),
-        _no_direction => (text, false),
-    };
-    let (field, part, _) = plain_place(design, list, name)?;
-    Ok(Sort { by: SortBy::Cell(field, part), descending })
-}
-
-/// A field, or a part of a field that has one value.
-fn plain_place(design: &Design, list: ListId, text: &str) -> Result<(FieldId, PartPath, FieldType), CliError> {
-    let place = names::place(design, list, text)?;
-    let name = design.name(place.field);
-    let ty = design.field_type(place.field).unwrap_or(FieldType::one(BaseType::Text));
-    if ty.many {
-        return Err(CliError::Usage(format!("{name} holds several values; choose a field that holds one")));
-    }
-    let part = place.path(design, &Default::default(), [0; 6])?;
-    Ok((place.field, part, ty))
 }
 
 pub(super) fn get(workspace: &Handle, get: &OneRecord, out: &mut Out) -> Result<Exit, CliError> {

@@ -110,6 +110,9 @@ impl Seen {
         self.see_distinct(text);
         let first = text.as_bytes()[0];
         if first == b'-' || first.is_ascii_digit() {
+            if self.see_plain_whole(text) {
+                return;
+            }
             self.see_number(text);
         }
         if first.is_ascii_digit() {
@@ -119,6 +122,20 @@ impl Seen {
             self.instants += u64::from(text_form::read(BaseType::DateTime, text).is_some());
         }
         self.bools += u64::from(read_bool(text).is_some());
+    }
+
+    /// Whether it is a whole number without groups, which is the same in every form, and nothing else but that.
+    fn see_plain_whole(&mut self, text: &str) -> bool {
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        let are_digits = digits.bytes().all(|byte| byte.is_ascii_digit());
+        let is_code = digits.len() > 1 && digits.starts_with('0');
+        // Of 18 digits any is an i64.
+        let is_whole = are_digits && !is_code && (1..=18).contains(&digits.len());
+        if is_whole {
+            self.numbers.iter_mut().chain(&mut self.wholes).for_each(|count| *count += 1);
+            self.floats += 1;
+        }
+        is_whole
     }
 
     fn see_number(&mut self, text: &str) {

@@ -80,9 +80,18 @@ impl<R: Read + Seek> CsvFile<R> {
 
     /// Its rows, from the first.
     pub fn rows(&mut self) -> Result<Rows<'_, R>, ImportError> {
+        self.rows_with(Some(RowKeys::default()))
+    }
+
+    /// The same without [`Row::key`], for whoever has keys of another kind.
+    pub fn rows_without_keys(&mut self) -> Result<Rows<'_, R>, ImportError> {
+        self.rows_with(None)
+    }
+
+    fn rows_with(&mut self, keys: Option<RowKeys>) -> Result<Rows<'_, R>, ImportError> {
         let mut records = Records::start(&mut self.input, self.layout)?;
         records.next()?;
-        Ok(Rows { columns: &self.columns, records, keys: RowKeys::default() })
+        Ok(Rows { columns: &self.columns, records, keys })
     }
 }
 
@@ -90,7 +99,7 @@ impl<R: Read + Seek> CsvFile<R> {
 pub struct Rows<'a, R> {
     columns: &'a [TableColumn],
     records: Records<'a, R>,
-    keys: RowKeys,
+    keys: Option<RowKeys>,
 }
 
 impl<R: Read> Iterator for Rows<'_, R> {
@@ -110,7 +119,8 @@ impl<R: Read> Rows<'_, R> {
         let (line, width) = (self.records.line(), self.records.fields().len());
         let rejected = |reason: String| Err(Rejected::new(line, reason, &self.records.quote()));
         // Keys count equal rows, rejected ones included, so that mending one row leaves the others' keys alone.
-        let key = self.keys.next(self.records.fields().map(|text| formula::arm(text).as_bytes()));
+        let texts = self.records.fields().map(|text| formula::arm(text).as_bytes());
+        let key = self.keys.as_mut().map(|keys| keys.next(texts)).unwrap_or_default();
         if width != self.columns.len() {
             return rejected(format!("{width} fields instead of {}", self.columns.len()));
         }
@@ -339,6 +349,43 @@ mod tests {
         assert!(matches!(import(wide), Err(ImportError::TooManyColumns { count: 1001 })));
         let open_quote = format!("a,b\n1,2\n3,\"{}", "x\n".repeat(RECORD_BYTES_MAX));
         assert!(matches!(import(open_quote), Err(ImportError::RecordTooLong { line: 3 })));
+    }
+
+    /// A file of one row and a line of 3 GB, which is nowhere as a whole.
+    struct Endless {
+        at: u64,
+    }
+
+    impl Endless {
+        const START: &[u8] = b"a,b\n1,2\n";
+        const BYTES: u64 = 3_000_000_000;
+    }
+
+    impl Read for Endless {
+        fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+            let rest = usize::try_from(Self::BYTES - self.at).unwrap_or(usize::MAX).min(out.len());
+            let out = &mut out[..rest];
+            out.fill(b'x');
+            let start = Self::START.get(self.at as usize..).unwrap_or_default();
+            let count = start.len().min(out.len());
+            out[..count].copy_from_slice(&start[..count]);
+            self.at += rest as u64;
+            Ok(rest)
+        }
+    }
+
+    impl Seek for Endless {
+        fn seek(&mut self, to: std::io::SeekFrom) -> std::io::Result<u64> {
+            assert_eq!(to, std::io::SeekFrom::Start(0), "a file is read from its start");
+            self.at = 0;
+            Ok(0)
+        }
+    }
+
+    #[test]
+    fn a_line_of_three_gigabytes_is_an_error_with_its_number() {
+        let opened = CsvFile::open(Endless { at: 0 }, None);
+        assert!(matches!(opened, Err(ImportError::RecordTooLong { line: 3 })), "{:?}", opened.err());
     }
 
     #[test]

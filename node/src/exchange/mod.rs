@@ -68,7 +68,7 @@ pub struct Row {
     /// The line that it begins at, from 1.
     pub line: u64,
     /// What the id of its record is derived from, together with list and source: the same whenever the same file
-    /// is read, and different for each row of a file.
+    /// is read, and different for each row of a file. Empty where nobody asked for it.
     pub key: Vec<u8>,
     /// Its values, by column and part; a column may have none.
     pub cells: Vec<Cell>,

@@ -262,3 +262,131 @@ fn removed_records_are_restored() {
     assert!(node.ok(&["restore", "people", &id[..8]]).contains(&id));
     assert_eq!(fields(&node, "people", "name"), [json!({ "name": "Zoë" })]);
 }
+
+#[test]
+fn one_command_takes_an_import_back() {
+    let node = Node::with_workspace();
+    let first = node.file("people.csv", "id,name,city\n1,Ada,London\n2,Zoë,Köln\n");
+    node.ok(&["import", &first, "--key", "id"]);
+    let before = fields(&node, "people", "id");
+    let newer = node.file("newer.csv", "id,name,city\n1,Ada,Cambridge\n2,Zoë,\n3,Bob,Ulm\n");
+    let said = node.ok(&["import", &newer, "--list", "people", "--key", "id"]);
+    let after = fields(&node, "people", "id");
+    let batch =
+        said.lines().find_map(|line| line.strip_prefix("batch ")).unwrap().split(';').next().unwrap().to_owned();
+    assert!(said.contains(&format!("`tandem undo {batch}` takes it back")), "{said}");
+
+    let undone = node.json(&["undo", &batch[..8], "--json"])[0].clone();
+    assert_eq!((&undone["removed"], &undone["values"], &undone["left"]), (&json!(1), &json!(2), &json!(0)));
+    assert_eq!(fields(&node, "people", "id"), before);
+    // An undo is a batch too.
+    let redone = node.json(&["undo", undone["batch"].as_str().unwrap(), "--json"])[0].clone();
+    assert_eq!(fields(&node, "people", "id"), after);
+    node.ok(&["undo", redone["batch"].as_str().unwrap()]);
+    assert_eq!(fields(&node, "people", "id"), before);
+    node.ok(&["import", &newer, "--list", "people", "--key", "id"]);
+    assert_eq!(fields(&node, "people", "id"), after, "what was undone can be imported again");
+
+    node.fails(&["undo", "xyz"], 2, &["no batch and no event", "tandem history"]);
+    node.fails(&["undo", &"0".repeat(32)], 3, &["no import or job"]);
+    node.fails(&["undo", &"0".repeat(64)], 3, &["no event"]);
+}
+
+#[test]
+fn one_event_is_undone_by_the_start_of_its_id() {
+    let node = Node::with_workspace();
+    let file = node.file("people.csv", "name,city\nAda,London\n");
+    node.ok(&["import", &file]);
+    let id = node.json(&["ls", "people", "--json"])[0]["id"].as_str().unwrap().to_owned();
+    node.ok(&["set", "people", &id, "city=Paris"]);
+    let event = node.json(&["history", "people", &id, "--json"])[1]["id"].as_str().unwrap().to_owned();
+    assert!(node.ok(&["undo", &event[..8]]).contains("put 1 values back"));
+    assert_eq!(fields(&node, "people", "name"), [json!({ "name": "Ada", "city": "London" })]);
+    node.ok(&["set", "people", &id, "city=Rome"]);
+    let left = node.run(&["undo", &event]);
+    assert_eq!(left.status.code(), Some(1));
+    let text = String::from_utf8(left.stdout).unwrap();
+    assert!(text.contains("1 were left as they are") && text.contains("city: changed since, by Ada"), "{text}");
+}
+
+#[test]
+fn lists_are_filtered_grouped_and_read_page_by_page() {
+    let node = Node::with_workspace();
+    let rows: String = (0..50).map(|row| format!("{row},{},{}\n", ["a", "b", "c"][row % 3], row * 10)).collect();
+    let file = node.file("things.csv", format!("n,kind,size\n{rows}50,,\n"));
+    node.ok(&["import", &file]);
+    let ls = |args: &[&str]| node.json(&[&["ls", "things", "--json"], args].concat());
+    assert_eq!(ls(&["--where", "size > 400 && kind == \"a\""]).len(), 3);
+    assert_eq!(ls(&["--where", "kind=a", "--where", "size < 40"]).len(), 2);
+    assert_eq!(ls(&["--where", "size == null"]).len(), 1);
+    assert_eq!(ls(&["--where", "created_by == \"Ada\""]).len(), 51);
+    let groups = ls(&["--group", "kind"]);
+    assert_eq!(groups[0], json!({ "value": "a", "records": 17 }));
+    assert_eq!(groups[3], json!({ "value": "", "records": 1 }));
+    assert_eq!(
+        ls(&["--group", "kind", "--where", "size >= 400"])
+            .iter()
+            .filter_map(|row| row["records"].as_u64())
+            .sum::<u64>(),
+        10
+    );
+
+    let (mut seen, mut cursor) = (Vec::new(), None::<String>);
+    loop {
+        let mut args = vec!["--sort", "size:desc", "--limit", "20"];
+        if let Some(cursor) = &cursor {
+            args.extend(["--cursor", cursor]);
+        }
+        let mut page = ls(&args);
+        let next = page.pop_if(|line| line["next"].is_string()).map(|line| line["next"].as_str().unwrap().to_owned());
+        seen.extend(page.iter().map(|record| record["fields"]["n"].as_i64().unwrap()));
+        match next {
+            Some(next) => cursor = Some(next),
+            None => break,
+        }
+    }
+    assert_eq!(seen, (0..50).rev().chain([50]).collect::<Vec<i64>>());
+
+    let output = node.run(&["ls", "things", "--where", "size > \"x\""]);
+    let text = String::from_utf8(output.stderr).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(
+        (output.status.code(), lines[1], lines[2].trim_end()),
+        (Some(2), "size > \"x\"", "       ^^^"),
+        "{text}"
+    );
+    node.fails(&["ls", "things", "--where", "sise > 3"], 2, &["sise", "size"]);
+    node.fails(&["ls", "things", "--cursor", "zz"], 2, &["no cursor"]);
+    node.fails(&["ls", "things", "--cursor", cursor.as_ref().unwrap()], 2, &["of another query"]);
+    node.fails(&["ls", "things", "--group", "kind", "--sort", "n"], 2, &["cannot be used with"]);
+}
+
+#[test]
+fn a_wide_row_may_lose_all_its_values() {
+    let node = Node::with_workspace();
+    let columns = || (0..900).map(|column| format!("c{column}"));
+    let header = format!("id,{}", columns().collect::<Vec<_>>().join(","));
+    let full = format!("{header}\n1,{}\n", columns().map(|_| "some value of it").collect::<Vec<_>>().join(","));
+    let file = node.file("wide.csv", full);
+    node.ok(&["import", &file, "--key", "id"]);
+    let empty = node.file("empty.csv", format!("{header}\n1,{}\n", ",".repeat(899)));
+    let said = node.ok(&["import", &empty, "--list", "wide", "--key", "id"]);
+    assert!(said.contains("1 were changed"), "{said}");
+    let fields = &node.json(&["ls", "wide", "--json"])[0]["fields"];
+    assert!(columns().all(|column| fields[&column].is_null()));
+}
+
+#[test]
+fn what_does_not_end_stops_the_import_before_it_begins() {
+    let node = Node::with_workspace();
+    let open_quote = node.file("open.csv", format!("a,b\n1,2\n3,\"{}", "x\n".repeat(1 << 20)));
+    node.fails(&["import", &open_quote], 1, &["line 3", "1048576 bytes", "closing quote"]);
+    assert!(node.json(&["lists", "--json"]).is_empty());
+    let big = node.file("big.csv", format!("a,b\n1,{}\n3,4\n", "x".repeat(900_000)));
+    let output = node.run(&["import", &big]);
+    assert_eq!(output.status.code(), Some(5));
+    assert!(
+        fs::read_to_string(node.path("big.csv.errors.txt")).unwrap().starts_with("line 2: 900001 bytes, more than")
+    );
+    assert_eq!(node.json(&["ls", "big", "--json"]).len(), 1);
+}

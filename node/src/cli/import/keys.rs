@@ -6,7 +6,7 @@
 use super::{super::CliError, target::Target};
 use crate::exchange::{Rejected, Row, text_form};
 use std::collections::BTreeMap;
-use tandem_actors::{Handle, node::State};
+use tandem_actors::Handle;
 use tandem_storage::query::winner;
 use tandem_wire::{FieldId, ListId, PartPath, RecordId, RecordKey, Value};
 
@@ -23,7 +23,9 @@ pub(super) struct Keys {
     column: usize,
     field: FieldId,
     source: String,
-    before: State,
+    /// Read anew for each row: a state that is held for long pins all that was written since. What the import itself
+    /// makes does not matter, as no two of its rows have one key.
+    workspace: Handle,
     /// Of values whose record has another id than the derived one: the records that show them, by that id. In a list
     /// that came from a file with the same key there are none, so that this is small.
     strangers: BTreeMap<RecordId, Vec<RecordId>>,
@@ -43,14 +45,14 @@ impl Keys {
             column,
             field,
             source: format!("csv by {field}"),
-            before: workspace.read(),
+            workspace: workspace.clone(),
             strangers: BTreeMap::new(),
             present: 0,
             rows: BTreeMap::new(),
             found: 0,
         };
         let mut strangers: BTreeMap<RecordId, Vec<RecordId>> = BTreeMap::new();
-        for record in keys.before.records(target.list, RecordId([0; 16])) {
+        for record in workspace.read().records(target.list, RecordId([0; 16])) {
             let record = record?;
             if !record.state.exists() {
                 continue;
@@ -102,7 +104,7 @@ impl Keys {
     fn shown(&self, derived: RecordId, value: &Value) -> Result<Vec<RecordId>, CliError> {
         let mut shown = self.strangers.get(&derived).cloned().unwrap_or_default();
         let key = RecordKey { list: self.list, record: derived };
-        let state = self.before.record(key)?;
+        let state = self.workspace.read().record(key)?;
         let shows = state.and_then(|record| winner(&record.state, self.field, &PartPath::default()));
         if shows.as_ref() == Some(value) {
             shown.push(derived);
@@ -115,7 +117,7 @@ impl Keys {
         let mut number = 0;
         loop {
             let id = self.derived(value, number);
-            if self.before.record(RecordKey { list: self.list, record: id })?.is_none() {
+            if self.workspace.read().record(RecordKey { list: self.list, record: id })?.is_none() {
                 return Ok(id);
             }
             number += 1;

@@ -43,17 +43,18 @@ pub(super) fn import(workspace: &Handle, import: &Import, out: &mut Out) -> Resu
         }
         let target = Target::prepare(workspace, &name, &vcard::columns(), &[])?;
         let importer = Importer::new(workspace, &target, Ids::Rows("vcf"), errors);
-        return importer.take(&first, &mut cards, &failed)?.report(&target, &name, out);
+        return importer.take(&first, &mut cards, &failed, out)?.report(&target, &name, out);
     }
     let mark = import.decimal_comma.then_some(Mark::Comma);
     let mut table = CsvFile::open(file, mark).map_err(failed)?;
     let choices = columns::settle(workspace, &name, &mut table, import)?;
+    let columns: Vec<_> = table.columns().iter().map(|column| column.column()).collect();
+    let key = import.key.as_deref().map(|key| columns::key(&columns, key)).transpose()?;
     if import.dry_run {
         return dry_run::table(workspace, &name, &table, out);
     }
-    let columns: Vec<_> = table.columns().iter().map(|column| column.column()).collect();
-    let key = import.key.as_deref().map(|key| columns::key(&columns, key)).transpose()?;
-    let mut rows = table.rows().map_err(failed)?;
+    let rows = if key.is_some() { table.rows_without_keys() } else { table.rows() };
+    let mut rows = rows.map_err(failed)?;
     let first = first_row(&mut rows, &mut errors).map_err(failed)??;
     let Some(first) = first else { return nothing(errors, &name, out) };
     let target = Target::prepare(workspace, &name, &columns, &choices)?;
@@ -61,7 +62,7 @@ pub(super) fn import(workspace: &Handle, import: &Import, out: &mut Out) -> Resu
         Some(column) => Ids::Keys(Keys::of(workspace, &target, column)?),
         None => Ids::Rows("csv"),
     };
-    Importer::new(workspace, &target, ids, errors).take(&first, &mut rows, &failed)?.report(&target, &name, out)
+    Importer::new(workspace, &target, ids, errors).take(&first, &mut rows, &failed, out)?.report(&target, &name, out)
 }
 
 type Entries<'a> = &'a mut dyn Iterator<Item = Result<Entry, ImportError>>;
@@ -122,11 +123,29 @@ struct Imported {
 
 impl<'a> Importer<'a> {
     fn new(workspace: &'a Handle, target: &'a Target, ids: Ids, errors: Errors) -> Self {
-        let submitter = Submitter::new(workspace);
-        Self { target, ids, batch: fresh_batch(), submitter, errors, raw: target::Raw::default() }
+        let batch = fresh_batch();
+        let submitter = Submitter::new(workspace, target.list, batch);
+        Self { target, ids, batch, submitter, errors, raw: target::Raw::default() }
     }
 
+    /// Takes all rows. When that stops half-way, what was taken is there, and can be taken back.
     fn take(
+        self,
+        first: &Row,
+        rest: Entries<'_>,
+        failed: &dyn Fn(ImportError) -> CliError,
+        out: &mut Out,
+    ) -> Result<Imported, CliError> {
+        let batch = self.batch;
+        let taken = self.take_all(first, rest, failed);
+        if taken.is_err() {
+            out.line(format_args!("stopped half-way; `tandem undo {batch}` takes back what was imported until then"))?;
+            out.flush()?;
+        }
+        taken
+    }
+
+    fn take_all(
         mut self,
         first: &Row,
         rest: Entries<'_>,
@@ -160,6 +179,10 @@ impl<'a> Importer<'a> {
                 Err(rejected) => return self.errors.add(&rejected),
             },
         };
+        let new = (!place.is_there).then(|| self.target.new_record(row, place.id, &mut self.raw)).flatten();
+        if let Some(record) = new {
+            return self.submitter.insert(record);
+        }
         for (transaction, step) in self.target.transactions(row, &place, self.batch, &mut self.raw) {
             self.submitter.add(transaction, step)?;
         }
@@ -183,7 +206,7 @@ impl Imported {
         self.raw.report(target, out)?;
         let exit = report_errors(self.errors, out)?;
         if made + changed > 0 {
-            out.line(format_args!("batch {}", self.batch))?;
+            out.line(format_args!("batch {0}; `tandem undo {0}` takes it back", self.batch))?;
         }
         Ok(exit)
     }

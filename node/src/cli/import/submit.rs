@@ -1,8 +1,17 @@
-//! The one place where an import hands transactions to the workspace.
+//! The one place where an import hands rows to the workspace: new records many at once, all else as transactions.
 
 use super::super::CliError;
-use std::collections::VecDeque;
-use tandem_actors::{Command, Handle, NodeError, Refused, Transaction, node::Pending};
+use std::{
+    collections::VecDeque,
+    thread::{self, JoinHandle},
+};
+use tandem_actors::{
+    Change, Command, Handle, Insert, Inserted, NewRecord, NodeError, Refused, Transaction, node::Pending,
+};
+use tandem_wire::{BatchId, CellKey, ListId, RecordKey};
+
+/// New records handed to the workspace at a time.
+const RECORDS_PER_INSERT: usize = 16 * 1024;
 
 /// Transactions handed to the workspace at a time.
 const TRANSACTIONS_PER_MESSAGE: usize = 256;
@@ -31,19 +40,41 @@ pub(super) struct Answered {
     pub present: u64,
 }
 
-/// Takes transactions one by one; they are done in this order.
+/// New records, and what became of them.
+type Inserting = JoinHandle<Result<(Vec<NewRecord>, Inserted), NodeError>>;
+
+/// Takes rows one by one. Transactions are done in their order; new records, of which none depends on another, when
+/// there are many.
 pub(super) struct Submitter<'a> {
     workspace: &'a Handle,
+    list: ListId,
+    batch: BatchId,
+    new: Vec<NewRecord>,
+    inserting: Option<Inserting>,
     waiting: Vec<Command>,
     steps: Vec<Step>,
     under_way: VecDeque<(Pending, Vec<Step>)>,
     answered: Answered,
+    /// The update that was answered last changed nothing so far.
+    is_unchanged: bool,
 }
 
 impl<'a> Submitter<'a> {
-    pub(super) fn new(workspace: &'a Handle) -> Self {
+    /// Of the rows of one import into a list.
+    pub(super) fn new(workspace: &'a Handle, list: ListId, batch: BatchId) -> Self {
         let answered = Answered::default();
-        Self { workspace, waiting: Vec::new(), steps: Vec::new(), under_way: VecDeque::new(), answered }
+        Self {
+            workspace,
+            list,
+            batch,
+            new: Vec::new(),
+            inserting: None,
+            waiting: Vec::new(),
+            steps: Vec::new(),
+            under_way: VecDeque::new(),
+            answered,
+            is_unchanged: false,
+        }
     }
 
     pub(super) fn add(&mut self, transaction: Transaction, step: Step) -> Result<(), CliError> {
@@ -52,13 +83,51 @@ impl<'a> Submitter<'a> {
         if self.waiting.len() >= TRANSACTIONS_PER_MESSAGE { self.send() } else { Ok(()) }
     }
 
+    /// A record that the row makes, in one event.
+    pub(super) fn insert(&mut self, record: NewRecord) -> Result<(), CliError> {
+        self.new.push(record);
+        if self.new.len() >= RECORDS_PER_INSERT { self.send_new() } else { Ok(()) }
+    }
+
     /// Waits until all are durable and shown.
     pub(super) fn finish(mut self) -> Result<Answered, CliError> {
+        self.send_new()?;
+        self.receive_new()?;
         self.send()?;
         while !self.under_way.is_empty() {
             self.receive()?;
         }
         Ok(self.answered)
+    }
+
+    /// Hands the new records in; the next rows are read while these are made.
+    fn send_new(&mut self) -> Result<(), CliError> {
+        self.receive_new()?;
+        let (workspace, list, batch) = (self.workspace.clone(), self.list, self.batch);
+        let records = std::mem::take(&mut self.new);
+        self.inserting = Some(thread::spawn(move || {
+            let insert = Insert { list, batch: Some(batch), actor: None, records: records.clone() };
+            workspace.insert(insert).map(|inserted| (records, inserted))
+        }));
+        Ok(())
+    }
+
+    /// What could not be made among many is done one by one: it is there already, or was once.
+    fn receive_new(&mut self) -> Result<(), CliError> {
+        let Some(inserting) = self.inserting.take() else { return Ok(()) };
+        let (records, inserted) = inserting.join().expect("handing in does not panic")?;
+        self.answered.made += inserted.made;
+        for place in inserted.left {
+            let NewRecord { id, cells } = &records[place];
+            let record = RecordKey { list: self.list, record: *id };
+            let sets = cells.iter().map(|(field, part, value)| {
+                Change::SetRaw(CellKey { record, field: *field, part: part.clone() }, value.clone())
+            });
+            let changes = std::iter::once(Change::Create(record)).chain(sets).collect();
+            let transaction = Transaction { changes, batch: Some(self.batch), ..Transaction::default() };
+            self.add(transaction, Step::Create)?;
+        }
+        Ok(())
     }
 
     fn send(&mut self) -> Result<(), CliError> {
@@ -77,14 +146,33 @@ impl<'a> Submitter<'a> {
         let Some((pending, steps)) = self.under_way.pop_front() else { return Ok(()) };
         for (answer, step) in pending.wait()?.into_iter().zip(steps) {
             match (answer, step) {
-                (Ok(_), Step::Create) => self.answered.made += 1,
-                (Ok(committed), Step::Update) if committed.events.is_empty() => self.answered.present += 1,
-                (Ok(_), Step::Update) => self.answered.changed += 1,
-                (Ok(_), Step::Continue) => {}
-                (Err(Refused::RecordExists(_)), _) => self.answered.present += 1,
+                (Ok(_), Step::Create) => {
+                    self.is_unchanged = false;
+                    self.answered.made += 1;
+                }
+                (Ok(committed), Step::Update) => self.count_update(!committed.events.is_empty()),
+                (Ok(committed), Step::Continue) => self.count_more(!committed.events.is_empty()),
+                (Err(Refused::RecordExists(_)), _) => {
+                    self.is_unchanged = false;
+                    self.answered.present += 1;
+                }
                 (Err(refused), _) => return Err(NodeError::from(refused).into()),
             }
         }
         Ok(())
+    }
+
+    fn count_update(&mut self, is_changed: bool) {
+        self.is_unchanged = !is_changed;
+        self.answered.changed += u64::from(is_changed);
+        self.answered.present += u64::from(!is_changed);
+    }
+
+    /// A record whose first event said nothing new may be changed by a later one.
+    fn count_more(&mut self, is_changed: bool) {
+        if is_changed && std::mem::take(&mut self.is_unchanged) {
+            self.answered.present -= 1;
+            self.answered.changed += 1;
+        }
     }
 }

@@ -11,12 +11,17 @@ use crate::{
     show::escape,
 };
 use std::collections::BTreeMap;
-use tandem_actors::{Change, Command, Handle, Transaction};
+use tandem_actors::{Change, Command, Handle, NewRecord, Transaction};
 use tandem_storage::field_type::fits;
 use tandem_wire::{
-    BatchId, CellKey, ElementId, FieldId, ListId, PartPath, RecordKey, Value,
+    BatchId, CellKey, ElementId, FieldId, ListId, PartPath, RecordId, RecordKey, Value,
     design::{BaseType, FieldType},
 };
+
+/// Cells that are cleared in the event that sets others, which takes up to [`crate::exchange::EVENT_CELL_BYTES_MAX`].
+const CLEARS_WITH_VALUES_MAX: usize = 100;
+/// Cells that are cleared in an event of their own.
+const CLEARS_PER_EVENT_MAX: usize = 500;
 
 /// A list with a field for each column.
 pub(super) struct Target {
@@ -76,6 +81,18 @@ impl Target {
         Ok(Self { list, fields: columns.iter().map(field).collect::<Result<_, CliError>>()? })
     }
 
+    /// The record that a row makes in one event; none where it needs several.
+    pub(super) fn new_record(&self, row: &Row, id: RecordId, raw: &mut Raw) -> Option<NewRecord> {
+        if row.events().count() > 1 {
+            return None;
+        }
+        let cells = row.cells.iter().map(|cell| {
+            let (key, value) = self.cell(RecordKey { list: self.list, record: id }, cell, row.line, raw);
+            (key.field, key.part, value)
+        });
+        Some(NewRecord { id, cells: cells.collect() })
+    }
+
     /// What a row becomes: the first transaction makes the record, or all of them change it. A record that is there
     /// loses what the row has nothing for.
     pub(super) fn transactions(
@@ -96,10 +113,16 @@ impl Target {
         let first = if place.is_there {
             let has = |column: usize| row.cells.iter().any(|cell| cell.column == column);
             let without = (0..self.fields.len()).filter(|column| !has(*column));
-            groups[0].extend(without.map(|column| {
-                let key = CellKey { record, field: self.fields[column].id, part: PartPath::default() };
-                Change::SetRaw(key, Value::Null)
-            }));
+            let clears: Vec<Change> = without
+                .map(|column| {
+                    let key = CellKey { record, field: self.fields[column].id, part: PartPath::default() };
+                    Change::SetRaw(key, Value::Null)
+                })
+                .collect();
+            match clears.len() {
+                ..=CLEARS_WITH_VALUES_MAX => groups[0].extend(clears),
+                _many => groups.extend(clears.chunks(CLEARS_PER_EVENT_MAX).map(<[Change]>::to_vec)),
+            }
             Step::Update
         } else {
             groups[0].insert(0, Change::Create(record));
@@ -112,13 +135,18 @@ impl Target {
     }
 
     fn change(&self, record: RecordKey, cell: &Cell, line: u64, raw: &mut Raw) -> Change {
+        let (key, value) = self.cell(record, cell, line, raw);
+        Change::SetRaw(key, value)
+    }
+
+    fn cell(&self, record: RecordKey, cell: &Cell, line: u64, raw: &mut Raw) -> (CellKey, Value) {
         let field = &self.fields[cell.column];
         let key = CellKey { record, field: field.id, part: cell.part.clone() };
         let value = field.value(&cell.value);
         if !fits(&field.ty, &cell.part, &value) {
             raw.add(cell.column, line, &value);
         }
-        Change::SetRaw(key, value)
+        (key, value)
     }
 }
 

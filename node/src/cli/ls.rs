@@ -1,0 +1,207 @@
+//! `tandem ls`: the records of a list.
+
+use super::{
+    CliError, Exit, Out,
+    args::Ls,
+    events::Authors,
+    matching::Shown,
+    names,
+    shown::{named, record_json, text_of},
+};
+use crate::{
+    exchange::text_form,
+    show::{Column, Screen, Table},
+};
+use serde_json::json;
+use std::collections::BTreeMap;
+use tandem_actors::{Handle, node::State};
+use tandem_storage::{
+    filter::{Filter, Scope},
+    fold::Design,
+    query::{Page, Query, Record, Sort, SortBy, Start, flags, winner},
+};
+use tandem_wire::{
+    FieldId, ListId, PartPath, Value,
+    design::{BaseType, FieldType},
+};
+
+pub(super) fn ls(workspace: &Handle, ls: &Ls, out: &mut Out) -> Result<Exit, CliError> {
+    let state = workspace.read();
+    let design = state.design();
+    let list = names::list(design, &ls.list)?;
+    let asked = Asked::of(design, list, ls)?;
+    if let Some(field) = &ls.group {
+        return group(workspace, &state, list, &asked, field, ls.json.json, out);
+    }
+    let page = asked.select(workspace, &state, list)?;
+    if ls.json.json {
+        page.rows.iter().try_for_each(|record| out.line(record_json(design, list, record)))?;
+        return match &page.next {
+            Some(next) => out.line(json!({ "next": next.to_string() })).map(|()| Exit::Success),
+            None => Ok(Exit::Success),
+        };
+    }
+    out.text(&table(design, list, &page.rows, ls)?.render(&Screen::of_stdout()))?;
+    if let Some(next) = &page.next {
+        out.line(format_args!("\nmore with --cursor {next}"))?;
+    }
+    Ok(Exit::Success)
+}
+
+fn table(design: &Design, list: ListId, records: &[Record], ls: &Ls) -> Result<Table, CliError> {
+    let chosen: Vec<FieldId> =
+        ls.fields.iter().map(|name| names::field(design, list, name.trim())).collect::<Result<_, _>>()?;
+    let is_used = |field: &FieldId| records.iter().any(|record| !text_of(design, &record.state, *field).is_empty());
+    let fields = match chosen.is_empty() {
+        true => design.fields(list).into_iter().filter(is_used).collect(),
+        false => chosen,
+    };
+    let mut columns = vec![Column::text("ID")];
+    columns.extend(fields.iter().map(|field| column(design, *field)));
+    let flagged = records.iter().any(|record| !flags(design, &record.state).is_empty());
+    columns.extend(flagged.then(|| Column::text("FLAGS")));
+    let mut table = Table::new(columns);
+    for record in records {
+        let mut cells = vec![record.id.to_string()[..8].to_owned()];
+        cells.extend(fields.iter().map(|field| text_of(design, &record.state, *field)));
+        cells.extend(flagged.then(|| flags(design, &record.state).join(", ")));
+        table.row(cells);
+    }
+    Ok(table)
+}
+
+fn column(design: &Design, field: FieldId) -> Column {
+    let base = design.field_type(field).filter(|ty| !ty.many).and_then(|ty| ty.base());
+    let name = design.name(field).to_uppercase();
+    match base {
+        Some(BaseType::Int | BaseType::Decimal | BaseType::Float) => Column::number(name),
+        _other => Column::text(name),
+    }
+}
+
+/// How many records show each value of a field, most first.
+fn group(
+    workspace: &Handle,
+    state: &State,
+    list: ListId,
+    asked: &Asked,
+    field: &str,
+    is_json: bool,
+    out: &mut Out,
+) -> Result<Exit, CliError> {
+    let design = state.design();
+    let (field, part, _) = plain_place(design, list, field)?;
+    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+    for record in asked.unlimited().select(workspace, state, list)?.rows {
+        let value = winner(&record.state, field, &part).unwrap_or(Value::Null);
+        *counts.entry(text_form::show(&named(design, value))).or_default() += 1;
+    }
+    let mut counts: Vec<(String, u64)> = counts.into_iter().collect();
+    counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    counts.truncate(asked.query.limit.unwrap_or(usize::MAX));
+    if is_json {
+        let line = |(value, count): &(String, u64)| json!({ "value": value, "records": count });
+        counts.iter().try_for_each(|group| out.line(line(group)))?;
+        return Ok(Exit::Success);
+    }
+    let mut table = Table::new([Column::text(design.name(field).to_uppercase()), Column::number("RECORDS")]);
+    counts.iter().for_each(|(value, count)| table.row([value.as_str(), &count.to_string()]));
+    out.text(&table.render(&Screen::of_stdout()))?;
+    Ok(Exit::Success)
+}
+
+/// What is asked for.
+#[derive(Clone)]
+struct Asked {
+    query: Query,
+    filters: Vec<Filter>,
+}
+
+impl Asked {
+    fn of(design: &Design, list: ListId, ls: &Ls) -> Result<Self, CliError> {
+        let mut query = Query { limit: ls.limit, ..Query::default() };
+        let mut filters = Vec::new();
+        for text in &ls.filters {
+            match equality(design, list, text) {
+                Some(equality) => query.filters.push(equality?),
+                None => filters.push(filter(design, list, text)?),
+            }
+        }
+        query.sort = ls.sort.as_deref().map(|text| sort(design, list, text)).transpose()?;
+        if let Some(text) = &ls.cursor {
+            let bad = |why: tandem_storage::query::BadCursor| CliError::Usage(why.to_string());
+            let cursor: tandem_storage::query::Cursor = text.parse().map_err(bad)?;
+            cursor.check(list, &query).map_err(bad)?;
+            query.start = Start::After(cursor);
+        }
+        Ok(Self { query, filters })
+    }
+
+    fn unlimited(&self) -> Self {
+        Self { query: Query { limit: None, ..self.query.clone() }, filters: self.filters.clone() }
+    }
+
+    /// The one place where records are looked for.
+    fn select(&self, workspace: &Handle, state: &State, list: ListId) -> Result<Page<Record>, CliError> {
+        if self.filters.is_empty() {
+            return Ok(state.page(list, &self.query)?);
+        }
+        let authors = Authors::of(workspace);
+        let limit = self.query.limit.unwrap_or(usize::MAX);
+        let mut found = Page { rows: Vec::new(), next: None };
+        for record in state.list(list, &Query { limit: None, ..self.query.clone() })? {
+            let shown = Shown { record: &record, design: state.design(), authors: &authors };
+            let mut matches = true;
+            for filter in &self.filters {
+                matches &= filter.matches(&shown).map_err(|error| CliError::Usage(error.to_string()))?;
+            }
+            if matches && found.rows.len() < limit {
+                found.rows.push(record);
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn filter(design: &Design, list: ListId, text: &str) -> Result<Filter, CliError> {
+    Filter::parse(text, &Scope::of(design, list))
+        .map_err(|error| CliError::Filter { message: error.message.clone(), place: error.caret(text) })
+}
+
+/// `FIELD=VALUE`, which CEL has no use for; none where it is CEL.
+fn equality(design: &Design, list: ListId, text: &str) -> Option<Result<(FieldId, PartPath, Value), CliError>> {
+    let (place, value) = text.split_once('=').filter(|(_, value)| !value.starts_with('='))?;
+    names::place(design, list, place).ok()?;
+    Some(plain_place(design, list, place).and_then(|(field, part, ty)| {
+        let value = names::value(design, field, &ty, value)?;
+        Ok((field, part, value))
+    }))
+}
+
+fn sort(design: &Design, list: ListId, text: &str) -> Result<Sort, CliError> {
+    let (name, descending) = match text.rsplit_once(':') {
+        Some((name, "desc")) => (name, true),
+        Some((name, "asc")) => (name, false),
+        _no_direction => (text, false),
+    };
+    let place = plain_place(design, list, name);
+    let by = match (name, place) {
+        (_, Ok((field, part, _))) => SortBy::Cell(field, part),
+        ("created", Err(_)) => SortBy::Created,
+        ("modified", Err(_)) => SortBy::Modified,
+        (_, Err(error)) => return Err(error),
+    };
+    Ok(Sort { by, descending })
+}
+
+/// A field, or a part of a field that has one value.
+fn plain_place(design: &Design, list: ListId, text: &str) -> Result<(FieldId, PartPath, FieldType), CliError> {
+    let place = names::place(design, list, text)?;
+    let name = design.name(place.field);
+    let ty = design.field_type(place.field).unwrap_or(FieldType::one(BaseType::Text));
+    if ty.many {
+        return Err(CliError::Usage(format!("{name} holds several values; choose a field that holds one")));
+    }
+    let part = place.path(design, &Default::default(), [0; 6])?;
+    Ok((place.field, part, ty))
+}
