@@ -59,7 +59,7 @@ pub(super) fn import(workspace: &Handle, import: &Import, out: &mut Out) -> Resu
     let Some(first) = first else { return nothing(errors, &name, out) };
     let target = Target::prepare(workspace, &name, &columns, &choices)?;
     let ids = match key {
-        Some(column) => Ids::Keys(Keys::of(workspace, &target, column)?),
+        Some(column) => Ids::Keys(Box::new(Keys::of(workspace, &target, column)?)),
         None => Ids::Rows("csv"),
     };
     Importer::new(workspace, &target, ids, errors).take(&first, &mut rows, &failed, out)?.report(&target, &name, out)
@@ -99,7 +99,7 @@ enum Ids {
     /// From each row as a whole, of a file of this kind.
     Rows(&'static str),
     /// From one of its columns.
-    Keys(Keys),
+    Keys(Box<Keys>),
 }
 
 struct Importer<'a> {
