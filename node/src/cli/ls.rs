@@ -3,8 +3,6 @@
 use super::{
     CliError, Exit, Out,
     args::Ls,
-    events::Authors,
-    matching::Shown,
     names,
     shown::{named, record_json, text_of},
 };
@@ -13,12 +11,11 @@ use crate::{
     show::{Column, Screen, Table},
 };
 use serde_json::json;
-use std::collections::BTreeMap;
 use tandem_actors::{Handle, node::State};
 use tandem_storage::{
-    filter::{Filter, Scope},
+    filter::Scope,
     fold::Design,
-    query::{Page, Query, Record, Sort, SortBy, Start, flags, winner},
+    query::{Condition, Page, Query, Record, Sort, SortBy, Start, flags},
 };
 use tandem_wire::{
     FieldId, ListId, PartPath, Value,
@@ -31,9 +28,9 @@ pub(super) fn ls(workspace: &Handle, ls: &Ls, out: &mut Out) -> Result<Exit, Cli
     let list = names::list(design, &ls.list)?;
     let asked = Asked::of(design, list, ls)?;
     if let Some(field) = &ls.group {
-        return group(workspace, &state, list, &asked, field, ls.json.json, out);
+        return group(&state, list, &asked, field, ls.json.json, out);
     }
-    let page = asked.select(workspace, &state, list)?;
+    let page = asked.select(&state, list)?;
     if ls.json.json {
         page.rows.iter().try_for_each(|record| out.line(record_json(design, list, record)))?;
         return match &page.next {
@@ -42,6 +39,9 @@ pub(super) fn ls(workspace: &Handle, ls: &Ls, out: &mut Out) -> Result<Exit, Cli
         };
     }
     out.text(&table(design, list, &page.rows, ls)?.render(&Screen::of_stdout()))?;
+    if page.undecided > 0 {
+        out.line(format_args!("\n{} records left out: the condition is too costly on them", page.undecided))?;
+    }
     if let Some(next) = &page.next {
         out.line(format_args!("\nmore with --cursor {next}"))?;
     }
@@ -81,7 +81,6 @@ fn column(design: &Design, field: FieldId) -> Column {
 
 /// How many records show each value of a field, most first.
 fn group(
-    workspace: &Handle,
     state: &State,
     list: ListId,
     asked: &Asked,
@@ -91,13 +90,10 @@ fn group(
 ) -> Result<Exit, CliError> {
     let design = state.design();
     let (field, part, _) = plain_place(design, list, field)?;
-    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
-    for record in asked.unlimited().select(workspace, state, list)?.rows {
-        let value = winner(&record.state, field, &part).unwrap_or(Value::Null);
-        *counts.entry(text_form::show(&named(design, value))).or_default() += 1;
-    }
-    let mut counts: Vec<(String, u64)> = counts.into_iter().collect();
-    counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    let groups = state.group(list, &asked.query, &(field, part))?;
+    let shown =
+        |(value, count): (Option<Value>, u64)| (text_form::show(&named(design, value.unwrap_or(Value::Null))), count);
+    let mut counts: Vec<(String, u64)> = groups.into_iter().map(shown).collect();
     counts.truncate(asked.query.limit.unwrap_or(usize::MAX));
     if is_json {
         let line = |(value, count): &(String, u64)| json!({ "value": value, "records": count });
@@ -111,22 +107,28 @@ fn group(
 }
 
 /// What is asked for.
-#[derive(Clone)]
 struct Asked {
     query: Query,
-    filters: Vec<Filter>,
 }
 
 impl Asked {
     fn of(design: &Design, list: ListId, ls: &Ls) -> Result<Self, CliError> {
         let mut query = Query { limit: ls.limit, ..Query::default() };
-        let mut filters = Vec::new();
+        let mut conditions = Vec::new();
         for text in &ls.filters {
             match equality(design, list, text) {
                 Some(equality) => query.filters.push(equality?),
-                None => filters.push(filter(design, list, text)?),
+                None => conditions.push((text.as_str(), condition(design, list, text)?)),
             }
         }
+        query.condition = match conditions.as_slice() {
+            [] => None,
+            [(_, one)] => Some(one.clone()),
+            many => {
+                let all: Vec<String> = many.iter().map(|(text, _)| format!("({text})")).collect();
+                Some(condition(design, list, &all.join(" && "))?)
+            }
+        };
         query.sort = ls.sort.as_deref().map(|text| sort(design, list, text)).transpose()?;
         if let Some(text) = &ls.cursor {
             let bad = |why: tandem_storage::query::BadCursor| CliError::Usage(why.to_string());
@@ -134,37 +136,16 @@ impl Asked {
             cursor.check(list, &query).map_err(bad)?;
             query.start = Start::After(cursor);
         }
-        Ok(Self { query, filters })
+        Ok(Self { query })
     }
 
-    fn unlimited(&self) -> Self {
-        Self { query: Query { limit: None, ..self.query.clone() }, filters: self.filters.clone() }
-    }
-
-    /// The one place where records are looked for.
-    fn select(&self, workspace: &Handle, state: &State, list: ListId) -> Result<Page<Record>, CliError> {
-        if self.filters.is_empty() {
-            return Ok(state.page(list, &self.query)?);
-        }
-        let authors = Authors::of(workspace);
-        let limit = self.query.limit.unwrap_or(usize::MAX);
-        let mut found = Page { rows: Vec::new(), next: None };
-        for record in state.list(list, &Query { limit: None, ..self.query.clone() })? {
-            let shown = Shown { record: &record, design: state.design(), authors: &authors };
-            let mut matches = true;
-            for filter in &self.filters {
-                matches &= filter.matches(&shown).map_err(|error| CliError::Usage(error.to_string()))?;
-            }
-            if matches && found.rows.len() < limit {
-                found.rows.push(record);
-            }
-        }
-        Ok(found)
+    fn select(&self, state: &State, list: ListId) -> Result<Page<Record>, CliError> {
+        Ok(state.page(list, &self.query)?)
     }
 }
 
-fn filter(design: &Design, list: ListId, text: &str) -> Result<Filter, CliError> {
-    Filter::parse(text, &Scope::of(design, list))
+fn condition(design: &Design, list: ListId, text: &str) -> Result<Condition, CliError> {
+    Condition::parse(text, &Scope::of(design, list))
         .map_err(|error| CliError::Filter { message: error.message.clone(), place: error.caret(text) })
 }
 

@@ -14,7 +14,6 @@ mod export;
 mod import;
 mod key;
 mod ls;
-mod matching;
 mod names;
 mod open;
 mod program;

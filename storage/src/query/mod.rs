@@ -23,7 +23,7 @@ use crate::{
         incremental::{Archive, Prefix, rows_of_list},
         record::{Sibling, is_conflict},
     },
-    index::{Index, ViewDefinition, definition::sorted_view},
+    index::{CellPath, Index, ViewDefinition, definition::sorted_view},
     log::LogReader,
     record_row,
     store::Views,
@@ -162,6 +162,12 @@ impl<R: Read> Reader<R> {
         let descending = definition.sort.is_some_and(|sort| sort.descending);
         let query = Query { sort: Some(Sort { by: SortBy::Cell(by.0, by.1), descending }), ..query.clone() };
         self.plan(list, &query).columns(&columns).map(Some)
+    }
+
+    /// How many of the records that fit show each value of a cell, most first. Of `query`, sort, start and limit do not
+    /// count.
+    pub fn group(&self, list: ListId, query: &Query, by: &CellPath) -> Result<Vec<(Option<Value>, u64)>, EngineError> {
+        self.plan(list, query).groups(by)
     }
 
     fn plan<'a>(&'a self, list: ListId, query: &'a Query) -> Plan<'a, R> {

@@ -18,7 +18,11 @@ use crate::{
     record_row,
     store::Views,
 };
-use std::{cell::Cell, collections::BinaryHeap};
+use std::{
+    cell::Cell,
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap},
+};
 use tandem_wire::{FieldId, ListId, PartPath, RecordId, RecordKey, Value};
 
 /// Records found by an index are fetched one by one up to this number; beyond, the whole list is read.
@@ -114,6 +118,36 @@ impl<'a, R: Read> Plan<'a, R> {
             }
         }
         self.page(found.into_iter())
+    }
+
+    /// How many records that fit show each value of a cell, most first; start and limit do not count.
+    pub(super) fn groups(&self, (field, part): &CellPath) -> Result<Vec<(Option<Value>, u64)>, EngineError> {
+        let mut counts: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
+        let mut count = |row: &[u8]| {
+            let value = record_row::winner(row, *field, part).unwrap_or(&NOTHING);
+            match counts.get_mut(value) {
+                Some(count) => *count += 1,
+                None => drop(counts.insert(value.to_vec(), 1)),
+            }
+        };
+        match self.candidates(false)? {
+            Some(found) => found.iter().for_each(|(_, row)| count(row)),
+            None => {
+                for pair in rows_of_list(self.rows, self.views.fold.prefix(), self.list) {
+                    let (key, row) = pair?;
+                    if self.fits(key.record, &row) {
+                        count(&row);
+                    }
+                }
+            }
+        }
+        let value = |bytes: &[u8]| Value::decode(bytes).expect("bodies were checked");
+        let mut groups: Vec<(Value, u64)> = counts.iter().map(|(bytes, count)| (value(bytes), *count)).collect();
+        groups.sort_by_cached_key(|(value, count)| (Reverse(*count), place_of(value, self.views.fold.design())));
+        Ok(groups
+            .into_iter()
+            .map(|(value, count)| (Some(value).filter(|value| *value != Value::Null), count))
+            .collect())
     }
 
     fn limit(&self) -> usize {
