@@ -10,6 +10,7 @@
 //! | `damaged` | a file of the data folder cannot be read | restore it from a backup |
 //! | `device-key` | the device key cannot be read or made | see the message: permissions, or a damaged file |
 //! | `disk-full` | there is no room for what was written | make room, open the node again |
+//! | `disk-low` | the disk is nearly full: the node is read-only | make room |
 //! | `empty-field` | a cell is empty whose field in the Rust type is no `Option` | make it one, or give it a default |
 //! | `extra-field` | the list has a field that the Rust type does not allow | allow it, or add it to the type |
 //! | `io` | the operating system refused to read or write | see the message |
@@ -34,6 +35,7 @@
 //! | `unknown-record` | no such record exists | check its id; it may have been removed |
 //! | `unknown-workspace` | the node has no such workspace | check its id |
 //! | `value` | what a record shows is no value of the Rust type, or the other way round | see the message |
+//! | `workspace-exists` | the node has the workspace already | remove it, or use another data folder |
 //! | `write-failed` | a write failed, and what the disk kept is not known | open the node again |
 //!
 //! [`NodeError::code`]: crate::NodeError::code
