@@ -4,6 +4,9 @@ use clap::Parser;
 use std::process::ExitCode;
 use tandem::cli::{Args, Out, run};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let args = Args::parse();
     match run(&args, &mut Out::stdout()) {

@@ -5,6 +5,7 @@
 //!
 //! Never here: actors, sockets, clocks, and any judgement of what a server may refuse.
 
+mod bytes;
 pub mod engine;
 pub mod fence;
 pub mod field_type;

@@ -11,6 +11,7 @@ use crate::{
     },
     index::{Index, entry::record_of},
     log::{self, events_of},
+    record_row,
 };
 use std::thread;
 
@@ -58,11 +59,14 @@ pub(crate) fn load<E: Engine>(
 }
 
 fn entries(indexes: &[Index], generation: Prefix, design: &Design, records: &[(Key, Bytes)]) -> Vec<(Key, Bytes)> {
-    let mut entries = Vec::new();
+    let mut entries = Vec::with_capacity(records.len() * indexes.len());
+    let mut cells = Vec::new();
     for (key, row) in records {
         let (list, record) = record_of(key);
+        cells.clear();
+        cells.extend(record_row::cells(row));
         let concerned = indexes.iter().filter(|index| index.definition.list == list);
-        entries.extend(concerned.filter_map(|index| index.entry(generation, design, record, row)));
+        entries.extend(concerned.map(|index| index.entry_of(generation, design, record, &cells)));
     }
     entries.sort_unstable();
     entries

@@ -2,65 +2,20 @@
 //!
 //! First whether the record exists; then the length of the head, and the head: the events that the record is made of,
 //! each once, then creates, restores and deletes; then the cells in order, each with what it shows first and the length
-//! of the rest. Everything else refers to the events by number. Numbers are varints (postcard).
+//! of the rest. Everything else refers to the events by number.
 
-use crate::fold::{
-    RecordState,
-    record::{Content, Edit, Removal, Sibling, Stamp},
+use crate::{
+    bytes::{Take, put_bytes, put_varint},
+    fold::{
+        RecordState,
+        record::{Content, Edit, Removal, Sibling, Stamp},
+    },
 };
-use serde::{Deserialize, Serialize};
-use serde_bytes::Bytes;
 use std::collections::BTreeMap;
-use tandem_wire::{EventRef, FieldId, PartPath};
+use tandem_wire::{ChainId, DeviceKey, EventId, EventRef, FieldId, PartPath};
 
 /// Version of this layout: rows of another one are made anew.
 pub const ROWS_VERSION: u32 = 2;
-
-/// Everything but the cells.
-#[derive(Serialize, Deserialize)]
-struct Head {
-    /// Each with its author's clock.
-    events: Vec<(EventRef, u64)>,
-    creates: Vec<Marked>,
-    restores: Vec<Marked>,
-    deletes: Vec<Marked>,
-}
-
-/// Event number, op, and whether it is covered or answered.
-type Marked = (u32, u16, bool);
-
-/// A cell's address and what it shows.
-#[derive(Serialize, Deserialize)]
-struct CellHead<'a> {
-    field: FieldId,
-    part: PartPath,
-    #[serde(borrow)]
-    shows: ContentRow<'a>,
-}
-
-/// The winner without its content, then the losers.
-#[derive(Serialize, Deserialize)]
-struct CellRest<'a> {
-    winner: SiblingRow,
-    #[serde(borrow)]
-    losers: Vec<(SiblingRow, ContentRow<'a>)>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct SiblingRow {
-    event: u32,
-    op: u16,
-    rank: u64,
-    time_ms: u64,
-    covered: bool,
-}
-
-#[derive(Serialize, Deserialize)]
-enum ContentRow<'a> {
-    Value(#[serde(borrow, with = "serde_bytes")] &'a [u8]),
-    Removed,
-    NewerVersionNeeded,
-}
 
 /// Who made a record or changed it last, and when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,36 +24,6 @@ pub struct Touch {
     pub event: EventRef,
     /// Its author's clock, in milliseconds since 1970.
     pub wall_ms: u64,
-}
-
-/// The row of a record.
-pub fn encode(state: &RecordState) -> Vec<u8> {
-    let mut events = Events::default();
-    let head = Head {
-        creates: state.creates.iter().map(|edit| events.marked(&edit.stamp, edit.covered)).collect(),
-        restores: state.restores.iter().map(|edit| events.marked(&edit.stamp, edit.covered)).collect(),
-        deletes: state.deletes.iter().map(|removal| events.marked(&removal.stamp, removal.answered)).collect(),
-        events: Vec::new(),
-    };
-    let mut cells = Vec::new();
-    let mut rest = Vec::new();
-    for ((field, part), siblings) in &state.cells {
-        let (winner, losers) = siblings.split_first().expect("a cell in a state has siblings");
-        let shows = ContentRow::of(&winner.content);
-        put(&mut cells, &CellHead { field: *field, part: part.clone(), shows });
-        rest.clear();
-        let losers = losers.iter().map(|loser| (events.sibling(loser), ContentRow::of(&loser.content)));
-        let losers = losers.collect();
-        put(&mut rest, &CellRest { winner: events.sibling(winner), losers });
-        put(&mut cells, Bytes::new(&rest));
-    }
-    rest.clear();
-    put(&mut rest, &Head { events: events.list, ..head });
-    let mut row = Vec::with_capacity(rest.len() + cells.len() + 4);
-    row.push(u8::from(state.exists()));
-    put(&mut row, Bytes::new(&rest));
-    row.extend_from_slice(&cells);
-    row
 }
 
 /// A cell of a new record.
@@ -114,25 +39,92 @@ pub struct NewCell<'a> {
     pub value: &'a [u8],
 }
 
+/// What a cell of a row shows.
+#[derive(Clone, Copy)]
+pub struct CellRow<'a> {
+    /// The field.
+    pub field: FieldId,
+    part: &'a [u8],
+    shows: Shows<'a>,
+    rest: Take<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum Shows<'a> {
+    Value(&'a [u8]),
+    Removed,
+    NewerVersionNeeded,
+}
+
+const VALUE: u8 = 0;
+const REMOVED: u8 = 1;
+const NEWER_VERSION_NEEDED: u8 = 2;
+
+/// The row of a record.
+pub fn encode(state: &RecordState) -> Vec<u8> {
+    let mut events = Events::default();
+    let mut marks = Vec::new();
+    let edits = |edits: &[Edit], events: &mut Events, marks: &mut Vec<u8>| {
+        put_varint(marks, edits.len() as u64);
+        edits.iter().for_each(|edit| events.put_marked(marks, &edit.stamp, edit.covered));
+    };
+    edits(&state.creates, &mut events, &mut marks);
+    edits(&state.restores, &mut events, &mut marks);
+    put_varint(&mut marks, state.deletes.len() as u64);
+    state.deletes.iter().for_each(|removal| events.put_marked(&mut marks, &removal.stamp, removal.answered));
+    let (mut cells, mut rest) = (Vec::new(), Vec::new());
+    for ((field, part), siblings) in &state.cells {
+        let (winner, losers) = siblings.split_first().expect("a cell in a state has siblings");
+        put_address(&mut cells, *field, part);
+        put_content(&mut cells, &winner.content);
+        rest.clear();
+        events.put_sibling(&mut rest, winner);
+        put_varint(&mut rest, losers.len() as u64);
+        for loser in losers {
+            events.put_sibling(&mut rest, loser);
+            put_content(&mut rest, &loser.content);
+        }
+        put_bytes(&mut cells, &rest);
+    }
+    assemble(state.exists(), &events.list, &marks, &cells)
+}
+
 /// The row of a record that one event made, and nobody has touched since: what [`encode`] gives for it. `cells` are in
 /// the order of their addresses.
 pub fn encode_new(event: &EventRef, wall_ms: u64, create: u16, rank: u64, cells: &[NewCell<'_>]) -> Vec<u8> {
-    let creates = vec![(0, create, false)];
-    let head = Head { events: vec![(*event, wall_ms)], creates, restores: vec![], deletes: vec![] };
-    let size: usize = cells.iter().map(|cell| 48 + cell.value.len()).sum();
-    let mut row = Vec::with_capacity(128 + size);
-    row.push(1);
-    let mut part = Vec::with_capacity(96);
-    put(&mut part, &head);
-    put(&mut row, Bytes::new(&part));
-    for NewCell { field, part: path, op, value } in cells {
-        put(&mut row, &(field, path, ContentRow::Value(value)));
-        part.clear();
-        let time_ms = wall_ms.max(1);
-        let winner = SiblingRow { event: 0, op: *op, rank, time_ms, covered: false };
-        put(&mut part, &CellRest { winner, losers: vec![] });
-        put(&mut row, Bytes::new(&part));
+    let mut marks = Vec::with_capacity(8);
+    put_varint(&mut marks, 1);
+    put_mark(&mut marks, 0, create, false);
+    marks.extend([0, 0]);
+    let size = cells.iter().map(|cell| 32 + cell.value.len()).sum();
+    let (mut shown, mut rest) = (Vec::with_capacity(size), Vec::with_capacity(16));
+    for NewCell { field, part, op, value } in cells {
+        put_address(&mut shown, *field, part);
+        shown.push(VALUE);
+        put_bytes(&mut shown, value);
+        rest.clear();
+        put_sibling(&mut rest, 0, *op, rank, wall_ms.max(1) - wall_ms, false);
+        put_varint(&mut rest, 0);
+        put_bytes(&mut shown, &rest);
     }
+    assemble(true, &[(*event, wall_ms)], &marks, &shown)
+}
+
+fn assemble(exists: bool, events: &[(EventRef, u64)], marks: &[u8], cells: &[u8]) -> Vec<u8> {
+    let mut head = Vec::with_capacity(96 * events.len() + marks.len());
+    put_varint(&mut head, events.len() as u64);
+    for (event, wall_ms) in events {
+        head.extend_from_slice(&event.chain.device.0);
+        put_varint(&mut head, event.chain.number.into());
+        put_varint(&mut head, event.seq);
+        head.extend_from_slice(&event.id.0);
+        put_varint(&mut head, *wall_ms);
+    }
+    head.extend_from_slice(marks);
+    let mut row = Vec::with_capacity(head.len() + cells.len() + 4);
+    row.push(u8::from(exists));
+    put_bytes(&mut row, &head);
+    row.extend_from_slice(cells);
     row
 }
 
@@ -141,34 +133,34 @@ pub fn encode_new(event: &EventRef, wall_ms: u64, create: u16, rank: u64, cells:
 /// # Panics
 /// On anything that [`encode`] did not write: rows are our own.
 pub fn decode(row: &[u8]) -> RecordState {
-    let (head, cells) = parts(row);
-    let head = head_of(head);
-    let stamp = |event: u32, op| {
-        let (event, wall_ms) = head.events[event as usize];
+    let (mut head, cells) = parts(row);
+    let events = take_events(&mut head);
+    let stamp = |event: u64, op| {
+        let (event, wall_ms) = events[event as usize];
         Stamp { event, op, wall_ms }
     };
-    let edits = |marked: &[Marked]| {
-        marked.iter().map(|(event, op, covered)| Edit { stamp: stamp(*event, *op), covered: *covered }).collect()
+    let mut marked = || -> Vec<(Stamp, bool)> {
+        let count = head.varint();
+        (0..count).map(|_| (stamp(head.varint(), head.varint() as u16), head.byte() != 0)).collect()
     };
-    let sibling = |row: SiblingRow, content: ContentRow<'_>| {
-        let SiblingRow { event, op, rank, time_ms, covered } = row;
-        Sibling { stamp: stamp(event, op), rank, time_ms, content: content.to_content(), covered }
+    let mut edits = || marked().into_iter().map(|(stamp, covered)| Edit { stamp, covered }).collect();
+    let (creates, restores) = (edits(), edits());
+    let deletes = marked().into_iter().map(|(stamp, answered)| Removal { stamp, answered }).collect();
+    let sibling = |rest: &mut Take<'_>| {
+        let stamp = stamp(rest.varint(), rest.varint() as u16);
+        let (rank, over, covered) = (rest.varint(), rest.varint(), rest.byte() != 0);
+        move |content| Sibling { stamp, rank, time_ms: stamp.wall_ms + over, content, covered }
     };
-    let cells = CellRows(cells).map(|(cell, rest)| {
-        let (CellRest { winner, losers }, _) = take::<CellRest<'_>>(rest);
-        let losers = losers.into_iter().map(|(row, content)| sibling(row, content));
-        let siblings = std::iter::once(sibling(winner, cell.shows)).chain(losers).collect();
-        ((cell.field, cell.part), siblings)
+    let cells = cells.map(|cell| {
+        let mut rest = cell.rest;
+        let mut siblings = vec![sibling(&mut rest)(cell.shows.to_content())];
+        for _ in 0..rest.varint() {
+            let loser = sibling(&mut rest);
+            siblings.push(loser(Shows::take(&mut rest).to_content()));
+        }
+        ((cell.field, cell.part()), siblings)
     });
-    let deletes = head.deletes.iter();
-    RecordState {
-        creates: edits(&head.creates),
-        restores: edits(&head.restores),
-        deletes: deletes
-            .map(|(event, op, answered)| Removal { stamp: stamp(*event, *op), answered: *answered })
-            .collect(),
-        cells: cells.collect::<BTreeMap<_, _>>(),
-    }
+    RecordState { cells: cells.collect::<BTreeMap<_, _>>(), creates, restores, deletes }
 }
 
 /// Whether the record of a row exists.
@@ -178,77 +170,144 @@ pub fn exists(row: &[u8]) -> bool {
 
 /// The canonical bytes of the value that a cell of a row shows, without reading more than is needed.
 pub fn winner<'a>(row: &'a [u8], field: FieldId, part: &PartPath) -> Option<&'a [u8]> {
-    let (cell, _) = CellRows(parts(row).1).find(|(cell, _)| cell.field == field && cell.part == *part)?;
-    cell.shows.value()
+    parts(row).1.find(|cell| cell.is(field, part))?.value()
 }
 
-/// The canonical bytes of the values that the cells of a row show, in the order of their addresses.
-pub fn winners(row: &[u8]) -> impl Iterator<Item = (FieldId, PartPath, &[u8])> {
-    CellRows(parts(row).1).filter_map(|(cell, _)| Some((cell.field, cell.part, cell.shows.value()?)))
+/// The cells of a row in the order of their addresses.
+pub fn cells(row: &[u8]) -> impl Iterator<Item = CellRow<'_>> {
+    parts(row).1
 }
 
 /// Who made the record of a row; none while it waits for a create.
 pub fn created(row: &[u8]) -> Option<Touch> {
-    let head = head_of(parts(row).0);
-    let creates = head.creates.iter().map(|(event, ..)| head.events[*event as usize]);
+    let mut head = parts(row).0;
+    let events = take_events(&mut head);
+    let creates = (0..head.varint()).map(|_| {
+        let event = events[head.varint() as usize];
+        let _op_and_mark = (head.varint(), head.byte());
+        event
+    });
     creates.min_by_key(|(event, wall_ms)| (*wall_ms, *event)).map(|(event, wall_ms)| Touch { event, wall_ms })
 }
 
 /// The last change of what the row shows, by its authors' clocks.
 pub fn modified(row: &[u8]) -> Option<Touch> {
-    let events = head_of(parts(row).0).events.into_iter();
+    let events = take_events(&mut parts(row).0).into_iter();
     events.max_by_key(|(event, wall_ms)| (*wall_ms, *event)).map(|(event, wall_ms)| Touch { event, wall_ms })
 }
 
-/// The bytes of the head, and of the cells.
-fn parts(row: &[u8]) -> (&[u8], &[u8]) {
-    take::<&[u8]>(&row[1..])
+/// The head, and the cells.
+fn parts(row: &[u8]) -> (Take<'_>, CellRows<'_>) {
+    let mut rest = Take(&row[1..]);
+    let head = Take(rest.bytes());
+    (head, CellRows(rest))
 }
 
-fn head_of(head: &[u8]) -> Head {
-    take(head).0
+fn take_events(head: &mut Take<'_>) -> Vec<(EventRef, u64)> {
+    let count = head.varint();
+    let mut event = || {
+        let chain = ChainId { device: DeviceKey(head.array()), number: head.varint() as u32 };
+        let event = EventRef { chain, seq: head.varint(), id: EventId(head.array()) };
+        (event, head.varint())
+    };
+    (0..count).map(|_| event()).collect()
 }
 
-/// The cells of a row, one after the other, each with the bytes of its rest.
-struct CellRows<'a>(&'a [u8]);
+/// The cells of a row, one after the other.
+struct CellRows<'a>(Take<'a>);
 
 impl<'a> Iterator for CellRows<'a> {
-    type Item = (CellHead<'a>, &'a [u8]);
+    type Item = CellRow<'a>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.0.is_empty() {
             return None;
         }
-        let (cell, after) = take::<CellHead<'a>>(self.0);
-        let (rest, after) = take::<&[u8]>(after);
-        self.0 = after;
-        Some((cell, rest))
+        let field = FieldId(self.0.array());
+        let start = self.0.0;
+        for _ in 0..self.0.varint() {
+            self.0.bytes();
+        }
+        let part = &start[..start.len() - self.0.0.len()];
+        let shows = Shows::take(&mut self.0);
+        Some(CellRow { field, part, shows, rest: Take(self.0.bytes()) })
     }
 }
 
-impl<'a> ContentRow<'a> {
-    fn of(content: &'a Content) -> Self {
-        match content {
-            Content::Value(bytes) => Self::Value(bytes),
-            Content::Removed => Self::Removed,
-            Content::NewerVersionNeeded => Self::NewerVersionNeeded,
+impl<'a> CellRow<'a> {
+    /// Whether it is this cell.
+    pub fn is(&self, field: FieldId, part: &PartPath) -> bool {
+        let is_part = || match part.is_empty() {
+            true => self.part == [0],
+            false => self.part() == *part,
+        };
+        self.field == field && is_part()
+    }
+
+    /// Where inside the field.
+    pub fn part(&self) -> PartPath {
+        let mut part = Take(self.part);
+        let steps = part.varint();
+        PartPath::new((0..steps).map(|_| part.bytes())).expect("rows are our own")
+    }
+
+    /// The canonical bytes of the value that it shows.
+    pub fn value(&self) -> Option<&'a [u8]> {
+        match self.shows {
+            Shows::Value(bytes) => Some(bytes),
+            Shows::Removed | Shows::NewerVersionNeeded => None,
+        }
+    }
+}
+
+impl<'a> Shows<'a> {
+    fn take(bytes: &mut Take<'a>) -> Self {
+        match bytes.byte() {
+            VALUE => Self::Value(bytes.bytes()),
+            REMOVED => Self::Removed,
+            _newer_version_needed => Self::NewerVersionNeeded,
         }
     }
 
-    fn to_content(&self) -> Content {
+    fn to_content(self) -> Content {
         match self {
             Self::Value(bytes) => Content::Value(bytes.to_vec()),
             Self::Removed => Content::Removed,
             Self::NewerVersionNeeded => Content::NewerVersionNeeded,
         }
     }
+}
 
-    fn value(&self) -> Option<&'a [u8]> {
-        match self {
-            Self::Value(bytes) => Some(bytes),
-            Self::Removed | Self::NewerVersionNeeded => None,
+fn put_address(out: &mut Vec<u8>, field: FieldId, part: &PartPath) {
+    out.extend_from_slice(&field.0);
+    put_varint(out, part.steps().len() as u64);
+    part.steps().for_each(|step| put_bytes(out, step));
+}
+
+fn put_content(out: &mut Vec<u8>, content: &Content) {
+    match content {
+        Content::Value(bytes) => {
+            out.push(VALUE);
+            put_bytes(out, bytes);
         }
+        Content::Removed => out.push(REMOVED),
+        Content::NewerVersionNeeded => out.push(NEWER_VERSION_NEEDED),
     }
+}
+
+fn put_mark(out: &mut Vec<u8>, event: u64, op: u16, mark: bool) {
+    put_varint(out, event);
+    put_varint(out, op.into());
+    out.push(mark.into());
+}
+
+/// `over` is how much later than its author's clock it counts as written.
+fn put_sibling(out: &mut Vec<u8>, event: u64, op: u16, rank: u64, over: u64, covered: bool) {
+    put_varint(out, event);
+    put_varint(out, op.into());
+    put_varint(out, rank);
+    put_varint(out, over);
+    out.push(covered.into());
 }
 
 /// The events of a row, in the order of their first use.
@@ -258,37 +317,29 @@ struct Events {
 }
 
 impl Events {
-    fn number(&mut self, stamp: &Stamp) -> u32 {
+    fn number(&mut self, stamp: &Stamp) -> u64 {
         // Nearly always the last one, or one of a few.
         let known = self.list.iter().rposition(|(event, _)| *event == stamp.event);
         known.unwrap_or_else(|| {
             self.list.push((stamp.event, stamp.wall_ms));
             self.list.len() - 1
-        }) as u32
+        }) as u64
     }
 
-    fn sibling(&mut self, sibling: &Sibling) -> SiblingRow {
+    fn put_sibling(&mut self, out: &mut Vec<u8>, sibling: &Sibling) {
         let Sibling { stamp, rank, time_ms, covered, .. } = *sibling;
-        SiblingRow { event: self.number(&stamp), op: stamp.op, rank, time_ms, covered }
+        put_sibling(out, self.number(&stamp), stamp.op, rank, time_ms - stamp.wall_ms, covered);
     }
 
-    fn marked(&mut self, stamp: &Stamp, mark: bool) -> Marked {
-        (self.number(stamp), stamp.op, mark)
+    fn put_marked(&mut self, out: &mut Vec<u8>, stamp: &Stamp, mark: bool) {
+        put_mark(out, self.number(stamp), stamp.op, mark);
     }
-}
-
-fn put<T: Serialize + ?Sized>(out: &mut Vec<u8>, part: &T) {
-    *out = postcard::to_extend(part, std::mem::take(out)).expect("a vector takes all bytes");
-}
-
-fn take<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> (T, &'a [u8]) {
-    postcard::take_from_bytes(bytes).expect("rows are our own")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tandem_wire::{ChainId, DeviceKey, EventId, Value};
+    use tandem_wire::Value;
 
     fn stamp(seq: u64, op: u16) -> Stamp {
         let chain = ChainId { device: DeviceKey([seq as u8 % 2; 32]), number: 1 };
@@ -296,7 +347,7 @@ mod tests {
     }
 
     fn sibling(seq: u64, content: Content, covered: bool) -> Sibling {
-        Sibling { stamp: stamp(seq, 3), rank: seq * 7, time_ms: 5, content, covered }
+        Sibling { stamp: stamp(seq, 3), rank: seq * 7, time_ms: 2000, content, covered }
     }
 
     #[test]
@@ -321,7 +372,7 @@ mod tests {
         assert_eq!(winner(&row, x, &part), None);
         assert_eq!(winner(&row, y, &part), Some(&Value::Null.encode()[..]));
         assert_eq!(winner(&row, y, &PartPath::default()), None);
-        let shown: Vec<_> = winners(&row).map(|(field, part, _)| (field, part)).collect();
+        let shown: Vec<_> = cells(&row).filter_map(|cell| cell.value().map(|_| (cell.field, cell.part()))).collect();
         assert_eq!(shown, [(x, PartPath::default()), (y, part.clone())]);
         assert_eq!(created(&row), Some(Touch { event: stamp(1, 0).event, wall_ms: 1001 }));
         assert_eq!(modified(&row), Some(Touch { event: stamp(5, 0).event, wall_ms: 1005 }));

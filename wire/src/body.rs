@@ -1,6 +1,6 @@
 //! The payload of an event: one byte string for each op, empty where the header says all.
 
-use crate::{Act, FieldId, RecordKey, Value, bounded, limits::*};
+use crate::{Act, FieldId, RecordKey, Value, bounded, limits::*, put};
 use serde::{Deserialize, Serialize};
 
 /// Payload of [`Act::Genesis`].
@@ -60,8 +60,7 @@ impl Payload {
         let mut bytes = Vec::new();
         for body in bodies {
             let body = body.as_ref();
-            write_varint(&mut bytes, body.len() as u64);
-            bytes.extend_from_slice(body);
+            put::bytes(&mut bytes, body);
         }
         Self::Present(bytes)
     }
@@ -126,7 +125,7 @@ pub(crate) fn is_well_formed<'a>(acts: impl Iterator<Item = &'a Act>, payload: &
 
 fn fits(act: &Act, body: &[u8]) -> bool {
     match act {
-        Act::Set | Act::Put(_) => Value::decode(body).is_ok(),
+        Act::Set | Act::Put(_) => Value::can_be_read(body),
         Act::Genesis(_) => is_exactly::<GenesisText>(body),
         Act::Admit(_) => is_exactly::<AdmitText>(body),
         Act::Verdict(verdict) => match verdict.outcome {
@@ -154,14 +153,6 @@ fn fits(act: &Act, body: &[u8]) -> bool {
 
 fn is_exactly<'a, T: Serialize + Deserialize<'a>>(body: &'a [u8]) -> bool {
     postcard::from_bytes::<T>(body).is_ok_and(|value| postcard::to_allocvec(&value).is_ok_and(|again| again == body))
-}
-
-fn write_varint(out: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        out.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    out.push(number as u8);
 }
 
 /// Bytes of the length of a body: 2²⁸ is far beyond an event's limit.

@@ -1,10 +1,9 @@
 //! The signed atom of change (rule R1).
 
 use crate::{
-    Act, ActorId, BatchId, ChainId, DesignDigest, EventId, EventRef, Op, OpRef, PartPath, Payload, PayloadHash, Target,
-    Value, WorkspaceId, body, hash, limits::*, op_form,
+    Act, ActorId, BatchId, ChainId, DesignDigest, EventId, EventRef, Op, OpRef, Payload, PayloadHash, Target, Value,
+    WorkspaceId, body, hash, limits::*, op_form, put,
 };
-use serde::{Serialize, Serializer};
 
 /// What is known of an event without its payload: enough to verify, order and dominate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -191,72 +190,52 @@ impl Header {
 
     /// The bytes that the id covers, besides the payload's hash.
     fn hashed_bytes(&self) -> Vec<u8> {
-        #[derive(Serialize)]
-        struct Form<'a> {
-            workspace: WorkspaceId,
-            chain: ChainId,
-            seq: u64,
-            prev: Option<EventId>,
-            deps: &'a [EventRef],
-            lamport: u64,
-            wall_ms: u64,
-            design: DesignDigest,
-            actor: Option<ActorId>,
-            batch: Option<BatchId>,
-            resubmits: Option<EventRef>,
-            #[serde(serialize_with = "op_forms")]
-            ops: &'a [Op],
+        let mut out = Vec::with_capacity(192 + 72 * self.ops.len());
+        out.extend_from_slice(&self.workspace.0);
+        put::chain(&mut out, &self.chain);
+        put::varint(&mut out, self.seq);
+        put::option(&mut out, self.prev.as_ref().map(|id| &id.0[..]));
+        put::varint(&mut out, self.deps.len() as u64);
+        self.deps.iter().for_each(|dep| put::event_ref(&mut out, dep));
+        put::varint(&mut out, self.lamport);
+        put::varint(&mut out, self.wall_ms);
+        out.extend_from_slice(&self.design.0);
+        put::option(&mut out, self.actor.as_ref().map(|actor| &actor.0[..]));
+        put::option(&mut out, self.batch.as_ref().map(|batch| &batch.0[..]));
+        match &self.resubmits {
+            None => out.push(0),
+            Some(event) => {
+                out.push(1);
+                put::event_ref(&mut out, event);
+            }
         }
-
-        let form = Form {
-            workspace: self.workspace,
-            chain: self.chain,
-            seq: self.seq,
-            prev: self.prev,
-            deps: &self.deps,
-            lamport: self.lamport,
-            wall_ms: self.wall_ms,
-            design: self.design,
-            actor: self.actor,
-            batch: self.batch,
-            resubmits: self.resubmits,
-            ops: &self.ops,
-        };
-        postcard::to_allocvec(&form).expect("a vector takes all bytes")
+        put::varint(&mut out, self.ops.len() as u64);
+        self.ops.iter().for_each(|op| put_op(&mut out, op));
+        out
     }
-}
-
-/// One after the other: a list of them would take more memory than the event.
-fn op_forms<S: Serializer>(ops: &[Op], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(ops.iter().map(OpForm::of))
 }
 
 /// The hashed form of an op.
-#[derive(Serialize)]
-struct OpForm<'a> {
-    kind: u16,
-    target: TargetForm<'a>,
-    preds: &'a [OpRef],
-    #[serde(with = "serde_bytes")]
-    args: Vec<u8>,
-}
-
-#[derive(Serialize)]
-enum TargetForm<'a> {
-    Workspace,
-    Record(crate::RecordKey),
-    Cell(crate::RecordKey, crate::FieldId, &'a PartPath),
-}
-
-impl<'a> OpForm<'a> {
-    fn of(op: &'a Op) -> Self {
-        let target = match &op.target {
-            Target::Workspace => TargetForm::Workspace,
-            Target::Record(record) => TargetForm::Record(*record),
-            Target::Cell(cell) => TargetForm::Cell(cell.record, cell.field, &cell.part),
-        };
-        Self { kind: op.act.kind(), target, preds: &op.preds, args: op.act.args() }
+fn put_op(out: &mut Vec<u8>, op: &Op) {
+    put::varint(out, op.act.kind().into());
+    match &op.target {
+        Target::Workspace => out.push(0),
+        Target::Record(record) => {
+            out.push(1);
+            out.extend_from_slice(&record.list.0);
+            out.extend_from_slice(&record.record.0);
+        }
+        Target::Cell(cell) => {
+            out.push(2);
+            out.extend_from_slice(&cell.record.list.0);
+            out.extend_from_slice(&cell.record.record.0);
+            out.extend_from_slice(&cell.field.0);
+            put::part(out, &cell.part);
+        }
     }
+    put::varint(out, op.preds.len() as u64);
+    op.preds.iter().for_each(|pred| put::op_ref(out, pred));
+    put::bytes(out, &op.act.args());
 }
 
 /// The hash that an absent payload is known by.

@@ -21,6 +21,7 @@ mod key;
 pub mod limits;
 mod op;
 mod op_form;
+mod put;
 mod run;
 mod value;
 

@@ -10,8 +10,9 @@ use crate::{
     Target, WorkspaceId, bounded,
     envelope::{self, BadEnvelope, Kind},
     limits::*,
+    put,
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::collections::BTreeMap;
 
 /// Events of one chain, each the next of the one before, signed together.
@@ -93,7 +94,8 @@ impl Run {
 
     /// The stored bytes, envelope included.
     pub fn encode(&self) -> Vec<u8> {
-        let mut content = postcard::to_allocvec(&Stored::of(&self.events)).expect("a vector takes all bytes");
+        let mut content = Vec::new();
+        put_stored(&mut content, &self.events);
         content.extend_from_slice(&self.signature);
         envelope::seal(Kind::RUN, &content)
     }
@@ -143,7 +145,7 @@ fn shared(header: &Header) -> (WorkspaceId, ChainId, DesignDigest, Option<ActorI
     (header.workspace, header.chain, header.design, header.actor, header.batch)
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Stored {
     workspace: WorkspaceId,
     device: DeviceKey,
@@ -165,7 +167,7 @@ struct Stored {
     events: Vec<StoredEvent>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct StoredEvent {
     #[serde(deserialize_with = "bounded::list::<_, _, DEPS_MAX>")]
     deps: Vec<StoredEventRef>,
@@ -179,7 +181,7 @@ struct StoredEvent {
     payload: StoredPayload,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct StoredEventRef {
     device: u32,
     number: u32,
@@ -187,7 +189,7 @@ struct StoredEventRef {
     id: EventId,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct StoredOpRef {
     device: u32,
     number: u32,
@@ -196,7 +198,7 @@ struct StoredOpRef {
     tag: EventTag,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct StoredOp {
     kind: u16,
     target: StoredTarget,
@@ -206,7 +208,7 @@ struct StoredOp {
     args: Vec<u8>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 enum StoredTarget {
     Workspace,
     Record(u32, RecordId),
@@ -217,53 +219,64 @@ enum StoredTarget {
     SameCell(u32, PartPath),
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 enum StoredPayload {
     Present(#[serde(with = "serde_bytes")] Vec<u8>),
     Absent(PayloadHash),
 }
 
-impl Stored {
-    fn of(events: &[Event]) -> Self {
-        let first = events[0].header();
-        let mut tables = Tables::new(first.chain.device);
-        let mut lamport = first.lamport - 1;
-        let mut wall_ms = first.wall_ms;
-        let stored_events = events.iter().map(|event| {
-            let header = event.header();
-            let stored = StoredEvent {
-                deps: header.deps.iter().map(|dep| tables.event_ref(dep)).collect(),
-                lamport_step: header.lamport - lamport - 1,
-                wall_step_ms: header.wall_ms as i64 - wall_ms as i64,
-                resubmits: header.resubmits.as_ref().map(|event| tables.event_ref(event)),
-                ops: tables.ops(&header.ops),
-                payload: match event.payload() {
-                    Payload::Present(bytes) => StoredPayload::Present(bytes.clone()),
-                    Payload::Absent(hash) => StoredPayload::Absent(*hash),
-                },
-            };
-            lamport = header.lamport;
-            wall_ms = header.wall_ms;
-            stored
-        });
-        let stored_events = stored_events.collect();
-        Self {
-            workspace: first.workspace,
-            device: first.chain.device,
-            number: first.chain.number,
-            seq: first.seq,
-            prev: first.prev,
-            lamport: first.lamport,
-            wall_ms: first.wall_ms,
-            design: first.design,
-            actor: first.actor,
-            batch: first.batch,
-            devices: tables.devices,
-            names: tables.names,
-            events: stored_events,
+/// The bytes that [`Stored`] is read from.
+fn put_stored(out: &mut Vec<u8>, events: &[Event]) {
+    let first = events[0].header();
+    let mut tables = Tables::new(first.chain.device);
+    let mut lamport = first.lamport - 1;
+    let mut wall_ms = first.wall_ms;
+    let mut body = Vec::with_capacity(events.iter().map(Event::size).sum::<usize>() / 2);
+    put::varint(&mut body, events.len() as u64);
+    for event in events {
+        let header = event.header();
+        put::varint(&mut body, header.deps.len() as u64);
+        header.deps.iter().for_each(|dep| tables.put_event_ref(&mut body, dep));
+        put::varint(&mut body, header.lamport - lamport - 1);
+        put::zigzag(&mut body, header.wall_ms as i64 - wall_ms as i64);
+        match &header.resubmits {
+            None => body.push(0),
+            Some(event) => {
+                body.push(1);
+                tables.put_event_ref(&mut body, event);
+            }
         }
+        tables.put_ops(&mut body, &header.ops);
+        match event.payload() {
+            Payload::Present(bytes) => {
+                body.push(0);
+                put::bytes(&mut body, bytes);
+            }
+            Payload::Absent(hash) => {
+                body.push(1);
+                body.extend_from_slice(&hash.0);
+            }
+        }
+        lamport = header.lamport;
+        wall_ms = header.wall_ms;
     }
+    out.extend_from_slice(&first.workspace.0);
+    put::chain(out, &first.chain);
+    put::varint(out, first.seq);
+    put::option(out, first.prev.as_ref().map(|id| &id.0[..]));
+    put::varint(out, first.lamport);
+    put::varint(out, first.wall_ms);
+    out.extend_from_slice(&first.design.0);
+    put::option(out, first.actor.as_ref().map(|actor| &actor.0[..]));
+    put::option(out, first.batch.as_ref().map(|batch| &batch.0[..]));
+    put::varint(out, tables.devices.len() as u64);
+    tables.devices.iter().for_each(|device| out.extend_from_slice(&device.0));
+    put::varint(out, tables.names.len() as u64);
+    tables.names.iter().for_each(|name| out.extend_from_slice(name));
+    out.extend_from_slice(&body);
+}
 
+impl Stored {
     fn events(self) -> Result<Vec<Event>, BadRun> {
         if self.lamport == 0 || self.lamport > SEQ_MAX || self.seq > SEQ_MAX || self.wall_ms > WALL_MS_MAX {
             return Err(BadRun::Damaged);
@@ -335,51 +348,54 @@ impl Tables {
         })
     }
 
-    fn event_ref(&mut self, event: &EventRef) -> StoredEventRef {
-        StoredEventRef {
-            device: self.device(event.chain.device),
-            number: event.chain.number,
-            seq: event.seq,
-            id: event.id,
-        }
+    fn put_event_ref(&mut self, out: &mut Vec<u8>, event: &EventRef) {
+        put::varint(out, self.device(event.chain.device).into());
+        put::varint(out, event.chain.number.into());
+        put::varint(out, event.seq);
+        out.extend_from_slice(&event.id.0);
     }
 
-    fn op_ref(&mut self, op: &OpRef) -> StoredOpRef {
-        StoredOpRef {
-            device: self.device(op.chain.device),
-            number: op.chain.number,
-            seq: op.seq,
-            op: op.op,
-            tag: op.tag,
-        }
+    fn put_op_ref(&mut self, out: &mut Vec<u8>, op: &OpRef) {
+        put::varint(out, self.device(op.chain.device).into());
+        put::varint(out, op.chain.number.into());
+        put::varint(out, op.seq);
+        put::varint(out, op.op.into());
+        out.extend_from_slice(&op.tag.0);
     }
 
-    fn ops(&mut self, ops: &[Op]) -> Vec<StoredOp> {
+    fn put_ops(&mut self, out: &mut Vec<u8>, ops: &[Op]) {
+        put::varint(out, ops.len() as u64);
         let mut before = None;
-        let stored = ops.iter().map(|op| {
-            let target = self.target(&op.target, before);
+        for op in ops {
+            put::varint(out, op.act.kind().into());
+            self.put_target(out, &op.target, before);
             before = op.target.record();
-            StoredOp {
-                kind: op.act.kind(),
-                target,
-                preds: op.preds.iter().map(|pred| self.op_ref(pred)).collect(),
-                args: op.act.args(),
-            }
-        });
-        stored.collect()
+            put::varint(out, op.preds.len() as u64);
+            op.preds.iter().for_each(|pred| self.put_op_ref(out, pred));
+            put::bytes(out, &op.act.args());
+        }
     }
 
-    fn target(&mut self, target: &Target, before: Option<RecordKey>) -> StoredTarget {
+    /// The variants of [`StoredTarget`].
+    fn put_target(&mut self, out: &mut Vec<u8>, target: &Target, before: Option<RecordKey>) {
         match target {
-            Target::Workspace => StoredTarget::Workspace,
-            Target::Record(record) if before == Some(*record) => StoredTarget::Same,
-            Target::Record(record) => StoredTarget::Record(self.name(record.list.0), record.record),
-            Target::Cell(cell) if before == Some(cell.record) => {
-                StoredTarget::SameCell(self.name(cell.field.0), cell.part.clone())
+            Target::Workspace => out.push(0),
+            Target::Record(record) if before == Some(*record) => out.push(3),
+            Target::Record(record) => {
+                out.push(1);
+                put::varint(out, self.name(record.list.0).into());
+                out.extend_from_slice(&record.record.0);
             }
             Target::Cell(cell) => {
-                let list = self.name(cell.record.list.0);
-                StoredTarget::Cell(list, cell.record.record, self.name(cell.field.0), cell.part.clone())
+                if before == Some(cell.record) {
+                    out.push(4);
+                } else {
+                    out.push(2);
+                    put::varint(out, self.name(cell.record.list.0).into());
+                    out.extend_from_slice(&cell.record.record.0);
+                }
+                put::varint(out, self.name(cell.field.0).into());
+                put::part(out, &cell.part);
             }
         }
     }

@@ -42,6 +42,10 @@ use super::{Batch, Bytes, Durability, Engine, EngineError, Key, RangeIter, Read,
 /// At this size of all journals together, the keyspaces that the oldest one waits for are flushed.
 const JOURNAL_BYTES_MAX: u64 = 64 << 20;
 
+/// With more than one, fjall 3.1.13 keeps one of them from compacting, and that one asks for work again and again without
+/// a pause while another compacts: a whole core.
+const WORKERS: usize = 1;
+
 /// Table files kept open: leaves room for sockets under the usual limit of 1024.
 const OPEN_FILES_MAX: usize = 400;
 
@@ -88,6 +92,7 @@ impl FjallEngine {
     fn open_tables(path: &Path, folder: &Path, lock: Arc<File>, options: Options) -> Result<Self, EngineError> {
         let open = || -> Result<(Database, [Keyspace; Table::ALL.len()]), fjall::Error> {
             let database = Database::builder(folder)
+                .worker_threads(WORKERS)
                 .cache_size(options.cache_bytes)
                 .max_cached_files(Some(OPEN_FILES_MAX))
                 .max_journaling_size(JOURNAL_BYTES_MAX)

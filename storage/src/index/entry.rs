@@ -3,11 +3,12 @@
 //! A key is the generation's prefix, the index's number, whether there is a value, the value's sort key, and the record.
 //! The value holds what the columns show, or nothing where there are none.
 
-use super::{Index, definition::CellPath, sort_key::sort_key};
+use super::{Index, definition::CellPath, sort_key::put_sort_key};
 use crate::{
+    bytes::{Take, put_varint},
     engine::{Batch, Bytes, EngineError, Key, Read, Table},
     fold::{Design, incremental::Prefix},
-    record_row,
+    record_row::{self, CellRow},
 };
 use tandem_wire::{ListId, RecordId, Value};
 
@@ -45,15 +46,35 @@ impl Index {
         if !record_row::exists(row) {
             return None;
         }
-        let IndexShows { by, columns } = IndexShows::of(row, &self.definition.by, &self.definition.columns);
-        let mut key = self.prefix(generation);
-        key.extend(place(by, design));
+        let cells: Vec<CellRow<'_>> = record_row::cells(row).collect();
+        Some(self.entry_of(generation, design, record, &cells))
+    }
+
+    /// The entry of a record with these cells.
+    pub(crate) fn entry_of(
+        &self,
+        generation: Prefix,
+        design: &Design,
+        record: RecordId,
+        cells: &[CellRow<'_>],
+    ) -> (Key, Bytes) {
+        let shows = |(field, part): &CellPath| cells.iter().find(|cell| cell.is(*field, part)).and_then(CellRow::value);
+        let mut key = Vec::with_capacity(96);
+        key.extend_from_slice(&generation.bytes());
+        key.extend_from_slice(&self.number.to_be_bytes());
+        put_place(&mut key, shows(&self.definition.by), design);
         key.extend_from_slice(&record.0);
-        let columns = match columns.is_empty() {
-            true => Vec::new(),
-            false => postcard::to_allocvec(&columns).expect("a vector takes all bytes"),
-        };
-        Some((key, columns))
+        let mut columns = Vec::new();
+        for column in &self.definition.columns {
+            match shows(column) {
+                None => columns.push(0),
+                Some(value) => {
+                    put_varint(&mut columns, value.len() as u64 + 1);
+                    columns.extend_from_slice(value);
+                }
+            }
+        }
+        (key, columns)
     }
 
     /// Reads an entry.
@@ -66,57 +87,47 @@ impl Index {
 /// Bytes of a key before the place.
 const PREFIX_BYTES: usize = 8 + 4;
 
-/// What a row shows of the cells of an index.
-struct IndexShows<'a> {
-    by: Option<&'a [u8]>,
-    columns: Vec<Option<serde_bytes::ByteBuf>>,
-}
-
-impl<'a> IndexShows<'a> {
-    fn of(row: &'a [u8], by: &CellPath, columns: &[CellPath]) -> Self {
-        let mut shows = Self { by: None, columns: vec![None; columns.len()] };
-        for (field, part, value) in record_row::winners(row) {
-            let is_it = |path: &CellPath| path.0 == field && path.1 == part;
-            if is_it(by) {
-                shows.by = Some(value);
-            }
-            for (column, shown) in columns.iter().zip(&mut shows.columns) {
-                if is_it(column) {
-                    *shown = Some(serde_bytes::ByteBuf::from(value));
-                }
-            }
-        }
-        shows
-    }
-}
-
 /// The canonical bytes of what an entry's columns show.
-pub(crate) fn columns(entry: &[u8]) -> Vec<Option<serde_bytes::ByteBuf>> {
-    match entry {
-        [] => Vec::new(),
-        entry => postcard::from_bytes(entry).expect("entries are our own"),
+pub(crate) fn columns(entry: &[u8]) -> Vec<Option<&[u8]>> {
+    let mut rest = Take(entry);
+    let mut columns = Vec::new();
+    while !rest.is_empty() {
+        columns.push(match rest.varint() {
+            0 => None,
+            length => Some(rest.slice(length as usize - 1)),
+        });
     }
+    columns
 }
 
 /// The values of columns; none where a cell shows nothing.
-pub(crate) fn values(columns: &[Option<serde_bytes::ByteBuf>]) -> Vec<Option<Value>> {
-    let decode = |bytes: &serde_bytes::ByteBuf| Value::decode(bytes).expect("bodies were checked");
-    columns.iter().map(|column| column.as_ref().map(decode).filter(|value| *value != Value::Null)).collect()
+pub(crate) fn values(columns: &[Option<&[u8]>]) -> Vec<Option<Value>> {
+    let decode = |bytes: &[u8]| Value::decode(bytes).expect("bodies were checked");
+    columns.iter().map(|column| column.map(decode).filter(|value| *value != Value::Null)).collect()
 }
 
 /// Where a record that shows these bytes stands in an order: the same with an index or without.
 pub fn place(shows: Option<&[u8]>, design: &Design) -> Vec<u8> {
+    let mut place = Vec::with_capacity(48);
+    put_place(&mut place, shows, design);
+    place
+}
+
+fn put_place(out: &mut Vec<u8>, shows: Option<&[u8]>, design: &Design) {
     let value = shows.map(|bytes| Value::decode(bytes).expect("bodies were checked"));
     match value.filter(|value| *value != Value::Null) {
-        Some(value) => place_of(&value, design),
-        None => vec![WITHOUT_VALUE],
+        Some(value) => {
+            out.push(WITH_VALUE);
+            put_sort_key(out, &value, design);
+        }
+        None => out.push(WITHOUT_VALUE),
     }
 }
 
 /// Where a record that shows this value stands.
 pub fn place_of(value: &Value, design: &Design) -> Vec<u8> {
     let mut place = vec![WITH_VALUE];
-    place.extend(sort_key(value, design));
+    put_sort_key(&mut place, value, design);
     place
 }
 

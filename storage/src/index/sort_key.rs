@@ -27,39 +27,45 @@ static COLLATOR: LazyLock<CollatorBorrowed<'static>> = LazyLock::new(|| {
 /// The key of a value; empty for [`Value::Null`], which sorts apart.
 pub fn sort_key(value: &Value, design: &Design) -> Vec<u8> {
     let mut key = Vec::with_capacity(32);
+    put_sort_key(&mut key, value, design);
+    key
+}
+
+/// The same, behind what is in `key` already.
+pub(super) fn put_sort_key(key: &mut Vec<u8>, value: &Value, design: &Design) {
+    let start = key.len();
     match value {
         Value::Null => {}
         Value::Bool(yes) => key.extend([kind::BOOL, u8::from(*yes)]),
         Value::Int(int) => {
             key.push(kind::NUMBER);
-            put_number(&mut key, *int < 0, int.unsigned_abs().into(), 0);
+            put_number(key, *int < 0, int.unsigned_abs().into(), 0);
         }
         Value::Decimal(decimal) => {
             key.push(kind::NUMBER);
-            put_decimal(&mut key, *decimal);
+            put_decimal(key, *decimal);
         }
         Value::Float(float) => {
             key.push(kind::NUMBER);
-            put_float(&mut key, *float);
+            put_float(key, *float);
         }
-        Value::Date(days) => put_parts(&mut key, kind::DATE, &[&ascending_i32(*days)]),
-        Value::DateTime { ms, .. } => put_parts(&mut key, kind::DATE_TIME, &[&ascending_i64(*ms)]),
+        Value::Date(days) => put_parts(key, kind::DATE, &[&ascending_i32(*days)]),
+        Value::DateTime { ms, .. } => put_parts(key, kind::DATE_TIME, &[&ascending_i64(*ms)]),
         Value::Duration { months, ms } => {
-            put_parts(&mut key, kind::DURATION, &[&ascending_i32(*months), &ascending_i64(*ms)]);
+            put_parts(key, kind::DURATION, &[&ascending_i32(*months), &ascending_i64(*ms)]);
         }
         Value::Text(text) => {
             key.push(kind::TEXT);
-            put_text(&mut key, text);
+            put_text(key, text);
         }
-        Value::Choice(choice) => put_choice(&mut key, *choice, design),
-        Value::Reference { list, record } => put_parts(&mut key, kind::REFERENCE, &[&list.0, &record.0]),
-        Value::Rank(rank) => put_escaped(&mut key, kind::RANK, rank),
-        Value::Bytes(bytes) => put_escaped(&mut key, kind::BYTES, bytes),
-        Value::Blob { .. } => put_escaped(&mut key, kind::BLOB, &value.encode()),
-        Value::Other { .. } => put_escaped(&mut key, kind::OTHER, &value.encode()),
+        Value::Choice(choice) => put_choice(key, *choice, design),
+        Value::Reference { list, record } => put_parts(key, kind::REFERENCE, &[&list.0, &record.0]),
+        Value::Rank(rank) => put_escaped(key, kind::RANK, rank),
+        Value::Bytes(bytes) => put_escaped(key, kind::BYTES, bytes),
+        Value::Blob { .. } => put_escaped(key, kind::BLOB, &value.encode()),
+        Value::Other { .. } => put_escaped(key, kind::OTHER, &value.encode()),
     }
-    key.truncate(SORT_KEY_BYTES_MAX);
-    key
+    key.truncate(start + SORT_KEY_BYTES_MAX);
 }
 
 /// The key of a number, whatever its kind.

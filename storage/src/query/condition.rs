@@ -88,8 +88,9 @@ impl Cells for RowCells<'_> {
     }
 
     fn cells(&self, field: FieldId) -> Vec<(PartPath, Term<'_>)> {
-        let own = record_row::winners(self.row).filter(|(of, ..)| *of == field);
-        own.map(|(_, part, value)| (part, Term::decode(value))).filter(|(_, term)| *term != Term::Null).collect()
+        let own = record_row::cells(self.row).filter(|cell| cell.field == field);
+        let shown = own.filter_map(|cell| Some((cell.part(), Term::decode(cell.value()?))));
+        shown.filter(|(_, term)| *term != Term::Null).collect()
     }
 
     fn meta(&self, meta: Meta) -> Term<'_> {
@@ -107,7 +108,7 @@ impl Cells for RowCells<'_> {
 /// The columns of an index's entry as a filter sees them.
 pub(super) struct ColumnCells<'a> {
     pub(super) cells: &'a [CellPath],
-    pub(super) shows: &'a [Option<serde_bytes::ByteBuf>],
+    pub(super) shows: &'a [Option<&'a [u8]>],
 }
 
 impl ColumnCells<'_> {
@@ -119,7 +120,7 @@ impl ColumnCells<'_> {
 impl Cells for ColumnCells<'_> {
     fn cell(&self, field: FieldId, part: &PartPath) -> Term<'_> {
         let at = self.cells.iter().position(|(own, own_part)| *own == field && own_part == part);
-        at.and_then(|at| self.shows[at].as_ref()).map_or(Term::Null, |bytes| Term::decode(bytes))
+        at.and_then(|at| self.shows[at]).map_or(Term::Null, Term::decode)
     }
 
     fn cells(&self, _field: FieldId) -> Vec<(PartPath, Term<'_>)> {
