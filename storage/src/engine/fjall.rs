@@ -11,11 +11,14 @@
 //! - fjall takes a folder without its `version` file for new and writes over what is there. Such a folder is
 //!   refused as damaged.
 //! - fjall's own wait for a flush never ends when its worker died. Ours asks whether the database still lives.
+//! - fjall reads its last journal whole when it opens, also where everything in it was flushed. So a journal that a
+//!   flush left nothing in is emptied when the tables are closed. See [`closing`].
 //!
 //! - fjall cuts a journal without a word where an entry does not parse. Where an entry parses but its batch has a
 //!   bad checksum, fjall does not open the database at all, even if only the last, unsynced batch is concerned (a
 //!   power cut may keep later pages and lose earlier ones). [`DataDir::mend`] comes before that.
 
+mod closing;
 mod dir;
 mod journal;
 mod salvage;
@@ -36,6 +39,8 @@ use fjall::{
     CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable,
     config::{BlockSizePolicy, BloomConstructionPolicy, CompressionPolicy, FilterPolicy, FilterPolicyEntry},
 };
+
+use closing::Closing;
 
 use super::{Batch, Bytes, Durability, Engine, EngineError, Key, RangeIter, Read, Table, batch::check_key, bounds};
 
@@ -75,8 +80,8 @@ impl Default for Options {
 pub struct FjallEngine {
     database: Database,
     tables: Tables,
-    /// Held shared by commits, and alone while an ingestion becomes visible.
-    ingesting: RwLock<()>,
+    /// Held shared by commits, and alone while an ingestion becomes visible or everything is flushed.
+    writing: RwLock<()>,
 }
 
 impl FjallEngine {
@@ -103,8 +108,9 @@ impl FjallEngine {
             Ok((database, [meta?, log?, events?, index?, records?, history?]))
         };
         let (database, keyspaces) = open().map_err(|error| open_error(path, error))?;
-        let tables = Tables(Arc::new(TablesInner { path: path.into(), keyspaces, _lock: lock }));
-        Ok(Self { database, tables, ingesting: RwLock::new(()) })
+        let closing = Closing::new(folder, lock);
+        let tables = Tables(Arc::new(TablesInner { path: path.into(), keyspaces, closing }));
+        Ok(Self { database, tables, writing: RwLock::new(()) })
     }
 
     /// Bytes that the journals take on disk. New journals are laid out at 64 MiB.
@@ -122,27 +128,33 @@ impl FjallEngine {
     }
 }
 
-/// Every table has a bloom filter, so that a point read touches few files and none for an absent key.
+/// All levels are compressed: what is ingested stays as it was written, on whatever level, and rows repeat the ids of
+/// their fields and devices.
 fn keyspace_options(table: Table, options: Options) -> KeyspaceCreateOptions {
+    let block_bytes = match table {
+        // Read one by one and in short ranges.
+        Table::Meta | Table::Events | Table::Index | Table::Records => 4 << 10,
+        // Read in long ranges or seldom.
+        Table::Log | Table::History => 16 << 10,
+    };
+    KeyspaceCreateOptions::default()
+        .max_memtable_size(options.write_buffer_bytes)
+        .data_block_size_policy(BlockSizePolicy::all(block_bytes))
+        .data_block_compression_policy(CompressionPolicy::all(CompressionType::Lz4))
+        .filter_policy(filters(table))
+}
+
+/// A point read touches few files, and none for an absent key.
+fn filters(table: Table) -> FilterPolicy {
     let bloom = |policy| FilterPolicyEntry::Bloom(policy);
-    let common = KeyspaceCreateOptions::default().max_memtable_size(options.write_buffer_bytes).filter_policy(
+    match table {
+        // Read in ranges only.
+        Table::Index => FilterPolicy::disabled(),
         // Level 0 is small and asked first; the others hold nearly all keys.
-        FilterPolicy::new([
+        Table::Meta | Table::Events | Table::Records | Table::Log | Table::History => FilterPolicy::new([
             bloom(BloomConstructionPolicy::FalsePositiveRate(0.0001)),
             bloom(BloomConstructionPolicy::BitsPerKey(10.0)),
         ]),
-    );
-    match table {
-        // Read one by one and in short ranges: small blocks, and the upper, busy levels uncompressed.
-        Table::Meta | Table::Events | Table::Index | Table::Records => {
-            common.data_block_size_policy(BlockSizePolicy::all(4 << 10)).data_block_compression_policy(
-                CompressionPolicy::new([CompressionType::None, CompressionType::None, CompressionType::Lz4]),
-            )
-        }
-        // Read in long ranges or seldom, and the bulk of the data: large blocks, all compressed.
-        Table::Log | Table::History => common
-            .data_block_size_policy(BlockSizePolicy::all(16 << 10))
-            .data_block_compression_policy(CompressionPolicy::all(CompressionType::Lz4)),
     }
 }
 
@@ -175,7 +187,8 @@ impl Engine for FjallEngine {
         if batch.is_empty() {
             return self.persist(mode);
         }
-        let _shared = self.ingesting.read().unwrap_or_else(PoisonError::into_inner);
+        let _shared = self.writing.read().unwrap_or_else(PoisonError::into_inner);
+        self.tables.0.closing.note_write();
         let mut writes = self.database.batch().durability(Some(mode));
         for (table, key, value) in batch.into_writes() {
             match value {
@@ -194,7 +207,7 @@ impl Engine for FjallEngine {
             check_key(&key);
             ingestion.write(key, value).map_err(failed)?;
         }
-        let _alone = self.ingesting.write().unwrap_or_else(PoisonError::into_inner);
+        let _alone = self.writing.write().unwrap_or_else(PoisonError::into_inner);
         self.sync()?;
         ingestion.finish().map_err(failed)
     }
@@ -204,6 +217,7 @@ impl Engine for FjallEngine {
     }
 
     fn flush(&self) -> Result<(), EngineError> {
+        let _alone = self.writing.write().unwrap_or_else(PoisonError::into_inner);
         self.sync()?;
         for keyspace in &self.tables.0.keyspaces {
             keyspace.rotate_memtable().map_err(|error| self.tables.write_error(error))?;
@@ -214,6 +228,7 @@ impl Engine for FjallEngine {
                 pause();
             }
         }
+        self.tables.0.closing.note_flush();
         Ok(())
     }
 }
@@ -255,7 +270,7 @@ struct TablesInner {
     /// In the order of [`Table::ALL`].
     keyspaces: [Keyspace; Table::ALL.len()],
     /// Let go last.
-    _lock: Arc<File>,
+    closing: Closing,
 }
 
 #[derive(Clone, Copy)]

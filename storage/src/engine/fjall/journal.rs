@@ -11,8 +11,8 @@
 //! keyspace u64), an end (tag 3, XXH3 of the items, `FJL\3`). All little-endian.
 
 use std::{
-    fs::{self, OpenOptions},
-    io,
+    fs::{self, File, OpenOptions},
+    io::{self, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
 };
 
@@ -24,6 +24,9 @@ const END: u8 = 3;
 const CLEAR: u8 = 4;
 const TRAILER: &[u8] = b"FJL\x03";
 const LZ4: u8 = 1;
+
+/// So much of a journal is read at a time; more only where one batch is longer.
+const WINDOW_BYTES: usize = 1 << 20;
 
 /// In the names of what is cut off.
 pub(super) const CUT: &str = "cut";
@@ -40,21 +43,17 @@ pub struct Mended {
 pub(super) fn mend(tables: &Path) -> io::Result<Mended> {
     let mut mended = Mended::default();
     for path in journals(tables)? {
-        let bytes = fs::read(&path)?;
-        let end = sound_end(&bytes);
-        let written = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-        if written <= end {
-            continue;
-        }
-        let rest = &bytes[end..written];
-        if next_batch(rest).is_some() {
+        let mut file = File::open(&path)?;
+        let end = sound_end(&mut file)?;
+        let Some(rest) = written_from(&mut file, end)? else { continue };
+        if next_batch(&rest).is_some() {
             let aside = free_name(tables, CUT);
             fs::write(&aside, rest)?;
             OpenOptions::new().write(true).open(&aside)?.sync_all()?;
             mended.kept.push(aside);
         }
         let file = OpenOptions::new().write(true).open(&path)?;
-        file.set_len(end as u64)?;
+        file.set_len(end)?;
         file.sync_all()?;
     }
     Ok(mended)
@@ -97,29 +96,80 @@ pub(super) fn journals(tables: &Path) -> io::Result<Vec<PathBuf>> {
 /// Hands out the values of all whole batches in `bytes`, also of those behind broken ones.
 pub(super) fn values(mut bytes: &[u8], each: &mut dyn FnMut(&[u8])) {
     while let Some(at) = next_batch(bytes) {
-        bytes = &bytes[at..];
-        let len = batch(bytes, each).expect("a batch begins here");
-        bytes = &bytes[len..];
+        let batch = batch(&bytes[at..]).expect("a batch begins here");
+        for Value { stored, len, compression } in batch.values {
+            match compression {
+                LZ4 => lz4_flex::decompress(stored, len).iter().for_each(|value| each(value)),
+                _ => each(stored),
+            }
+        }
+        bytes = &bytes[at + batch.len..];
     }
 }
 
 /// Where the unbroken sequence of whole batches ends.
-fn sound_end(bytes: &[u8]) -> usize {
-    let mut at = 0;
-    while let Some(len) = batch(&bytes[at..], &mut |_| {}) {
-        at += len;
+fn sound_end(file: &mut File) -> io::Result<u64> {
+    let (mut window, mut from, mut end) = (Vec::new(), 0, 0);
+    loop {
+        while let Some(batch) = batch(&window[from..]) {
+            from += batch.len;
+            end += batch.len as u64;
+        }
+        // Not a batch, or only the start of one.
+        if window.get(from).is_some_and(|first| *first != START) {
+            return Ok(end);
+        }
+        window.drain(..from);
+        from = 0;
+        let more = window.len().max(WINDOW_BYTES) as u64;
+        if file.take(more).read_to_end(&mut window)? == 0 {
+            return Ok(end);
+        }
     }
-    at
+}
+
+/// What was written from `end` on; none where there are only zeros, of which new journals are full.
+fn written_from(file: &mut File, end: u64) -> io::Result<Option<Vec<u8>>> {
+    let (mut piece, zeros) = (vec![0; WINDOW_BYTES], vec![0; WINDOW_BYTES]);
+    file.seek(SeekFrom::Start(end))?;
+    loop {
+        let len = file.read(&mut piece)?;
+        if len == 0 {
+            return Ok(None);
+        }
+        if piece[..len] != zeros[..len] {
+            break;
+        }
+    }
+    let mut rest = Vec::new();
+    file.seek(SeekFrom::Start(end))?;
+    file.read_to_end(&mut rest)?;
+    let written = rest.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    rest.truncate(written);
+    Ok(Some(rest))
 }
 
 /// Where the next whole batch begins.
 fn next_batch(bytes: &[u8]) -> Option<usize> {
     let starts = bytes.iter().enumerate().filter(|(_, byte)| **byte == START).map(|(at, _)| at);
-    starts.into_iter().find(|at| batch(&bytes[*at..], &mut |_| {}).is_some())
+    starts.into_iter().find(|at| batch(&bytes[*at..]).is_some())
 }
 
-/// The length of the batch that `bytes` begins with, if it is whole; hands out its values.
-fn batch(bytes: &[u8], each: &mut dyn FnMut(&[u8])) -> Option<usize> {
+/// A batch as it is stored.
+struct Batch<'a> {
+    len: usize,
+    values: Vec<Value<'a>>,
+}
+
+struct Value<'a> {
+    stored: &'a [u8],
+    /// Before it was compressed.
+    len: usize,
+    compression: u8,
+}
+
+/// The batch that `bytes` begins with, if it is whole.
+fn batch(bytes: &[u8]) -> Option<Batch<'_>> {
     let mut rest = Rest(bytes);
     if rest.u8()? != START {
         return None;
@@ -139,13 +189,7 @@ fn batch(bytes: &[u8], each: &mut dyn FnMut(&[u8])) -> Option<usize> {
     if rest.u8()? != END || rest.u64()? != xxh3_64(&bytes[from..to]) || rest.take(TRAILER.len())? != TRAILER {
         return None;
     }
-    for (value, len, compression) in values {
-        match compression {
-            LZ4 => lz4_flex::decompress(value, len).iter().for_each(|value| each(value)),
-            _ => each(value),
-        }
-    }
-    Some(bytes.len() - rest.0.len())
+    Some(Batch { len: bytes.len() - rest.0.len(), values })
 }
 
 /// What is left to read.
@@ -170,13 +214,13 @@ impl<'a> Rest<'a> {
         Some(u64::from_le_bytes(*self.take(8)?.first_chunk()?))
     }
 
-    /// A value as it is stored, its length, and how it is compressed.
-    fn item(&mut self) -> Option<(&'a [u8], usize, u8)> {
+    /// Without the key.
+    fn item(&mut self) -> Option<Value<'a>> {
         let (_kind, compression) = (self.u8()?, self.u8()?);
         self.take(8)?;
         let key = u16::from_le_bytes(*self.take(2)?.first_chunk()?);
         let (len, stored) = (self.u32()? as usize, self.u32()? as usize);
         self.take(usize::from(key))?;
-        Some((self.take(stored)?, len, compression))
+        Some(Value { stored: self.take(stored)?, len, compression })
     }
 }

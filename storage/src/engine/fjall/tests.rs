@@ -223,6 +223,40 @@ fn a_sound_journal_is_left_as_it_is() {
     assert_eq!(log_len(&data.open(Options::default()).unwrap()), 3);
 }
 
+#[test]
+fn a_journal_is_looked_over_in_pieces() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = open(&dir).unwrap();
+    // Over the ends of pieces, and longer than several.
+    let sizes = [300_000u32, 700_000, 10, 300_000, 3_000_000, 300_000, 5_000_000, 10];
+    for (n, size) in sizes.into_iter().enumerate() {
+        let mut writes = Batch::default();
+        for m in 0..size / 1000 + 1 {
+            writes.put(
+                Table::Log,
+                [n as u32, m].map(u32::to_be_bytes).concat(),
+                (0..1000).map(|k| (k * m) as u8).collect::<Vec<_>>(),
+            );
+        }
+        engine.commit(writes, Durability::Buffered).unwrap();
+    }
+    drop(engine);
+    let journal = dir.path().join("tables/0.jnl");
+    let before = fs::read(&journal).unwrap();
+    let data = DataDir::lock(dir.path()).unwrap();
+    assert_eq!(data.mend().unwrap(), Mended::default());
+    assert!(before == fs::read(&journal).unwrap(), "a sound journal is left as it is");
+    // The last commit of 5 MB is broken in its middle, and the one behind it is whole.
+    let written = before.iter().rposition(|byte| *byte != 0).unwrap();
+    let mut bytes = before;
+    bytes[written - 2_000_000] ^= 1;
+    fs::write(&journal, bytes).unwrap();
+    assert_eq!(data.mend().unwrap().kept.len(), 1);
+    let there: BTreeSet<u8> =
+        data.open(Options::default()).unwrap().range(Table::Log, b"", None).map(|pair| pair.unwrap().0[3]).collect();
+    assert_eq!(there, (0..6).collect());
+}
+
 /// A run of `key`, each of another workspace; compressible, as much as `bytes` says.
 fn a_run(n: u8, bytes: usize) -> Vec<u8> {
     use tandem_wire::*;
