@@ -440,7 +440,7 @@ impl Handle {
     /// Makes many records of one list at once, one event each, and waits until they are durable and shown. Much faster
     /// than commands where there are thousands. Not for use on an async runtime's threads.
     pub fn insert(&self, insert: Insert) -> Result<Inserted, NodeError> {
-        Ok(block_on(self.insert_async(insert))?)
+        block_on(self.insert_async(insert))
     }
 
     /// The same for async code.
