@@ -100,6 +100,7 @@ mod block;
 pub mod codes;
 pub mod command;
 pub mod device_key;
+pub mod handle;
 pub mod keeper;
 pub mod live;
 pub mod node;
@@ -110,8 +111,9 @@ pub mod undo;
 pub mod workspace;
 
 pub use command::{Change, Command, Committed, Expect, Refused, Stale, Transaction};
+pub use handle::Handle;
 pub use live::{Begin, RowChange, Subscription, Update, Updates};
-pub use node::{Handle, Node, NodeError, Options, WorkspaceInfo, fresh_batch, fresh_record};
+pub use node::{Node, NodeError, Options, WorkspaceInfo, fresh_batch, fresh_record};
 pub use recover::Recovered;
 pub use typed::{List, Typed, TypedError};
 pub use undo::{Undo, UndoOf, Undone};

@@ -30,7 +30,8 @@
 
 use crate::{
     block::{block_on, block_until},
-    node::{Disk, Handle, NodeError},
+    handle::Handle,
+    node::{Disk, NodeError},
 };
 use futures_core::Stream;
 use std::{

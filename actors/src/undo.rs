@@ -25,7 +25,8 @@
 
 use crate::{
     command::{Command, Committed, Refused},
-    node::{Handle, NodeError, Pending, fresh_batch},
+    handle::{Handle, Pending},
+    node::{NodeError, fresh_batch},
 };
 use std::{
     collections::{BTreeMap, VecDeque},

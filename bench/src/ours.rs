@@ -8,7 +8,7 @@ use std::{
 };
 use tandem_actors::{
     Change, Command, Handle, Insert, NewRecord, Node, Options, Transaction, fresh_batch,
-    node::{Pending, State},
+    handle::{Pending, State},
 };
 use tandem_storage::{
     engine::{FjallEngine, Options as EngineOptions, Read, Table},

@@ -60,7 +60,8 @@ mod tree;
 use self::{cells::Shape, tree::Tree};
 use crate::{
     command::{Change, Command, Committed, Expect, Refused, Transaction},
-    node::{Handle, NodeError, fresh_bytes, fresh_record},
+    handle::Handle,
+    node::{NodeError, fresh_bytes, fresh_record},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::{fmt, marker::PhantomData};

@@ -14,7 +14,7 @@ use std::{
     io::{self, BufWriter, Write},
     path::Path,
 };
-use tandem_actors::{Handle, node::State};
+use tandem_actors::{Handle, handle::State};
 use tandem_storage::{fold::Design, query::Record};
 use tandem_wire::{
     FieldId, ListId, RecordId, RecordKey,

@@ -11,7 +11,7 @@ use crate::{
     show::{Column, Screen, Table},
 };
 use serde_json::json;
-use tandem_actors::{Handle, node::State};
+use tandem_actors::{Handle, handle::State};
 use tandem_storage::{
     filter::Scope,
     fold::Design,

@@ -4,7 +4,7 @@ use super::{CliError, Exit, Out, args::UndoArgs, shown::step_text};
 use crate::show::{Progress, escape};
 use serde_json::json;
 use std::collections::BTreeSet;
-use tandem_actors::{Handle, UndoOf, Undone, node::State, undo::Kept};
+use tandem_actors::{Handle, UndoOf, Undone, handle::State, undo::Kept};
 use tandem_storage::fold::Design;
 
 /// Things left as they are that a person is shown.

@@ -44,6 +44,9 @@ pub(super) struct Plan<'a, R> {
     undecided: Cell<u64>,
 }
 
+/// A record and its row.
+type IdAndRow = (RecordId, Vec<u8>);
+
 /// A record that a query asks for.
 pub(super) struct Found {
     pub(super) id: RecordId,
@@ -215,7 +218,7 @@ impl<'a, R: Read> Plan<'a, R> {
     /// The first records in the order asked for, one more than the limit, from where it starts.
     fn least(
         &self,
-        records: impl Iterator<Item = Result<(RecordId, Vec<u8>), EngineError>>,
+        records: impl Iterator<Item = Result<IdAndRow, EngineError>>,
     ) -> Result<Vec<(Rank, Vec<u8>)>, EngineError> {
         let limit = self.limit().saturating_add(1);
         let start = self.first_rank();
@@ -287,7 +290,7 @@ impl<'a, R: Read> Plan<'a, R> {
     }
 
     /// The records that fit, if an index tells which few they can be. `can_walk` says that there is another good way.
-    fn candidates(&self, can_walk: bool) -> Result<Option<Vec<(RecordId, Vec<u8>)>>, EngineError> {
+    fn candidates(&self, can_walk: bool) -> Result<Option<Vec<IdAndRow>>, EngineError> {
         let max = if can_walk { CANDIDATES_MAX_BESIDE_A_WALK } else { CANDIDATES_MAX };
         let mut fewest: Option<Vec<RecordId>> = None;
         for index in self.views.indexes.iter().filter(|index| index.definition.list == self.list) {

@@ -6,7 +6,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 use tandem_actors::{
-    Change, Command, Handle, Insert, Inserted, NewRecord, NodeError, Refused, Transaction, node::Pending,
+    Change, Command, Handle, Insert, Inserted, NewRecord, NodeError, Refused, Transaction, handle::Pending,
 };
 use tandem_wire::{BatchId, CellKey, ListId, RecordKey};
 

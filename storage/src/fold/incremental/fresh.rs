@@ -12,6 +12,9 @@ use crate::{
 use std::collections::BTreeSet;
 use tandem_wire::{Act, Event, EventId, FieldId, ListId, PartPath, RecordKey, Target};
 
+/// Rows of one table with their keys.
+type Rows = Vec<(Key, Bytes)>;
+
 /// Rows of new records, not yet in any table.
 #[derive(Default)]
 pub struct Fresh {
@@ -19,8 +22,8 @@ pub struct Fresh {
     /// The tip before the first of these events.
     tip: Option<EventId>,
     made: BTreeSet<RecordKey>,
-    events: Vec<(Key, Bytes)>,
-    records: Vec<(Key, Bytes)>,
+    events: Rows,
+    records: Rows,
 }
 
 /// The event that the next one must build on.
@@ -54,7 +57,7 @@ impl Fresh {
     }
 
     /// The rows of the new records in the order of their keys, then those of the events.
-    pub(crate) fn take_rows(&mut self) -> (Vec<(Key, Bytes)>, Vec<(Key, Bytes)>) {
+    pub(crate) fn take_rows(&mut self) -> (Rows, Rows) {
         self.made.clear();
         let mut records = std::mem::take(&mut self.records);
         records.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
