@@ -27,6 +27,6 @@ pub mod store;
 
 pub use engine::EngineError;
 pub use heads::Heads;
-pub use load::Load;
+pub use load::{Load, LoadBuilder};
 pub use query::{Query, Reader};
 pub use store::Store;

@@ -4,36 +4,75 @@
 //! it had made of the log's new end is taken away at the next start, and the end is applied in the ordinary way.
 
 use crate::{
-    engine::{Batch, Bytes, Durability, Engine, EngineError, Key, Overlay, Table},
-    fold::{
-        Design,
-        incremental::{Fold, Fresh, Prefix},
-    },
+    engine::{Batch, Bytes, Durability, Engine, EngineError, Key, Overlay, Read, Table},
+    fold::incremental::{Fold, Fresh, LogPlace},
     index::{Index, entry::record_of},
     log::{self, events_of},
-    record_row,
+    record_row::{self, CellRow},
 };
-use std::thread;
+use std::{sync::Arc, thread};
+use tandem_wire::Event;
 
 /// Rows that are taken away in one batch.
 const KEYS_PER_BATCH: usize = 10_000;
 
-/// Runs that only make new records, with what the fold says of them.
+/// Runs that only make new records, with what becomes of them.
 pub struct Load {
-    /// The runs in the order of their arrival, with their keys.
-    pub runs: Vec<(Key, Bytes)>,
-    /// The fold behind them.
-    pub fold: Fold,
-    /// What they become, all of it by [`Fold::apply_fresh`].
-    pub fresh: Fresh,
+    runs: Vec<(Key, Bytes)>,
+    fold: Fold,
+    fresh: Fresh,
+    entries: Vec<(Key, Bytes)>,
+}
+
+/// A load in the making.
+pub struct LoadBuilder {
+    load: Load,
+    indexes: Arc<Vec<Index>>,
+}
+
+impl LoadBuilder {
+    /// Behind what `fold` knows; `fresh` goes on where that ends (see [`Fold::go_on`]).
+    pub fn new(fold: Fold, fresh: Fresh, indexes: Arc<Vec<Index>>) -> Self {
+        Self { load: Load { runs: Vec::new(), fold, fresh, entries: Vec::new() }, indexes }
+    }
+
+    /// Takes the next event in, see [`Fold::apply_fresh`]. After a no, the load is of no use.
+    pub fn apply<R: Read>(&mut self, rows: &R, at: LogPlace, event: &Event) -> Result<bool, EngineError> {
+        let Load { fold, fresh, entries, .. } = &mut self.load;
+        if !fold.apply_fresh(rows, fresh, at, event)? {
+            return Ok(false);
+        }
+        let (key, row) = fresh.last_record().expect("just made");
+        let (list, record) = record_of(key);
+        let cells: Vec<CellRow<'_>> = record_row::cells(row).collect();
+        let concerned = self.indexes.iter().filter(|index| index.definition.list == list);
+        entries.extend(concerned.map(|index| index.entry_of(fold.prefix(), fold.design(), record, &cells)));
+        Ok(true)
+    }
+
+    /// Adds the run that the last events are in.
+    pub fn push(&mut self, key: Key, run: Bytes) {
+        self.load.runs.push((key, run));
+    }
+
+    /// The load, to be handed to [`crate::Store::load`].
+    pub fn finish(self) -> Load {
+        self.load
+    }
+}
+
+impl Load {
+    /// How many runs.
+    pub fn runs(&self) -> u64 {
+        self.runs.len() as u64
+    }
 }
 
 /// Ingests a load. What is left to do is in the batch that it gives: where the events end, and that the load is over.
 pub(crate) fn load<E: Engine>(
     engine: &E,
     workspace: u32,
-    indexes: &[Index],
-    Load { runs, fold, mut fresh }: Load,
+    Load { runs, fold, mut fresh, mut entries }: Load,
 ) -> Result<(Fold, Batch), EngineError> {
     let mut mark = Batch::default();
     mark.put(Table::Meta, mark_key(workspace), []);
@@ -43,11 +82,11 @@ pub(crate) fn load<E: Engine>(
     fold.write_end(&mut rows, &mut fresh);
     let mut end = rows.into_batch();
     end.delete(Table::Meta, mark_key(workspace));
-    let (records, events) = fresh.take_rows();
-    let entries = thread::scope(|scope| {
+    let (records, events) = thread::scope(|scope| {
         let log = scope.spawn(|| engine.ingest(Table::Log, &mut runs.into_iter()));
-        let entries = entries(indexes, fold.prefix(), fold.design(), &records);
-        log.join().expect("an ingestion does not panic").map(|()| entries)
+        let rows = fresh.take_rows();
+        entries.sort_unstable();
+        log.join().expect("an ingestion does not panic").map(|()| rows)
     })?;
     thread::scope(|scope| {
         let index = scope.spawn(|| engine.ingest(Table::Index, &mut entries.into_iter()));
@@ -56,20 +95,6 @@ pub(crate) fn load<E: Engine>(
         index.join().expect("an ingestion does not panic")
     })?;
     Ok((fold, end))
-}
-
-fn entries(indexes: &[Index], generation: Prefix, design: &Design, records: &[(Key, Bytes)]) -> Vec<(Key, Bytes)> {
-    let mut entries = Vec::with_capacity(records.len() * indexes.len());
-    let mut cells = Vec::new();
-    for (key, row) in records {
-        let (list, record) = record_of(key);
-        cells.clear();
-        cells.extend(record_row::cells(row));
-        let concerned = indexes.iter().filter(|index| index.definition.list == list);
-        entries.extend(concerned.map(|index| index.entry_of(generation, design, record, &cells)));
-    }
-    entries.sort_unstable();
-    entries
 }
 
 /// Takes away what a load that was cut short made of the runs from `applied` on. Entries of indexes stay: the same are

@@ -158,8 +158,8 @@ impl<E: Engine> Store<E> {
 
     /// Takes in many new records at once, log and views. They are durable when it returns.
     pub fn load(&mut self, load: Load) -> Result<(), EngineError> {
-        let runs = load.runs.len() as u64;
-        let (fold, mut end) = load::load(&*self.engine, self.workspace, &self.indexes, load)?;
+        let runs = load.runs();
+        let (fold, mut end) = load::load(&*self.engine, self.workspace, load)?;
         self.fold = Arc::new(fold);
         self.pointer.applied += runs;
         end.put(Table::Meta, pointer_key(self.workspace), encode(&self.pointer));

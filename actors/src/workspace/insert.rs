@@ -4,14 +4,14 @@ use super::{check, compose, core::Core};
 use crate::command::{Change, Command, Refused, Transaction};
 use std::collections::BTreeSet;
 use tandem_storage::{
-    EngineError, Load,
+    EngineError, Load, LoadBuilder,
     engine::{Engine, Read, Table},
     fold::incremental::{Fold, Fresh, LogPlace},
     log::{self, LogReader},
 };
 use tandem_wire::{
     Act, ActorId, BatchId, CellKey, ChainId, Event, EventRef, FieldId, Header, ListId, Op, PartPath, Payload, RecordId,
-    RecordKey, Role, Run, Target, Value,
+    RecordKey, Role, Run, SecretKey, Target, Value,
     limits::{RUN_BYTES_MAX, RUN_EVENTS_MAX, WALL_MS_MAX},
 };
 
@@ -108,55 +108,99 @@ impl<E: Engine> Core<E> {
         Ok(Ok(Planned::Many { first: Box::new((place, insert.command(first))), places, left }))
     }
 
-    /// The load that makes the records, which build on the last event; nothing where something else is the end of
-    /// everything. With the places of those that are too large.
-    pub(super) fn load_of(
+    /// Composes the events that make the records, which build on the last event, and hands them on run by run for as
+    /// long as `emit` takes them. Gives the last event and the places of records that are too large; nothing where
+    /// something else is the end of everything.
+    pub(super) fn compose(
         &self,
         insert: &Insert,
         now_ms: u64,
-    ) -> Result<Option<(Load, EventRef, Vec<usize>)>, EngineError> {
+        emit: &mut dyn FnMut(Vec<Event>) -> bool,
+    ) -> Result<Option<(EventRef, Vec<usize>)>, EngineError> {
         let store = self.store();
         let snapshot = store.engine().snapshot();
-        let reader = LogReader::new(&snapshot, store.workspace());
-        let mut fold: Fold = (**store.fold()).clone();
+        let fold = store.fold();
         let chain = ChainId { device: self.device(), number: self.pair() + 1 };
+        let reader = LogReader::new(&snapshot, store.workspace());
         let Some(head) = fold.head(chain, &snapshot, &reader)? else { return Ok(None) };
-        let last = reader.run(store.next_arrival() - 1)?;
-        let mut fresh = Fresh::default();
-        fold.go_on(&snapshot, &reader, &mut fresh, last.last().expect("a run has events"))?;
-        let mut runs = Runs { core: self, first: store.next_arrival(), done: Vec::new(), open: Vec::new(), bytes: 0 };
+        let design = fold.design_digest();
         let (mut tip, mut lamport, mut too_large) = (head.event, head.lamport, Vec::new());
+        let (mut run, mut bytes) = (Vec::with_capacity(RUN_EVENTS_MAX), 0);
         for (index, record) in insert.records.iter().enumerate() {
             let (ops, bodies) = insert.ops(record);
-            lamport += 1;
             let header = Header {
                 workspace: self.workspace(),
                 chain,
                 seq: tip.seq + 1,
                 prev: Some(tip.id),
                 deps: vec![],
-                lamport,
+                lamport: lamport + 1,
                 wall_ms: now_ms.min(WALL_MS_MAX),
-                design: fold.design_digest(),
+                design,
                 actor: insert.actor,
                 batch: insert.batch,
                 resubmits: None,
                 ops,
             };
             let Ok(event) = Event::new(header, Payload::of(bodies)) else {
-                lamport -= 1;
                 too_large.push(index);
                 continue;
             };
-            let at = runs.place(&event);
-            if !fold.apply_fresh(&snapshot, &mut fresh, at, &event)? {
-                return Ok(None);
-            }
+            lamport += 1;
             tip = event.reference();
-            runs.open.push(event);
+            bytes += event.size();
+            if run.len() == RUN_EVENTS_MAX || bytes + compose::RUN_OVERHEAD_BYTES > RUN_BYTES_MAX {
+                bytes = event.size();
+                let full = std::mem::replace(&mut run, Vec::with_capacity(RUN_EVENTS_MAX));
+                if !emit(full) {
+                    return Ok(None);
+                }
+            }
+            run.push(event);
         }
-        runs.close();
-        Ok(Some((Load { runs: runs.done, fold, fresh }, tip, too_large)))
+        Ok((run.is_empty() || emit(run)).then_some((tip, too_large)))
+    }
+
+    /// Makes a load of runs, beside [`Core::compose`].
+    pub(super) fn sealer<'a>(&'a self, snapshot: &'a E::Snapshot) -> Result<Sealer<'a, E::Snapshot>, EngineError> {
+        let store = self.store();
+        let reader = LogReader::new(snapshot, store.workspace());
+        let fold: Fold = (**store.fold()).clone();
+        let last = reader.run(store.next_arrival() - 1)?;
+        let mut fresh = Fresh::default();
+        fold.go_on(snapshot, &reader, &mut fresh, last.last().expect("a run has events"))?;
+        let (workspace, first, indexes) = (store.workspace(), store.next_arrival(), store.views().indexes);
+        let load = LoadBuilder::new(fold, fresh, indexes);
+        Ok(Sealer { snapshot, key: self.key(), workspace, next: first, load })
+    }
+}
+
+/// Signs runs and takes them into the views, as far as that can be done before they are in the log.
+pub(super) struct Sealer<'a, R> {
+    snapshot: &'a R,
+    key: &'a SecretKey,
+    workspace: u32,
+    next: u64,
+    load: LoadBuilder,
+}
+
+impl<R: Read> Sealer<'_, R> {
+    /// Whether the run's events only make new records at the end of everything, as they must.
+    pub(super) fn take(&mut self, run: Vec<Event>) -> Result<bool, EngineError> {
+        for (index, event) in run.iter().enumerate() {
+            let at = LogPlace { arrival: self.next, index: index as u16 };
+            if !self.load.apply(self.snapshot, at, event)? {
+                return Ok(false);
+            }
+        }
+        let key = log::key(self.workspace, self.next);
+        self.load.push(key, Run::seal(run, self.key).expect("runs are kept within their limits"));
+        self.next += 1;
+        Ok(true)
+    }
+
+    pub(super) fn finish(self) -> Load {
+        self.load.finish()
     }
 }
 
@@ -195,36 +239,5 @@ impl Insert {
             bodies.push(value.encode());
         }
         (ops, bodies)
-    }
-}
-
-/// The runs of a load in the making.
-struct Runs<'a, E> {
-    core: &'a Core<E>,
-    first: u64,
-    done: Vec<(Vec<u8>, Vec<u8>)>,
-    open: Vec<Event>,
-    bytes: usize,
-}
-
-impl<E: Engine> Runs<'_, E> {
-    /// Where the next event goes; it is to be pushed to the open run.
-    fn place(&mut self, event: &Event) -> LogPlace {
-        self.bytes += event.size();
-        if self.open.len() == RUN_EVENTS_MAX || self.bytes + compose::RUN_OVERHEAD_BYTES > RUN_BYTES_MAX {
-            self.close();
-            self.bytes = event.size();
-        }
-        LogPlace { arrival: self.first + self.done.len() as u64, index: self.open.len() as u16 }
-    }
-
-    fn close(&mut self) {
-        if self.open.is_empty() {
-            return;
-        }
-        let events = std::mem::take(&mut self.open);
-        let key = log::key(self.core.store().workspace(), self.first + self.done.len() as u64);
-        let run = Run::seal(events, self.core.key()).expect("runs are kept within their limits");
-        self.done.push((key, run));
     }
 }

@@ -14,12 +14,14 @@ use std::{
         atomic::{AtomicU64, Ordering::Relaxed},
         mpsc,
     },
+    thread,
 };
 use tandem_storage::{
-    EngineError,
+    EngineError, Load,
     engine::{Batch, Durability, Engine},
     store::{Verified, Views},
 };
+use tandem_wire::{Event, EventRef};
 use tokio::sync::oneshot;
 
 /// Does what commands ask, in groups.
@@ -42,6 +44,9 @@ pub struct Published<E: Engine> {
     /// How much of the log they reflect: the number of the next run.
     pub applied: u64,
 }
+
+/// Runs that are composed and not yet signed.
+const RUNS_UNDER_WAY: usize = 8;
 
 type Answers = Vec<Result<Committed, Refused>>;
 type Answer<T> = oneshot::Sender<T>;
@@ -174,11 +179,11 @@ impl<E: Engine> Workspace<E> {
         let mut made = answers.iter().filter(|answer| answer.is_ok()).count() as u64;
         left.extend(refused);
         if !many.is_empty() {
-            match self.core.load_of(&insert, now_ms())? {
+            match self.compose(&insert)? {
                 Some((load, tip, too_large)) => {
                     made += (many.len() - too_large.len()) as u64;
                     left.extend(too_large.into_iter().map(|index| many[index]));
-                    let last = self.core.store().next_arrival() + load.runs.len() as u64 - 1;
+                    let last = self.core.store().next_arrival() + load.runs() - 1;
                     self.core.load(load)?;
                     let tips = self.keeper.stage(self.core.workspace(), &Batch::default(), vec![(last, tip)]);
                     self.keeper.keep(tips);
@@ -191,6 +196,27 @@ impl<E: Engine> Workspace<E> {
         }
         left.sort_unstable();
         Ok(Ok(Inserted { made, left }))
+    }
+
+    /// Composes the events of an insert here, and signs and folds them on another thread meanwhile.
+    fn compose(&self, insert: &Insert) -> Result<Option<(Load, EventRef, Vec<usize>)>, EngineError> {
+        let snapshot = self.core.store().engine().snapshot();
+        let mut sealer = self.core.sealer(&snapshot)?;
+        thread::scope(|scope| {
+            let (runs, composed) = mpsc::sync_channel::<Vec<Event>>(RUNS_UNDER_WAY);
+            let sealed = scope.spawn(move || -> Result<Option<Load>, EngineError> {
+                for run in composed {
+                    if !sealer.take(run)? {
+                        return Ok(None);
+                    }
+                }
+                Ok(Some(sealer.finish()))
+            });
+            let composed = self.core.compose(insert, now_ms(), &mut |run| runs.send(run).is_ok());
+            drop(runs);
+            let load = sealed.join().expect("a panic there is an abort")?;
+            Ok(load.zip(composed?).map(|(load, (tip, too_large))| (load, tip, too_large)))
+        })
     }
 
     /// After this, only reopening tells what the disk has.

@@ -56,6 +56,11 @@ impl Fresh {
         self.events.is_empty()
     }
 
+    /// The row of the last record.
+    pub(crate) fn last_record(&self) -> Option<&(Key, Bytes)> {
+        self.records.last()
+    }
+
     /// The rows of the new records in the order of their keys, then those of the events.
     pub(crate) fn take_rows(&mut self) -> (Rows, Rows) {
         self.made.clear();
