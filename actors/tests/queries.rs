@@ -11,7 +11,7 @@ use tandem_storage::{
     filter::Scope,
     index::definition::{ViewCell, ViewDefinition, ViewSort},
     log,
-    query::{Condition, Cursor, Sort, SortBy, Start},
+    query::{Condition, Cursor, Sort, SortBy, Start, winner},
 };
 use tandem_wire::{
     ElementId, FieldId, GenesisText, ListId, MemberId, PartPath, RecordId, RecordKey, SecretKey, Value,
@@ -131,6 +131,30 @@ fn answers(bench: &Bench) -> Vec<Vec<u8>> {
         all
     };
     queries(bench).iter().map(answer).collect()
+}
+
+#[test]
+fn values_are_what_a_record_shows() {
+    let mut bench = Bench::new();
+    bench.put(1, Some("a"), None);
+    bench.put(1, Some("b"), Some(7));
+    bench.put(2, Some("c"), None);
+    bench.put(3, Some("d"), Some(1));
+    bench.delete(3);
+    let reader = bench.reader();
+    let whole = PartPath::default();
+    for record in 1..=4 {
+        let key = bench.key(record);
+        let (values, all) = (reader.values(key).unwrap(), reader.record(key).unwrap());
+        assert_eq!(values.is_some(), all.is_some(), "{record}");
+        let (Some(values), Some(all)) = (values, all) else { continue };
+        for field in [bench.text, bench.number] {
+            assert_eq!(values.get(field, &whole).cloned(), winner(&all.state, field, &whole), "{record}");
+        }
+    }
+    let shown: Vec<_> =
+        reader.values(bench.key(2)).unwrap().unwrap().iter().map(|(field, _, value)| (field, value.clone())).collect();
+    assert_eq!(shown, [(bench.text, Value::Text("c".into()))], "cells without a value are left out");
 }
 
 #[test]

@@ -191,7 +191,8 @@ impl Ours {
     /// One row, as of now.
     pub fn read(&self, id: &[u8; 16]) -> Option<City> {
         let state: State = self.workspace.read();
-        state.record(self.key(*id)).expect("a record can be read").map(|record| self.city(&record))
+        let values = state.values(self.key(*id)).expect("a record can be read")?;
+        Some(self.city(|field| values.get(field, &PartPath::default()).cloned()))
     }
 
     /// The first `rows` by name from `name` on: ids, names, countries and populations, from the index alone.
@@ -227,11 +228,12 @@ impl Ours {
 
     fn page(&self, query: Query) -> Vec<City> {
         let page = self.workspace.read().page(self.list, &query).expect("a page can be read");
-        page.rows.iter().map(|record| self.city(record)).collect()
+        let of = |record: &Record| self.city(|field| winner(&record.state, field, &PartPath::default()));
+        page.rows.iter().map(of).collect()
     }
 
-    fn city(&self, record: &Record) -> City {
-        let value = |at: usize| winner(&record.state, self.fields[at], &PartPath::default());
+    fn city(&self, shows: impl Fn(FieldId) -> Option<Value>) -> City {
+        let value = |at: usize| shows(self.fields[at]);
         City {
             geonameid: int(value(0)),
             name: text(value(1)),

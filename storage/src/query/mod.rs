@@ -5,6 +5,7 @@ mod condition;
 mod cursor;
 mod order;
 mod plan;
+mod values;
 mod whole;
 
 pub use condition::Condition;
@@ -12,6 +13,7 @@ pub(crate) use cursor::fingerprint;
 pub use cursor::{BadCursor, Cursor};
 pub(crate) use order::Rank;
 pub use order::{Sort, SortBy};
+pub use values::Values;
 pub use whole::TableSize;
 
 use self::plan::{Found, Plan};

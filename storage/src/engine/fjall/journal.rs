@@ -128,11 +128,13 @@ fn sound_end(file: &mut File) -> io::Result<u64> {
     }
 }
 
-/// What was written from `end` on; none where there are only zeros, of which new journals are full.
+/// What was written from `end` on; none where there are only zeros. A new journal is 64 MiB of these, all of them a hole.
 fn written_from(file: &mut File, end: u64) -> io::Result<Option<Vec<u8>>> {
     let (mut piece, zeros) = (vec![0; WINDOW_BYTES], vec![0; WINDOW_BYTES]);
-    file.seek(SeekFrom::Start(end))?;
+    let mut at = end;
     loop {
+        let Some(data) = next_data(file, at)? else { return Ok(None) };
+        file.seek(SeekFrom::Start(data))?;
         let len = file.read(&mut piece)?;
         if len == 0 {
             return Ok(None);
@@ -140,6 +142,7 @@ fn written_from(file: &mut File, end: u64) -> io::Result<Option<Vec<u8>>> {
         if piece[..len] != zeros[..len] {
             break;
         }
+        at = data + len as u64;
     }
     let mut rest = Vec::new();
     file.seek(SeekFrom::Start(end))?;
@@ -147,6 +150,23 @@ fn written_from(file: &mut File, end: u64) -> io::Result<Option<Vec<u8>>> {
     let written = rest.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
     rest.truncate(written);
     Ok(Some(rest))
+}
+
+/// The first place from `at` on that is not in a hole of the file, as far as the system tells; none behind the last.
+#[cfg(target_os = "linux")]
+fn next_data(file: &File, at: u64) -> io::Result<Option<u64>> {
+    use rustix::{fs, io::Errno};
+    match fs::seek(file, fs::SeekFrom::Data(at)) {
+        Ok(data) => Ok(Some(data)),
+        Err(Errno::NXIO) => Ok(None),
+        Err(Errno::INVAL) => Ok(Some(at)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn next_data(_: &File, at: u64) -> io::Result<Option<u64>> {
+    Ok(Some(at))
 }
 
 /// Where the next whole batch begins.

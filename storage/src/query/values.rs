@@ -1,0 +1,42 @@
+//! What a record shows: the cheapest way to read one.
+
+use super::Reader;
+use crate::{
+    engine::{EngineError, Read, Table},
+    record_row,
+};
+use tandem_wire::{FieldId, PartPath, RecordKey, Value};
+
+/// The value that each cell of a record shows, without who wrote it and what it won over. In the order of the cells'
+/// addresses; cells that show nothing are left out.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Values(Vec<(FieldId, PartPath, Value)>);
+
+impl<R: Read> Reader<R> {
+    /// What a record shows, if it exists. Cheaper than [`Reader::record`], which knows everything about it.
+    pub fn values(&self, key: RecordKey) -> Result<Option<Values>, EngineError> {
+        let row = self.rows.get(Table::Records, &self.prefix().record(key))?;
+        Ok(row.filter(|row| record_row::exists(row)).map(|row| Values::of(&row)))
+    }
+}
+
+impl Values {
+    fn of(row: &[u8]) -> Self {
+        let shown = record_row::cells(row).filter_map(|cell| {
+            let value = Value::decode(cell.value()?).expect("bodies were checked");
+            (value != Value::Null).then(|| (cell.field, cell.part(), value))
+        });
+        Self(shown.collect())
+    }
+
+    /// What a cell shows.
+    pub fn get(&self, field: FieldId, part: &PartPath) -> Option<&Value> {
+        let at = self.0.binary_search_by(|(of, at, _)| (of, at).cmp(&(&field, part))).ok()?;
+        Some(&self.0[at].2)
+    }
+
+    /// All cells that show something.
+    pub fn iter(&self) -> impl Iterator<Item = (FieldId, &PartPath, &Value)> {
+        self.0.iter().map(|(field, part, value)| (*field, part, value))
+    }
+}
