@@ -76,6 +76,11 @@ impl Frontier {
         rows.put(ROWS, key(&to), encode(&self.all[&to]));
     }
 
+    /// The tip with this id.
+    pub(super) fn find(&self, id: EventId) -> Option<&Tip> {
+        self.all.get(&id).or_else(|| self.control.get(&id))
+    }
+
     pub(super) fn tips(&self, control: bool) -> impl Iterator<Item = &Tip> {
         if control { self.control.values() } else { self.all.values() }
     }

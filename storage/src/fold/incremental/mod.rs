@@ -437,6 +437,9 @@ impl Fold {
     /// The last event of a chain, with its lamport.
     pub fn head<R: Read>(&self, chain: ChainId, rows: &R, events: &impl Events) -> Result<Option<Tip>, EngineError> {
         let Some((seq, id)) = self.chains.get(&chain).and_then(|row| row.head) else { return Ok(None) };
+        if let Some(tip) = self.frontier.find(id) {
+            return Ok(Some(*tip));
+        }
         let lookup = Lookup { fold: self, rows, events };
         let key = lookup.key_of(chain, seq, id.tag()).expect("a head is known");
         let lamport = lookup.event(key)?.header().lamport;
