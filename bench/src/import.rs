@@ -17,6 +17,9 @@ use std::path::{Path, PathBuf};
 /// Turns of each side.
 const TURNS: usize = 3;
 
+/// Of so many rows one is edited before the process is killed: loaded rows are in no journal, edits are.
+const ROWS_PER_EDIT: usize = 50;
+
 /// Rows to store in a new database.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Work {
@@ -24,7 +27,7 @@ pub struct Work {
     file: Option<PathBuf>,
     /// At most so many.
     rows: usize,
-    /// Wait to be killed when they are stored, instead of stopping cleanly.
+    /// Edit some and wait to be killed when they are stored, instead of stopping cleanly.
     stay: bool,
 }
 
@@ -54,7 +57,7 @@ impl Work {
         Self { file: None, rows, stay: false }
     }
 
-    /// The same, in a process that waits to be killed.
+    /// The same, and some edits, in a process that waits to be killed.
     pub fn that_stays(self) -> Self {
         Self { stay: true, ..self }
     }
@@ -65,7 +68,10 @@ impl Work {
             Side::Ours => {
                 let ours = Ours::create(folder, CACHE_BYTES);
                 let done = clock::time(|| ours.import(self.rows()));
-                self.wait_if_asked();
+                if self.stay {
+                    ours.edit_all(self.edits());
+                    wait_to_be_killed();
+                }
                 ours.close();
                 done
             }
@@ -89,12 +95,16 @@ impl Work {
         rows.take(self.rows).enumerate().map(|(number, city)| (city::id(number), city))
     }
 
-    fn wait_if_asked(&self) {
-        if self.stay {
-            println!("stored");
-            loop {
-                std::thread::park();
-            }
-        }
+    /// Other names for some rows. The one in the middle keeps its own: it is read afterwards.
+    fn edits(&self) -> impl Iterator<Item = ([u8; 16], String)> {
+        let numbers = (0..self.rows).step_by(ROWS_PER_EDIT).filter(|number| *number != self.rows / 2);
+        numbers.map(|number| (city::id(number), City::made_up(number + 1).name))
+    }
+}
+
+fn wait_to_be_killed() {
+    println!("stored");
+    loop {
+        std::thread::park();
     }
 }

@@ -177,7 +177,12 @@ impl Ours {
 
     /// The same for many names, each in an event of its own, made durable in groups.
     pub fn edit_grouped(&self, id: &[u8; 16], names: &mut dyn Iterator<Item = String>) {
-        self.change_all(names.map(|name| alone(self.name(id, name))));
+        self.edit_all(names.map(|name| (*id, name)));
+    }
+
+    /// The same for names of several records.
+    pub fn edit_all(&self, names: impl Iterator<Item = ([u8; 16], String)>) {
+        self.change_all(names.map(|(id, name)| alone(self.name(&id, name))));
     }
 
     fn name(&self, id: &[u8; 16], name: String) -> Change {
