@@ -228,3 +228,6 @@ impl<E: Engine> Runs<'_, E> {
         self.done.push((key, run));
     }
 }
+
+#[cfg(test)]
+mod tests;
