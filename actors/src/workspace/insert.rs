@@ -241,3 +241,6 @@ impl Insert {
         (ops, bodies)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,15 +15,24 @@ use tandem_storage::engine::Options as EngineOptions;
 pub const DIR: &str = "TANDEM_CRASH_DIR";
 /// Notes that each of the writers writes before the node is stopped in good order, and opened again once.
 const NOTES: &str = "TANDEM_CRASH_NOTES";
+/// How many times a session writes many notes at once, beside the others.
+const LOADS: &str = "TANDEM_CRASH_LOADS";
 /// Begins the text of each note, so that it is like no other's.
 const NAME: &str = "TANDEM_CRASH_NAME";
 
 const WRITERS: u32 = 3;
 
+/// Notes written at once: enough for them to be a load.
+const NOTES_PER_LOAD: u32 = 600;
+
+/// So many lines are one write to a pipe, that is heard or not.
+const LINES_AT_ONCE: usize = 100;
+
 /// A child on the data directory `dir`.
-pub fn command(dir: &Path, name: &str, notes: u32) -> Command {
+pub fn command(dir: &Path, name: &str, notes: u32, loads: u32) -> Command {
     let mut command = Command::new(env::current_exe().expect("this program"));
-    command.env(DIR, dir).env(NAME, name).env(NOTES, notes.to_string()).stdout(Stdio::piped());
+    command.env(DIR, dir).env(NAME, name).stdout(Stdio::piped());
+    command.env(NOTES, notes.to_string()).env(LOADS, loads.to_string());
     command
 }
 
@@ -37,13 +46,24 @@ pub fn options() -> Options {
 pub fn run() {
     let dir = PathBuf::from(env::var_os(DIR).expect("it is set"));
     let name = env::var(NAME).expect("it is set");
-    let count: u32 = env::var(NOTES).expect("it is set").parse().expect("a number");
+    let number = |variable| -> u32 { env::var(variable).expect("it is set").parse().expect("a number") };
+    let (count, loads) = (number(NOTES), number(LOADS));
     for session in 0..2 {
         let node = with(&dir, options());
         let notes = Notes::of(&node);
         let had: String = notes.texts().iter().map(|text| format!("had {}\n", short(text))).collect();
         say(&format!("{had}open\n"));
         thread::scope(|scope| {
+            scope.spawn(|| {
+                for load in 0..loads {
+                    let texts = (0..NOTES_PER_LOAD).map(|n| format!("{name}.{session}.load-{load}.{n}"));
+                    let texts: Vec<String> = texts.collect();
+                    notes.add_at_once(&texts);
+                    for texts in texts.chunks(LINES_AT_ONCE) {
+                        say(&texts.iter().map(|text| format!("ack {text}\n")).collect::<String>());
+                    }
+                }
+            });
             for writer in 0..WRITERS {
                 let (notes, name) = (&notes, &name);
                 scope.spawn(move || {

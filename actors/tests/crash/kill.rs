@@ -13,6 +13,9 @@ use tandem_actors::{Node, recover::Start};
 
 const KILLS: u32 = 200;
 
+/// One in so many children writes many notes at once as well.
+const KILLS_PER_LOAD: u32 = 10;
+
 pub fn every_acknowledged_write_survives_200_kills() {
     let dir = tempfile::tempdir().unwrap();
     let mut saved = BTreeSet::new();
@@ -20,7 +23,8 @@ pub fn every_acknowledged_write_survives_200_kills() {
     for round in 0..KILLS {
         // Spread, and the same in each run: some while it opens, most while it writes.
         let delay = Duration::from_micros(u64::from(round) * 7919 % 40_000);
-        let mut child = child::command(dir.path(), &round.to_string(), u32::MAX).spawn().unwrap();
+        let loads = u32::from(round.is_multiple_of(KILLS_PER_LOAD));
+        let mut child = child::command(dir.path(), &round.to_string(), u32::MAX, loads).spawn().unwrap();
         let heard = listen(&mut child, delay, round % 8 == 7);
         match heard.open {
             true => {
@@ -47,7 +51,7 @@ pub fn every_acknowledged_write_survives_200_kills() {
 
 pub fn a_second_process_is_told_to_stop_the_first() {
     let dir = tempfile::tempdir().unwrap();
-    let mut child = child::command(dir.path(), "first", u32::MAX).spawn().unwrap();
+    let mut child = child::command(dir.path(), "first", u32::MAX, 0).spawn().unwrap();
     let mut said = BufReader::new(child.stdout.take().expect("piped"));
     said.read_line(&mut String::new()).unwrap();
     let refused = Node::open(dir.path(), child::options()).err().expect("refused");

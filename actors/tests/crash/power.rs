@@ -31,6 +31,9 @@ const POINTS_WITHOUT_SYNC: u64 = 60;
 /// Notes of each writer and session.
 const NOTES: u32 = 60;
 
+/// Loads of each session.
+const LOADS: u32 = 2;
+
 pub fn every_acknowledged_write_survives_a_power_cut() {
     let recording = record(true);
     let found = check(&recording, POINTS);
@@ -64,7 +67,7 @@ fn record(syncs: bool) -> Recording {
     let dir = tempfile::tempdir().unwrap();
     let (data, file) = (dir.path().join("data"), dir.path().join("recording"));
     fs::create_dir(&data).unwrap();
-    let mut command = child::command(&data, "n", NOTES);
+    let mut command = child::command(&data, "n", NOTES, LOADS);
     command.env("LD_PRELOAD", recorder(dir.path())).env("TANDEM_RECORD", &file).env("TANDEM_RECORD_DIR", &data);
     if !syncs {
         command.env("TANDEM_NO_SYNC", "1");

@@ -2,7 +2,9 @@
 #![allow(dead_code, reason = "each test uses some of it")]
 
 use std::path::Path;
-use tandem_actors::{Change, Command, Handle, Node, NodeError, Options, Transaction, fresh_record};
+use tandem_actors::{
+    Change, Command, Handle, Insert, Inserted, NewRecord, Node, NodeError, Options, Transaction, fresh_record,
+};
 use tandem_storage::{
     Query, Reader, Store,
     engine::{Engine, Read},
@@ -69,6 +71,14 @@ impl Notes {
     /// Adds a note.
     pub fn add(&self, text: &str) {
         self.try_add(text).unwrap();
+    }
+
+    /// Adds many notes at once.
+    pub fn add_at_once(&self, texts: &[String]) {
+        let cells = |text: &String| vec![(self.field, PartPath::default(), Value::Text(text.clone()))];
+        let records = texts.iter().map(|text| NewRecord { id: fresh_record(), cells: cells(text) }).collect();
+        let made = self.workspace.insert(Insert { list: self.list, batch: None, actor: None, records }).unwrap();
+        assert_eq!(made, Inserted { made: texts.len() as u64, left: vec![] });
     }
 
     /// All notes, sorted.
