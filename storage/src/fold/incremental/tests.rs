@@ -216,6 +216,9 @@ fn a_fold_tells_heads_and_roles() {
         let roles = [OWNER, A, B, C].map(|device| fold.role_of(device));
         assert_eq!(roles, [Some(Role::Manager), Some(Role::Writer), None, None]);
         assert_eq!(fold.chains().count(), 2);
+        let person = |letter: u8, name: &str| Some((tandem_wire::MemberId([letter; 16]), name.to_string()));
+        let named = [OWNER, A].map(|device| fold.members().grants[&device][0].member.clone());
+        assert_eq!(named, [person(b'o', "o"), person(b'a', "m")]);
     });
 }
 
