@@ -26,7 +26,7 @@ use std::{
 const ALL_VIEWS: [&str; 3] = [
     "9719d3c932f71337c73c76a2b6622af2fa865c00477c7c503ec76422eb227746",
     "e60b18f973f6adaae91d80a28fb2df2ed5258edd25d60921715921d9477f182e",
-    "1214ae1b2d875218de5eca5d664b4dfd3e19359ef7f76fbb6285463c3a2eae91",
+    "fc2af1da3d6ae43561a6846071de5635a458dbe5d6ed63e836756c12bd4ffe34",
 ];
 
 /// A quick proof takes three.
