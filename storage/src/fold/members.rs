@@ -180,9 +180,10 @@ struct Resolver<'a, S, C> {
     out: Members,
 }
 
-impl<S: Standings, C: Chains> Resolver<'_, S, C> {
+impl<'a, S: Standings, C: Chains> Resolver<'a, S, C> {
     fn run(&mut self) -> Result<(), EngineError> {
         self.found();
+        self.take_what_owners_did()?;
         let mut next = 0;
         loop {
             if next == self.out.seniority.len() {
@@ -192,15 +193,32 @@ impl<S: Standings, C: Chains> Resolver<'_, S, C> {
                 }
                 continue;
             }
-            let rank = next;
-            let mut own: Vec<&ControlEvent> =
-                self.control.iter().filter(|c| c.event.header().chain.device == self.out.seniority[rank]).collect();
-            own.sort_by_key(|c| (c.event.header().lamport, c.event.id()));
-            for c in own {
+            let (rank, device) = (next, self.out.seniority[next]);
+            for c in self.by_lamport(|c| c.event.header().chain.device == device && !self.is_by_the_owner(c)) {
                 self.take(c, rank)?;
             }
             next += 1;
         }
+    }
+
+    /// What an owner does as such stands whatever anybody else did, and each owner builds on the one before: the
+    /// present one, the most senior, changes whom the former ones had made members.
+    fn take_what_owners_did(&mut self) -> Result<(), EngineError> {
+        for c in self.by_lamport(|c| self.is_by_the_owner(c)) {
+            let rank = self.out.rank(c.event.header().chain.device).expect("owners are in it from the start");
+            self.take(c, rank)?;
+        }
+        Ok(())
+    }
+
+    fn by_lamport(&self, chosen: impl Fn(&ControlEvent) -> bool) -> Vec<&'a ControlEvent> {
+        let mut events: Vec<&ControlEvent> = self.control.iter().filter(|c| chosen(c)).collect();
+        events.sort_by_key(|c| (c.event.header().lamport, c.event.id()));
+        events
+    }
+
+    fn is_by_the_owner(&self, c: &ControlEvent) -> bool {
+        self.terms.is_owner_at(c.event.header().chain.device, c.event.id(), &c.past)
     }
 
     /// Owners are members and managers from the start; the present one is the most senior.
@@ -293,7 +311,7 @@ impl<S: Standings, C: Chains> Resolver<'_, S, C> {
     /// Whether a manager's event has effect: not refused, by a manager at its place, not cut.
     fn stands(&self, c: &ControlEvent, standing: &Standing) -> Result<bool, EngineError> {
         let device = c.event.header().chain.device;
-        if self.terms.is_owner_at(device, c.event.id(), &c.past) {
+        if self.is_by_the_owner(c) {
             return Ok(true);
         }
         let only_the_owner_may = needed_role(&c.event).is_none();

@@ -117,6 +117,11 @@ impl World {
         self.terms[&server]
     }
 
+    /// Whether `server` was ever bound.
+    pub fn is_bound(&self, server: DeviceKey) -> bool {
+        self.terms.contains_key(&server)
+    }
+
     /// Drops an event's payload.
     pub fn erase(&mut self, event: Ev) {
         self.events[event.0] = Arc::new(self.events[event.0].without_payload());

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tandem_wire::{ChainId, DeviceKey, EventId, OpRef, RecordKey, Role};
 
 /// Version of the rules: part of every digest, so that views of different versions never seem equal.
-pub const FOLD_VERSION: u32 = 1;
+pub const FOLD_VERSION: u32 = 2;
 
 /// The whole meaning of a set of events.
 #[derive(Debug, Clone, PartialEq, Eq)]

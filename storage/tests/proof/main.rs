@@ -24,9 +24,9 @@ use std::{
 ///
 /// For two, three or four events at most.
 const ALL_VIEWS: [&str; 3] = [
-    "7ff5314cfaf6c4eba2c577a829cd791713fd40c31a7dcfb3fecee9047a5f6af4",
-    "183e50eb17b340bc39cf5404a3a626fc44019585f6002bfb9ab0b64b468b7fd4",
-    "1214ae1b2d875218de5eca5d664b4dfd3e19359ef7f76fbb6285463c3a2eae91",
+    "9719d3c932f71337c73c76a2b6622af2fa865c00477c7c503ec76422eb227746",
+    "e60b18f973f6adaae91d80a28fb2df2ed5258edd25d60921715921d9477f182e",
+    "fc2af1da3d6ae43561a6846071de5635a458dbe5d6ed63e836756c12bd4ffe34",
 ];
 
 /// A quick proof takes three.

@@ -73,6 +73,28 @@ fn what_is_dropped_is_retained_but_not_shown() {
 }
 
 #[test]
+fn a_list_and_its_fields_are_there_until_they_are_dropped() {
+    let mut w = world();
+    let (_, list) = define(&mut w, A, ElementKind::List, None);
+    let (_, other) = define(&mut w, A, ElementKind::List, None);
+    let (_, field) = define(&mut w, A, ElementKind::Field, Some(list));
+    let (_, shown) = define(&mut w, A, ElementKind::View, Some(list));
+    let (id, of_list) = (list.as_list(), field.as_field());
+    let before = design(&w);
+    assert!(before.has_list(id) && before.has_list(other.as_list()));
+    assert!(!before.has_list(field.as_list()), "a field is no list");
+    assert!(!before.has_list(ListId([0; 16])), "nobody knows it");
+    assert!(before.has_field(id, of_list));
+    assert!(!before.has_field(other.as_list(), of_list), "it is of another list");
+    assert!(!before.has_field(id, shown.as_field()), "a view is no field");
+    assert!(!before.has_field(id, FieldId([0; 16])), "nobody knows it");
+    put(&mut w, A, field, Property::Dropped, Value::Bool(true));
+    put(&mut w, A, other, Property::Dropped, Value::Bool(true));
+    let after = design(&w);
+    assert!(after.has_list(id) && !after.has_list(other.as_list()) && !after.has_field(id, of_list));
+}
+
+#[test]
 fn a_field_has_the_type_put_on_it() {
     let mut w = world();
     let (_, list) = define(&mut w, A, ElementKind::List, None);

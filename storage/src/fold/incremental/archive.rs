@@ -9,7 +9,7 @@ use crate::{
     fold::Status,
 };
 use std::{
-    collections::{BTreeMap, BTreeSet, BinaryHeap},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 use tandem_wire::{Event, EventId, EventRef, OpRef, RecordKey};
@@ -119,14 +119,15 @@ impl<'a, R: Read, E: Events> Archive<'a, R, E> {
     /// Visits `event` and everything in its causal past, the greatest lamport first, as long as `visit` says.
     fn walk(&self, event: &EventRef, mut visit: impl FnMut(&Event) -> bool) -> Result<(), EngineError> {
         let mut queued = BTreeSet::from([event.id]);
-        let mut queue = BinaryHeap::new();
+        // By lamport and id.
+        let mut queue = BTreeMap::new();
         let mut next = vec![*event];
         loop {
             for reference in next.drain(..) {
                 let known = self.event_of(&reference.op(0))?.expect("the past of a valid event is known");
-                queue.push(ByLamport(known.event));
+                queue.insert((known.event.header().lamport, known.event.id()), known.event);
             }
-            let Some(ByLamport(event)) = queue.pop() else { return Ok(()) };
+            let Some((_, event)) = queue.pop_last() else { return Ok(()) };
             if !visit(&event) {
                 return Ok(());
             }
@@ -162,30 +163,5 @@ impl Fold {
     }
 }
 
-struct ByLamport(Arc<Event>);
-
-impl ByLamport {
-    fn key(&self) -> (u64, EventId) {
-        (self.0.header().lamport, self.0.id())
-    }
-}
-
-impl Ord for ByLamport {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.key().cmp(&other.key())
-    }
-}
-
-impl PartialOrd for ByLamport {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for ByLamport {
-    fn eq(&self, other: &Self) -> bool {
-        self.key() == other.key()
-    }
-}
-
-impl Eq for ByLamport {}
+#[cfg(test)]
+mod tests;

@@ -118,7 +118,11 @@ impl Fold {
     ) -> Result<bool, EngineError> {
         let Some(tail) = fresh.tail else { return Ok(false) };
         let header = event.header();
+        // Who signs an event may claim anything, also to build on an event of another chain.
+        let is_in_its_chain = self.chains.get(&header.chain).is_some_and(|row| row.number == tail.key.chain);
         let goes_on = header.prev == Some(tail.id)
+            && is_in_its_chain
+            && header.seq == tail.key.seq + 1
             && header.lamport == tail.lamport + 1
             && header.deps.is_empty()
             && header.resubmits.is_none();
@@ -208,3 +212,6 @@ impl<'a> NewRecord<'a> {
         Some(Self { key: key?, create: create?, cells }).filter(|_| !is_twice)
     }
 }
+
+#[cfg(test)]
+mod tests;

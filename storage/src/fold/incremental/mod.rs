@@ -315,8 +315,8 @@ impl Fold {
         event: &Event,
     ) -> Result<bool, EngineError> {
         let header = event.header();
-        let is_new_place = self.chains[&header.chain].head.is_none_or(|(seq, _)| header.seq > seq);
-        let forked_here = !is_new_place && work.lookup(self).is_forked_at(key)?;
+        // Chains have no gaps: whatever is not above the head has another one beside it.
+        let forked_here = self.chains[&header.chain].head.is_some_and(|(seq, _)| header.seq <= seq);
         let chain = self.chains.get_mut(&header.chain).expect("numbered");
         let is_head = chain.head.is_none_or(|(seq, id)| header.seq > seq || (header.seq == seq && event.id() < id));
         if is_head {

@@ -81,18 +81,6 @@ impl<R: Read, E: Events> Lookup<'_, R, E> {
         self.rows.range(ROWS, &start, to.as_deref()).map(|pair| Ok(pair?.0)).collect()
     }
 
-    /// The other valid event at the same place, if there is one.
-    pub(super) fn is_forked_at(&self, key: EventKey) -> Result<bool, EngineError> {
-        let from = self.prefix().event_place(key.chain, key.seq);
-        for pair in self.rows.range(ROWS, &from, prefix_end(&from).as_deref()) {
-            let row: EventRow = decode(&pair?.1);
-            if matches!(row.state, EventState::Valid { .. }) && row.id.tag() != key.tag {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
     pub(super) fn stop_of(&self, term: Vec<u8>) -> Result<Option<(u64, u16)>, EngineError> {
         let key = with(self.prefix().kind(Kind::Stop), &[&term]);
         Ok(self.rows.get(ROWS, &key)?.map(|bytes| decode(&bytes)))

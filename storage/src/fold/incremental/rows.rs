@@ -160,10 +160,6 @@ impl Prefix {
         with(self.kind(Kind::Event), &[&event.bytes()])
     }
 
-    pub(super) fn event_place(self, chain: u32, seq: u64) -> Vec<u8> {
-        with(self.kind(Kind::Event), &[&chain.to_be_bytes(), &seq.to_be_bytes()])
-    }
-
     pub(super) fn events_of(self, chain: u32) -> Vec<u8> {
         with(self.kind(Kind::Event), &[&chain.to_be_bytes()])
     }

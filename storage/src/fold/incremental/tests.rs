@@ -170,6 +170,117 @@ fn a_chains_head_is_its_greatest_place_and_the_least_id_there() {
 }
 
 #[test]
+fn a_chains_head_is_the_same_whichever_branch_comes_first() {
+    let mut w = World::with(&[(A, Role::Writer)]);
+    let low = [1, 2, 3].map(|value| {
+        let branch = w.set(A, X, value, &[]);
+        w.forget(A, branch);
+        branch
+    });
+    w.knows_only(A, &[low[0]]);
+    let high = [4, 5, 6].map(|value| {
+        let branch = w.set(A, Y, value, &[]);
+        w.knows_only(A, &[low[0]]);
+        branch
+    });
+    let least = high.map(|branch| w.event(branch).id()).into_iter().min().unwrap();
+    let chain = w.event(low[0]).header().chain;
+    for turn in 0..3 {
+        let (mut low, mut high) = (low, high);
+        high.rotate_left(turn);
+        low[1..].rotate_left(turn % 2);
+        with_fold(&w, |fold, rows| {
+            apply(fold, rows, &w, &[Ev(0), Ev(1), low[0]]);
+            apply(fold, rows, &w, &high);
+            apply(fold, rows, &w, &low[1..]);
+            let row = fold.chains().find(|(id, _)| **id == chain).unwrap().1;
+            assert_eq!((row.head, row.first_fork), (Some((1, least)), Some(0)));
+        });
+    }
+}
+
+#[test]
+fn a_fold_tells_heads_and_roles() {
+    let mut w = World::with(&[(A, Role::Writer), (B, Role::Designer)]);
+    let first = w.set(A, X, 1, &[]);
+    let second = w.set(A, X, 2, &[first]);
+    w.remove(OWNER, B, &[]);
+    with_fold(&w, |fold, rows| {
+        let log = Log(w.events());
+        let event = w.event(second);
+        let chain = event.header().chain;
+        assert_eq!(fold.head(chain, rows, &log).unwrap(), None);
+        apply(fold, rows, &w, &all(&w));
+        let tip = Tip { event: event.reference(), lamport: event.header().lamport };
+        assert_eq!(fold.head(chain, rows, &log).unwrap(), Some(tip));
+        let roles = [OWNER, A, B, C].map(|device| fold.role_of(device));
+        assert_eq!(roles, [Some(Role::Manager), Some(Role::Writer), None, None]);
+        assert_eq!(fold.chains().count(), 2);
+        let person = |letter: u8, name: &str| Some((tandem_wire::MemberId([letter; 16]), name.to_string()));
+        let named = [OWNER, A].map(|device| fold.members().grants[&device][0].member.clone());
+        assert_eq!(named, [person(b'o', "o"), person(b'a', "m")]);
+    });
+}
+
+#[test]
+fn a_lists_rows_are_its_own() {
+    let mut w = World::with(&[(A, Role::Writer)]);
+    w.create(A);
+    w.on(A, OTHER, tandem_wire::Act::Create, &[]);
+    with_fold(&w, |fold, rows| {
+        apply(fold, rows, &w, &all(&w));
+        for record in [RECORD, OTHER] {
+            let found: Vec<_> = rows_of_list(rows, PREFIX, record.list).map(Result::unwrap).collect();
+            let expect = rows.get(Table::Records, &PREFIX.record(record)).unwrap().unwrap();
+            assert_eq!(found, [(record, expect)]);
+        }
+        assert_eq!(records_in(rows, PREFIX).count(), 2);
+    });
+}
+
+#[test]
+fn only_what_some_rule_asks_for_is_remembered_of_a_past() {
+    let mut w = World::with(&[(A, Role::Writer)]);
+    w.bind(OWNER, S, Scope::Workspace);
+    let edit = w.set(A, X, 1, &[]);
+    w.accept(S, edit);
+    w.set(A, X, 2, &[edit]);
+    with_fold(&w, |fold, rows| {
+        apply(fold, rows, &w, &all(&w));
+        assert_eq!(fold.control.len(), 3, "neither edits nor verdicts");
+        let loaded = Fold::load(PREFIX, rows, &Log(w.events())).unwrap();
+        let [control, kept] = [&loaded, &*fold].map(|fold| format!("{:?}", fold.control));
+        assert_eq!((control, loaded.pasts.len()), (kept, fold.pasts.len()));
+    });
+}
+
+#[test]
+fn a_loaded_fold_knows_how_many_may_wait() {
+    let mut w = World::with(&[(A, Role::Writer), (B, Role::Writer)]);
+    w.bind(OWNER, S, Scope::Workspace);
+    w.apart(B);
+    let missing = w.set(A, X, 1, &[]);
+    let waits = w.set(A, X, 2, &[missing]);
+    let verdict = w.refuse(S, waits);
+    with_fold(&w, |fold, rows| {
+        let log = Log(w.events());
+        let load = |rows: &_| Fold::load(PREFIX, rows, &log).unwrap();
+        apply(fold, rows, &w, &[Ev(0), Ev(1), Ev(2), Ev(3)]);
+        assert_eq!((fold.waiting, load(rows).waiting), (0, 0));
+        apply(fold, rows, &w, &[waits]);
+        assert_eq!((fold.waiting, load(rows).waiting), (1, 1), "an event");
+        apply(fold, rows, &w, &[verdict]);
+        assert_eq!((fold.waiting, load(rows).waiting), (2, 2), "and a verdict's subject");
+        let mut loaded = load(rows);
+        assert!(!loaded.is_settled());
+        apply(&mut loaded, rows, &w, &[missing]);
+        assert!(loaded.control_view(rows).unwrap().masked.contains_key(&w.event(waits).id()));
+        assert_eq!(load(rows).waiting, 0);
+        assert!(load(rows).is_settled());
+    });
+}
+
+#[test]
 fn a_digest_covers_control_and_records() {
     let mut w = World::with(&[(A, Role::Writer)]);
     let before = super::super::naive::view(w.events()).digest();

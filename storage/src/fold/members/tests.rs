@@ -1,7 +1,8 @@
 use super::*;
 use crate::fold::{
     Status,
-    checking::{check_cell, roles, status, view},
+    checking::{check_cell, delivered, roles, status, view},
+    naive,
     testing::*,
 };
 use tandem_wire::{ChainId, Define, End, Invite, Invited, Remove, Scope, SecretKey, SetRole};
@@ -127,6 +128,17 @@ fn who_was_demoted_may_be_changed_by_a_junior() {
     w.set_role(OWNER, A, Role::Writer, &[]);
     w.set_role(B, A, Role::Reader, &[]);
     assert_eq!(roles(&w, A), [MANAGER, WRITER, Some(Role::Reader)]);
+}
+
+#[test]
+fn a_junior_changes_no_manager_whose_promotion_it_had_not_seen() {
+    let mut w = world();
+    w.admit(B, D, Role::Manager);
+    w.apart(D);
+    w.set_role(A, C, Role::Manager, &[]);
+    w.set_role(D, C, Role::Reader, &[]);
+    assert_eq!(view(&w).control.seniority, [OWNER, A, B, C, D]);
+    assert_eq!(roles(&w, C), [WRITER, MANAGER]);
 }
 
 #[test]
@@ -281,6 +293,24 @@ fn a_cut_at_a_branch_takes_the_other_branch() {
         [trunk, branch, other].map(|event| status(&w, event)),
         [Status::Live, Status::Live, cut_by(&w, removed)]
     );
+}
+
+#[test]
+fn a_branch_that_a_cut_names_may_come_after_the_cut() {
+    let mut w = world();
+    w.apart(A);
+    let trunk = w.set(C, X, 1, &[]);
+    let branch = w.set(C, X, 2, &[trunk]);
+    w.forget(C, branch);
+    let other = w.set(C, X, 3, &[trunk]);
+    let end = w.set(C, Y, 4, &[]);
+    let removed = w.remove(A, C, &[end]);
+    assert_eq!(status(&w, branch), cut_by(&w, removed));
+    let base = 0..trunk.0;
+    for late in [[branch, other, removed, end], [removed, branch, other, end], [other, removed, end, branch]] {
+        let order: Vec<usize> = base.clone().chain([trunk.0]).chain(late.map(|event| event.0)).collect();
+        assert_eq!(delivered(w.events(), &order), naive::view(w.events()), "{order:?}");
+    }
 }
 
 #[test]

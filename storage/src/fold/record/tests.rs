@@ -512,3 +512,16 @@ fn the_fold_takes_ops_in_any_order() {
     ops.reverse();
     assert_eq!(fold(ops), expect);
 }
+
+#[test]
+fn an_ops_rank_and_time_are_at_least_those_of_what_it_replaced() {
+    let (mut w, _) = with_record();
+    w.clock(A, 1000);
+    let first = w.set(A, X, 1, &[]);
+    let second = w.set(B, X, 2, &[first]);
+    let ops = |event, by_authority| ops_on(w.event(event), RECORD, true, false, by_authority);
+    let time = w.event(first).header().wall_ms;
+    let both: Vec<RecordOp> = ops(first, true).into_iter().chain(ops(second, false)).collect();
+    let rank = w.event(first).header().lamport;
+    assert_eq!(ranks_and_times(&both), [(rank, time), (rank, time + 1)]);
+}

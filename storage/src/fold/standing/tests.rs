@@ -104,6 +104,18 @@ fn what_stood_before_the_second_verdict_stands_on() {
 }
 
 #[test]
+fn of_several_contradictions_the_first_ends_the_term() {
+    let mut w = world();
+    let (a, b, c) = (w.set(A, X, 1, &[]), w.set(A, Y, 2, &[]), w.set(A, Y, 3, &[]));
+    w.accept(S, a);
+    w.refuse(S, a);
+    w.refuse(S, c);
+    w.accept(S, b);
+    w.refuse(S, b);
+    assert!(!is_refused(&w, c), "nothing counts from the second verdict on");
+}
+
+#[test]
 fn a_second_verdict_in_the_same_event_ends_the_term_there() {
     let mut w = world();
     let (a, b) = (w.set(A, X, 1, &[]), w.set(A, Y, 2, &[]));

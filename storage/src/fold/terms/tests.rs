@@ -216,6 +216,24 @@ fn a_former_owner_can_be_removed_by_the_present_one() {
 }
 
 #[test]
+fn a_new_owner_may_change_whom_the_former_one_admitted() {
+    let mut w = world();
+    hand_over(&mut w, OWNER, B);
+    w.set_role(B, A, Role::Reader, &[]);
+    assert_eq!(roles(&w, A), [Some(Role::Writer), Some(Role::Reader)]);
+}
+
+#[test]
+fn what_a_manager_did_before_it_became_the_owner_stands() {
+    let mut w = world();
+    let admitted = w.admit(B, D, Role::Writer);
+    hand_over(&mut w, OWNER, B);
+    let edit = w.set(D, X, 1, &[]);
+    assert_eq!(roles(&w, D), [Some(Role::Writer)]);
+    assert_eq!([status(&w, admitted), status(&w, edit)], [Status::Live, Status::Live]);
+}
+
+#[test]
 fn nobody_removes_the_owner_before_having_seen_the_hand_over() {
     let mut w = world();
     w.apart(B);
