@@ -10,7 +10,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 use tandem_storage::{
-    EngineError, Query, Reader, Store,
+    EngineError, Load, Query, Reader, Store,
     engine::{Batch, Bytes, Durability, Engine, Fault, Key, MemoryEngine, MemorySnapshot, RangeIter, Read, Table},
     log,
     query::{Sort, winner},
@@ -182,9 +182,9 @@ impl Bench {
         let done = self.commit(&[first.1])?.remove(0);
         left.extend(done.is_err().then_some(first.0));
         let mut made = usize::from(done.is_ok());
-        match self.core.load_of(&insert, 1001)? {
+        match self.load_of(&insert)? {
             None => left.extend(places),
-            Some((load, _, too_large)) => {
+            Some((load, too_large)) => {
                 made += places.len() - too_large.len();
                 left.extend(too_large.into_iter().map(|index| places[index]));
                 self.core.load(load)?;
@@ -192,6 +192,14 @@ impl Bench {
         }
         left.sort_unstable();
         Ok(Ok((made, left)))
+    }
+
+    /// The load of records that are to be made, with the places of those that are too large.
+    fn load_of(&self, insert: &Insert) -> Result<Option<(Load, Vec<usize>)>, EngineError> {
+        let snapshot = self.engine().snapshot();
+        let mut sealer = self.core.sealer(&snapshot)?;
+        let composed = self.core.compose(insert, 1001, &mut |run| sealer.take(run).unwrap())?;
+        Ok(composed.map(|(_, too_large)| (sealer.finish(), too_large)))
     }
 
     /// The numbers of the records that exist, by number.
@@ -322,7 +330,7 @@ fn a_load_that_is_cut_short_anywhere_is_there_whole_or_not_at_all() {
         for before in bench.engine().crashes() {
             let mut cut = bench.on(before);
             let insert = cut.insert_of(601..1200);
-            let (load, ..) = cut.core.load_of(&insert, 1001).unwrap().expect("it goes on from the last record");
+            let (load, ..) = cut.load_of(&insert).unwrap().expect("it goes on from the last record");
             let engine = cut.engine().clone();
             engine.refuse(&refuses);
             assert_eq!(cut.core.load(load).is_ok(), refuses == Refuses::default(), "{refuses:?}");
