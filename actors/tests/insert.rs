@@ -255,6 +255,11 @@ fn where_it_cannot_go_on_all_are_left_to_be_done_one_by_one() {
     let mut more: Vec<NewRecord> = (1000..1600).map(|n| towns.town(n)).collect();
     more[0].cells = records[0].cells.clone();
     assert_eq!(towns.insert(more).unwrap(), Inserted { made: 599, left: vec![0] });
+    // Nor does it matter that there is nothing but the first.
+    let mut none: Vec<NewRecord> = (2000..2600).map(|n| towns.town(n)).collect();
+    none[1..].iter_mut().for_each(|record| record.cells.clone_from(&records[0].cells));
+    assert_eq!(towns.insert(none).unwrap(), Inserted { made: 1, left: (1..600).collect() });
+    assert_eq!(towns.insert((3000..3600).map(|n| towns.town(n)).collect()).unwrap().made, 600);
     assert!(towns.is_clean());
 }
 

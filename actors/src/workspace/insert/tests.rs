@@ -200,7 +200,7 @@ impl Bench {
         let mut made = usize::from(done.is_ok());
         match load_of(&self.core, &insert, 1001)? {
             None => left.extend(places),
-            Some((load, _, too_large)) => {
+            Some((load, too_large)) => {
                 made += places.len() - too_large.len();
                 left.extend(too_large.into_iter().map(|index| places[index]));
                 self.core.load(load)?;
@@ -208,6 +208,14 @@ impl Bench {
         }
         left.sort_unstable();
         Ok(Ok((made, left)))
+    }
+
+    /// The load of records that are to be made, with the places of those that are too large.
+    fn load_of(&self, insert: &Insert) -> Result<Option<(Load, Vec<usize>)>, EngineError> {
+        let snapshot = self.engine().snapshot();
+        let mut sealer = self.core.sealer(&snapshot)?;
+        let composed = self.core.compose(insert, 1001, &mut |run| sealer.take(run).unwrap())?;
+        Ok(composed.map(|(_, too_large)| (sealer.finish(), too_large)))
     }
 
     /// The numbers of the records that exist, by number.
