@@ -51,22 +51,6 @@ impl Full {
     }
 }
 
-/// What the shell does on two threads.
-fn load_of<E: Engine>(
-    core: &Core<E>,
-    insert: &Insert,
-    now_ms: u64,
-) -> Result<Option<(Load, EventRef, Vec<usize>)>, EngineError> {
-    let snapshot = core.store().engine().snapshot();
-    let mut sealer = core.sealer(&snapshot)?;
-    let mut taken = Ok(true);
-    let composed = core.compose(insert, now_ms, &mut |run| {
-        taken = sealer.take(run);
-        matches!(taken, Ok(true))
-    })?;
-    Ok(if taken? { composed.map(|(tip, too_large)| (sealer.finish(), tip, too_large)) } else { None })
-}
-
 fn full() -> EngineError {
     EngineError::DiskFull { path: "memory".into() }
 }
@@ -198,7 +182,7 @@ impl Bench {
         let done = self.commit(&[first.1])?.remove(0);
         left.extend(done.is_err().then_some(first.0));
         let mut made = usize::from(done.is_ok());
-        match load_of(&self.core, &insert, 1001)? {
+        match self.load_of(&insert)? {
             None => left.extend(places),
             Some((load, too_large)) => {
                 made += places.len() - too_large.len();
@@ -346,7 +330,7 @@ fn a_load_that_is_cut_short_anywhere_is_there_whole_or_not_at_all() {
         for before in bench.engine().crashes() {
             let mut cut = bench.on(before);
             let insert = cut.insert_of(601..1200);
-            let (load, ..) = load_of(&cut.core, &insert, 1001).unwrap().expect("it goes on from the last record");
+            let (load, ..) = cut.load_of(&insert).unwrap().expect("it goes on from the last record");
             let engine = cut.engine().clone();
             engine.refuse(&refuses);
             assert_eq!(cut.core.load(load).is_ok(), refuses == Refuses::default(), "{refuses:?}");
