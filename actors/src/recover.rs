@@ -162,7 +162,10 @@ pub(crate) fn open(
     registry::finish_removals(&engine)?;
 
     let head = next_head(&engine, before.as_ref(), &here, device, &mut recovered, fresh_pair)?;
-    head.write(dir).map_err(failed)?;
+    // Mostly after a kill; the folder was synced when the tables were opened.
+    if before.as_ref() != Some(&head) {
+        head.write(dir).map_err(failed)?;
+    }
     Ok(Opened { engine, head, recovered })
 }
 
@@ -331,7 +334,11 @@ impl<'a> Repair<'a> {
         let mut logs: BTreeMap<WorkspaceId, Log> = BTreeMap::new();
         let (mut batch, mut bytes) = (Batch::default(), 0);
         let snapshot = self.engine.snapshot();
-        for row in snapshot.range(Table::Log, &from, to.as_deref()) {
+        let mut spool = snapshot.range(Table::Log, &from, to.as_deref()).peekable();
+        if spool.peek().is_none() {
+            return Ok(());
+        }
+        for row in spool {
             let (_, stored) = row?;
             let run = Run::decode_trusted(&stored).expect("verified before it came here");
             let (first, last) = ends(&run);
