@@ -142,23 +142,30 @@ mod tests {
         ]
     }
 
-    fn copy(from: &Path, to: &Path) {
-        fs::create_dir_all(to).unwrap();
-        for file in fs::read_dir(from).unwrap() {
-            let path = file.unwrap().path();
+    fn copy(from: &Path, to: &Path) -> io::Result<()> {
+        fs::create_dir_all(to)?;
+        for file in fs::read_dir(from)? {
+            let path = file?.path();
             let to = to.join(path.file_name().unwrap());
             match path.is_dir() {
-                true => copy(&path, &to),
-                false => drop(fs::copy(&path, to).unwrap()),
+                true => copy(&path, &to)?,
+                false => drop(fs::copy(&path, to)?),
             }
         }
+        Ok(())
     }
 
     /// A copy of what is on the disk now.
     fn image(dir: &TempDir) -> TempDir {
-        let image = tempfile::tempdir().unwrap();
-        copy(dir.path(), image.path());
-        image
+        loop {
+            let image = tempfile::tempdir().unwrap();
+            match copy(dir.path(), image.path()) {
+                Ok(()) => return image,
+                // A compaction took a file away meanwhile.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
     }
 
     fn all(engine: &FjallEngine) -> BTreeMap<(Table, Vec<u8>), Vec<u8>> {
