@@ -107,13 +107,9 @@ impl Keeper {
         }
     }
 
-    /// If it says that the tables are damaged, has the next start build them anew.
+    /// See [`note_damage`].
     pub fn note_damage(&self, error: &EngineError) {
-        if let EngineError::Damaged { detail, .. } = error
-            && let Err(error) = mark_damaged(&self.shared.dir, detail)
-        {
-            tracing::warn!(%error, "the damage cannot be noted");
-        }
+        note_damage(&self.shared.dir, error);
     }
 
     /// The number of the control chain that this node writes in a workspace.
@@ -156,6 +152,15 @@ impl Keeper {
             // It does not panic, and has nothing to tell.
             let _ = thread.join();
         }
+    }
+}
+
+/// If an error says that the tables of the node in `dir` are damaged, has the next start build them anew.
+pub fn note_damage(dir: &Path, error: &EngineError) {
+    if let EngineError::Damaged { detail, .. } = error
+        && let Err(error) = mark_damaged(dir, detail)
+    {
+        tracing::warn!(%error, "the damage cannot be noted");
     }
 }
 

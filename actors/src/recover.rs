@@ -8,6 +8,7 @@
 
 use crate::{
     device_key,
+    keeper::note_damage,
     registry::{self, Entry as Listed},
 };
 use std::{
@@ -70,6 +71,24 @@ pub enum Start {
     NoHead,
     /// `HEAD` says that the node was stopped in good order, but the tables are not those that it speaks of.
     Changed,
+}
+
+/// Puts back what the log of tables that open is found to lack.
+fn put_right(
+    data: &DataDir,
+    engine: &FjallEngine,
+    before: Option<&Head>,
+    rescued: &[Entry],
+    recovered: &mut Recovered,
+) -> Result<(), EngineError> {
+    let mut repair = Repair::new(engine, before);
+    for kept in data.kept()? {
+        repair.offer_all(&mut |offer| data.salvage_kept(&kept, offer))?;
+    }
+    repair.offer_missing(rescued)?;
+    repair.finish(recovered)?;
+    list_lost_logs(engine, before)?;
+    registry::finish_removals(engine)
 }
 
 impl Recovered {
@@ -139,7 +158,7 @@ pub(crate) fn open(
     if start == Start::Clean
         && let Some(head) = &before
         && let Ok(engine) = data.open(options)
-        && is_as_said(&engine, head)?
+        && is_as_said(&engine, head).inspect_err(|error| note_damage(dir, error))?
     {
         let recovered = Recovered::new(start);
         let head = Head { clean: false, place: here, ..head.clone() };
@@ -152,14 +171,7 @@ pub(crate) fn open(
     let rescued = rescue::read(dir).map_err(failed)?.0;
     let rescued = of_known_workspaces(rescued, before.as_ref());
     let engine = open_tables(data, options, before.as_ref(), &rescued, &mut recovered)?;
-    let mut repair = Repair::new(&engine, before.as_ref());
-    for kept in data.kept()? {
-        repair.offer_all(&mut |offer| data.salvage_kept(&kept, offer))?;
-    }
-    repair.offer_missing(&rescued)?;
-    repair.finish(&mut recovered)?;
-    list_lost_logs(&engine, before.as_ref())?;
-    registry::finish_removals(&engine)?;
+    put_right(data, &engine, before.as_ref(), &rescued, &mut recovered).inspect_err(|error| note_damage(dir, error))?;
 
     let head = next_head(&engine, before.as_ref(), &here, device, &mut recovered, fresh_pair)?;
     // Mostly after a kill; the folder was synced when the tables were opened.

@@ -309,6 +309,40 @@ fn a_block_that_does_not_read_is_found_at_the_next_start() {
 }
 
 #[test]
+fn a_block_of_the_log_that_does_not_read_is_put_back_from_the_rescue_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = open(dir.path());
+    let notes = Notes::of(&node);
+    // The last one is like nothing else, so that it is found in a compressed block: the end of the log.
+    let text = "Qz7vKp9wLm3X";
+    (0..200).for_each(|n| notes.add(&format!("{n:04}")));
+    notes.add(text);
+    drop(notes);
+    node.close().unwrap();
+    let keyspace = (Table::Log as usize + 1).to_string();
+    let mut spoiled = 0;
+    for table in fs::read_dir(dir.path().join("tables/keyspaces").join(keyspace).join("tables")).unwrap() {
+        let path = table.unwrap().path();
+        let mut bytes = fs::read(&path).unwrap();
+        if let Some(at) = bytes.windows(text.len()).position(|window| window == text.as_bytes()) {
+            bytes[at] ^= 1;
+            fs::write(path, bytes).unwrap();
+            spoiled += 1;
+        }
+    }
+    assert_eq!(spoiled, 1);
+    // It is met as soon as the end of the log is looked for: there is no node yet that could note it.
+    let options = Options { disk_free_bytes_min: 0, ..Options::default() };
+    let error = Node::open(dir.path(), options).err().expect("the end of the log does not read");
+    assert_eq!(error.code(), "damaged", "{error}");
+    let node = open(dir.path());
+    assert!(node.recovered().aside.is_some() && node.recovered().lost.is_empty(), "{:?}", node.recovered());
+    let notes = Notes::of(&node);
+    assert!(notes.texts().len() == 201 && notes.texts().iter().any(|found| found == text));
+    assert!(notes.verify());
+}
+
+#[test]
 fn a_nearly_full_disk_makes_the_node_read_only() {
     let dir = tempfile::tempdir().unwrap();
     let node = open(dir.path());
