@@ -104,7 +104,9 @@ impl Bench {
 
 /// Every kind of query over the bench's fields.
 fn queries(bench: &Bench) -> Vec<Query> {
-    let mut queries = vec![Query::default()];
+    let plain = |field, value| Query { filters: vec![(field, PartPath::default(), value)], ..Query::default() };
+    let mut queries =
+        vec![Query::default(), plain(bench.number, Value::Int(2)), plain(bench.text, Value::Text("b".into()))];
     let cells = [bench.text, bench.number].map(|field| SortBy::Cell(field, PartPath::default()));
     for by in cells.into_iter().chain([SortBy::Created, SortBy::Modified]) {
         for descending in [false, true] {

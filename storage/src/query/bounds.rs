@@ -44,6 +44,22 @@ pub(super) fn ranges(query: &Query, cell: &CellPath, design: &Design) -> Option<
     found
 }
 
+/// The one place that all records that fit have in an index by this cell; nothing where they may have several.
+pub(super) fn point(query: &Query, cell: &CellPath, design: &Design) -> Option<Vec<u8>> {
+    let ranges = ranges(query, cell, design)?;
+    let [range] = ranges.as_slice() else { return None };
+    let values =
+        query.filters.iter().filter(|(field, part, _)| (*field, part) == (cell.0, &cell.1)).map(|(.., value)| value);
+    let bounds = query.condition.iter().flat_map(|condition| condition.filter().bounds());
+    let equals = bounds.filter_map(|bound| match (&bound.place, &bound.limit) {
+        (Place::Cell(field, part), Limit::Eq(value)) if (*field, part) == (cell.0, &cell.1) => Some(value),
+        _other => None,
+    });
+    let mut places = values.chain(equals).map(|value| place_of(value, design));
+    // Of a key that was cut, several values are behind it.
+    places.find(|place| *place == range.from && place.len() <= SORT_KEY_BYTES_MAX)
+}
+
 fn of_limit(limit: &Limit, design: &Design) -> Option<Vec<Range>> {
     let kind_of = |value: &Value| Range::with_prefix(place_of(value, design)[..2].to_vec());
     let is_text = |value: &Value| matches!(value, Value::Text(_));

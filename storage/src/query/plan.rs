@@ -3,12 +3,12 @@
 
 use super::{
     Columns, Condition, Cursor, Page, Query, Start,
-    bounds::{Range, ranges},
+    bounds::{Range, point, ranges},
     condition::{ColumnCells, Names, RowCells},
     order::{Rank, Sort},
 };
 use crate::{
-    engine::{EngineError, Read, Table},
+    engine::{EngineError, Read, Table, prefix_end},
     filter::EvalError,
     fold::incremental::rows_of_list,
     index::{
@@ -47,6 +47,9 @@ pub(super) struct Plan<'a, R> {
 /// A record and its row.
 type IdAndRow = (RecordId, Vec<u8>);
 
+/// A record with its place in the order asked for.
+type Placed = (Vec<u8>, Found);
+
 /// A record that a query asks for.
 pub(super) struct Found {
     pub(super) id: RecordId,
@@ -64,6 +67,9 @@ impl<'a, R: Read> Plan<'a, R> {
         let ranked = |(rank, row): (Rank, Vec<u8>)| (rank.place, Found { id: rank.id, row });
         let sort = self.query.sort.as_ref();
         let by_order = sort.and_then(|sort| self.index(|index| sort.is_by(&index.definition.by)));
+        if let Some(found) = self.at_one_place()? {
+            return self.page(found.into_iter());
+        }
         if let Some(candidates) = self.candidates(by_order.is_some())? {
             return self.page(self.least(candidates.into_iter().map(Ok))?.into_iter().map(ranked));
         }
@@ -243,6 +249,7 @@ impl<'a, R: Read> Plan<'a, R> {
     fn first_rank(&self) -> Option<(Rank, bool)> {
         let descending = self.query.sort.as_ref().is_some_and(|sort| sort.descending);
         match &self.query.start {
+            Start::At(_) if self.query.sort.is_none() => None,
             Start::First => None,
             Start::At(value) => {
                 let id = RecordId([if descending { u8::MAX } else { 0 }; 16]);
@@ -306,6 +313,35 @@ impl<'a, R: Read> Plan<'a, R> {
             let Some(row) = self.fetch(id)? else { continue };
             if self.fits(id, &row) {
                 found.push((id, row));
+            }
+        }
+        Ok(Some(found))
+    }
+
+    /// Without a sort, records go by their ids, and so do those at one place of an index: they are read until the page is
+    /// full.
+    fn at_one_place(&self) -> Result<Option<Vec<Placed>>, EngineError> {
+        if self.query.sort.is_some() {
+            return Ok(None);
+        }
+        let place = |index: &Index| point(self.query, &index.definition.by, self.views.fold.design());
+        let mut own = self.views.indexes.iter().filter(|index| index.definition.list == self.list);
+        let Some((index, place)) = own.find_map(|index| Some((index, place(index)?))) else { return Ok(None) };
+        let prefix = [index.prefix(self.views.fold.prefix()), place].concat();
+        let from = match &self.query.start {
+            Start::After(cursor) => next_key([&prefix[..], &cursor.record.0].concat()),
+            Start::First | Start::At(_) => prefix.clone(),
+        };
+        let mut found = Vec::new();
+        for pair in self.rows.range(Table::Index, &from, prefix_end(&prefix).as_deref()) {
+            let (key, columns) = pair?;
+            let id = index.read(&key, columns).record;
+            let Some(row) = self.fetch(id)? else { continue };
+            if self.fits(id, &row) {
+                found.push((Vec::new(), Found { id, row }));
+                if found.len() > self.limit() {
+                    break;
+                }
             }
         }
         Ok(Some(found))
