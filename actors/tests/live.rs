@@ -1,5 +1,8 @@
 //! Live queries: what a subscriber is told, applied one after the other, is what the query gives.
 
+mod client;
+
+use client::{Client, sorted_by};
 use std::{
     collections::BTreeSet,
     future::poll_fn,
@@ -11,46 +14,13 @@ use tandem_actors::{
     Begin, Change, Command, Handle, Node, NodeError, Options, RowChange, Transaction, Update, fresh_record,
     live::{Cursor, Reset},
 };
-use tandem_storage::{
-    Query,
-    query::{Record, Sort},
-};
+use tandem_storage::{Query, query::Record};
 use tandem_wire::{
     CellKey, FieldId, ListId, PartPath, RecordId, RecordKey, Value,
     design::{BaseType, FieldType},
 };
 
 const SOON: Duration = Duration::from_secs(20);
-
-/// A result as a subscriber keeps it.
-#[derive(Default)]
-struct Client(Vec<Record>);
-
-impl Client {
-    fn apply(&mut self, changes: &[RowChange]) {
-        let named = |change: &RowChange| match change {
-            RowChange::Upsert { record, .. } => record.id,
-            RowChange::Remove { id } => *id,
-        };
-        let out: BTreeSet<RecordId> = changes.iter().map(named).collect();
-        assert_eq!(out.len(), changes.len(), "each is named once");
-        self.0.retain(|record| !out.contains(&record.id));
-        for change in changes {
-            if let RowChange::Upsert { record, position } = change {
-                self.0.insert(position.unwrap_or(self.0.len()), record.clone());
-            }
-        }
-    }
-
-    fn by_id(mut self) -> Vec<Record> {
-        self.0.sort_by_key(|record| record.id);
-        self.0
-    }
-}
-
-fn sorted_by(field: FieldId, descending: bool) -> Option<Sort> {
-    Some(Sort { descending, ..Sort::field(field) })
-}
 
 /// A workspace with a list of one text field.
 struct Notes {

@@ -60,6 +60,15 @@ pub fn released_is_durable_and_applied(
     views_reflect_the_log(store, durable)
 }
 
+/// On a disk as a crash left it, before anything is mended: the log came first, so that no view speaks of what it does
+/// not have.
+pub fn the_log_leads(disk: &Disk, workspace: u32) -> Result<(), Violation> {
+    match store::runs_beyond_the_log(disk, workspace).expect("memory can be read") {
+        0 => Ok(()),
+        beyond => Violation::of("the-log-leads", format!("the views reflect {beyond} runs that it does not have")),
+    }
+}
+
 /// The views show the whole log and nothing beyond it.
 pub fn views_reflect_the_log(store: &Store<Disk>, ledger: &Ledger) -> Result<(), Violation> {
     if store.next_arrival() == ledger.runs() {

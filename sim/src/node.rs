@@ -167,6 +167,9 @@ impl Node {
     }
 
     fn append(&mut self) -> Result<Step, EngineError> {
+        if self.planted == Some(Planted::ViewsBeforeLog) {
+            self.apply()?;
+        }
         let log = std::mem::take(&mut self.flight().log);
         let batches = if self.planted == Some(Planted::GroupInPieces) { planted::pieces(&log) } else { vec![log] };
         batches.into_iter().try_for_each(|batch| self.disk.commit(batch, Durability::Buffered))?;

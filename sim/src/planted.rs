@@ -15,6 +15,8 @@ use tandem_wire::{EventId, Run};
 pub enum Planted {
     /// Answers go out when the log is written, not when it is durable.
     ReleaseBeforeDurable,
+    /// The views are committed before the log.
+    ViewsBeforeLog,
     /// The views do not say how much of the log they reflect.
     PointerNotAdvanced,
     /// After a crash, durable events that nobody was told of are thrown away, and their places used again.

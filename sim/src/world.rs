@@ -287,6 +287,7 @@ impl World {
         {
             planted::throw_away(&self.sites[at].node.disk, &flight.events());
         }
+        checks::the_log_leads(&self.sites[at].node.disk, WORKSPACE)?;
         let writes = self.sites[at].node.disk.writes();
         if let Err(error) = self.sites[at].node.open() {
             self.trace.mark("crash-in-open");

@@ -51,6 +51,7 @@ fn every_planted_fault_is_found() {
     let expected = |planted| -> &[&str] {
         match planted {
             Planted::ReleaseBeforeDurable => &["released-is-durable"],
+            Planted::ViewsBeforeLog => &["the-log-leads"],
             Planted::PointerNotAdvanced => &["views-are-current"],
             Planted::SeqReusedAfterCrash => &["places-are-final"],
             Planted::GroupInPieces => &["groups-are-whole"],

@@ -91,13 +91,11 @@ impl<E: Engine> Store<E> {
     /// The same; events that cannot be applied are found out by `fence`, and passed over.
     pub fn open_fenced(engine: Arc<E>, workspace: u32, mut fence: Fence) -> Result<Self, EngineError> {
         fence.load(&*engine, workspace, MADE_BY)?;
-        let mut pointer = pointer(&*engine, workspace)?;
-        let runs = log::next_arrival(&*engine, workspace)?;
-        if pointer.is_some_and(|pointer| pointer.applied > runs) {
+        if runs_beyond_the_log(&*engine, workspace)? > 0 {
             // The log lost its end, and the views still speak of it.
             distrust(&*engine, workspace)?;
-            pointer = self::pointer(&*engine, workspace)?;
         }
+        let pointer = pointer(&*engine, workspace)?;
         let fresh = Pointer { generation: 1, applied: 0, made_by: MADE_BY };
         let pointer_now = pointer.unwrap_or(fresh);
         let prefix = Prefix { workspace, generation: pointer_now.generation };
@@ -304,6 +302,12 @@ pub fn distrust<E: Engine>(engine: &E, workspace: u32) -> Result<(), EngineError
     let mut batch = Batch::default();
     batch.put(Table::Meta, pointer_key(workspace), encode(&nothing));
     engine.commit(batch, Durability::Synced)
+}
+
+/// How many runs more the stored views reflect than the log has: none, unless the log lost its end.
+pub fn runs_beyond_the_log<E: Engine>(engine: &E, workspace: u32) -> Result<u64, EngineError> {
+    let reflected = pointer(engine, workspace)?.map_or(0, |pointer| pointer.applied);
+    Ok(reflected.saturating_sub(log::next_arrival(engine, workspace)?))
 }
 
 fn pointer<E: Engine>(engine: &E, workspace: u32) -> Result<Option<Pointer>, EngineError> {

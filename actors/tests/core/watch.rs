@@ -1,40 +1,17 @@
 //! What a watched query tells, applied one after the other, is what the query gives.
 
-use crate::bench::Bench;
+use crate::{
+    bench::Bench,
+    client::{Client, sorted_by},
+};
 use std::collections::BTreeSet;
-use tandem_actors::{Change, Command, RowChange, Transaction, live::Cursor};
+use tandem_actors::{Change, Command, Transaction, live::Cursor};
 use tandem_storage::{
     Query,
     live::Watch,
-    query::{Record, Sort, SortBy, Start},
+    query::{Sort, SortBy, Start},
 };
-use tandem_wire::{FieldId, PartPath, RecordId, Value};
-
-/// A result as a subscriber keeps it.
-#[derive(Default)]
-struct Client(Vec<Record>);
-
-impl Client {
-    fn apply(&mut self, changes: &[RowChange]) {
-        let named = |change: &RowChange| match change {
-            RowChange::Upsert { record, .. } => record.id,
-            RowChange::Remove { id } => *id,
-        };
-        let out: BTreeSet<RecordId> = changes.iter().map(named).collect();
-        assert_eq!(out.len(), changes.len(), "each is named once");
-        self.0.retain(|record| !out.contains(&record.id));
-        for change in changes {
-            if let RowChange::Upsert { record, position } = change {
-                self.0.insert(position.unwrap_or(self.0.len()), record.clone());
-            }
-        }
-    }
-
-    fn by_id(mut self) -> Vec<Record> {
-        self.0.sort_by_key(|record| record.id);
-        self.0
-    }
-}
+use tandem_wire::{PartPath, Value};
 
 /// Draws numbers, always the same ones.
 struct Dice(u64);
@@ -44,10 +21,6 @@ impl Dice {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % end
     }
-}
-
-fn sorted_by(field: FieldId, descending: bool) -> Option<Sort> {
-    Some(Sort { descending, ..Sort::field(field) })
 }
 
 #[test]
