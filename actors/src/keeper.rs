@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tandem_storage::{
     EngineError,
@@ -18,11 +18,14 @@ use tandem_wire::{EventRef, WorkspaceId};
 /// How long a run may be in the rescue file before it is synced.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
 
+/// For how long what the system said of free space is believed.
+const FREE_SPACE_HOLDS: Duration = Duration::from_millis(50);
+
 /// Keeps a node's own runs once more, and knows how far its chains go.
 ///
 /// In this order for each group: [`Keeper::room`] before it is decided, [`Keeper::stage`] before it is handed to the
-/// log, [`Keeper::keep`] when the log has it on the disk, and then its answers. A thread of its own syncs every second
-/// in which something was kept.
+/// log, [`Keeper::keep`] when the log has it on the disk; nobody need wait for that. A thread of its own syncs every
+/// second in which something was kept.
 ///
 /// That a run cannot be kept is no reason to refuse it: the log has it. It is told in the log of the program.
 pub struct Keeper {
@@ -42,6 +45,8 @@ struct Shared {
     free_bytes_min: u64,
     state: Mutex<State>,
     wake: Condvar,
+    /// When there was room, last.
+    room: Mutex<Option<Instant>>,
     /// Held while `HEAD` is written.
     writing: Mutex<()>,
 }
@@ -61,23 +66,32 @@ impl Keeper {
     pub fn start(dir: &Path, head: Head, free_bytes_min: u64) -> io::Result<Self> {
         let segments = Segments::open(dir)?;
         let state = State { head, segments, unsynced: false, stopping: false, complained: false };
-        let (state, wake, writing) = (Mutex::new(state), Condvar::new(), Mutex::default());
-        let shared = Arc::new(Shared { dir: dir.into(), free_bytes_min, state, wake, writing });
+        let (state, wake, room, writing) = (Mutex::new(state), Condvar::new(), Mutex::default(), Mutex::default());
+        let shared = Arc::new(Shared { dir: dir.into(), free_bytes_min, state, wake, room, writing });
         let syncing = shared.clone();
         let thread = thread::Builder::new().name("tandem-keeper".into()).spawn(move || syncing.run())?;
         Ok(Self { shared, thread: Mutex::new(Some(thread)) })
     }
 
     /// Whether the disk has room for more.
+    #[expect(clippy::disallowed_methods, reason = "how old an answer of the system is, and nothing else")]
     pub fn room(&self) -> Result<(), Refused> {
+        let mut room = self.shared.room.lock().unwrap_or_else(PoisonError::into_inner);
+        if room.is_some_and(|seen| seen.elapsed() < FREE_SPACE_HOLDS) {
+            return Ok(());
+        }
         let needed = self.shared.free_bytes_min;
+        *room = None;
         match free_bytes(&self.shared.dir) {
             Some(free) if free < needed => Err(Refused::DiskLow {
                 path: self.shared.dir.display().to_string(),
                 free_mb: free >> 20,
                 needed_mb: needed >> 20,
             }),
-            Some(_) | None => Ok(()),
+            Some(_) | None => {
+                *room = Some(Instant::now());
+                Ok(())
+            }
         }
     }
 

@@ -168,7 +168,7 @@ impl Node {
         let number = registry::free_number(self.engine())?;
         let mut batch = Batch::default();
         batch.put(Table::Log, log::key(number, 0), run.encode());
-        let runs = self.keeper().stage(id, &batch, vec![(0, workspace::last_event(&run))]);
+        let runs = self.keeper().stage(id, &batch, vec![(0, workspace::last_event(run.events()))]);
         registry::put(&mut batch, number, &Entry { id, left: false });
         self.keeper().room()?;
         self.say(id, |head| Some(WorkspaceHead { number, ..head }))?;

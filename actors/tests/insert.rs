@@ -67,7 +67,12 @@ impl Towns {
     }
 
     fn insert(&self, records: Vec<NewRecord>) -> Result<Inserted, NodeError> {
-        self.workspace.insert(Insert { list: self.list, batch: Some(BatchId([3; 16])), actor: None, records })
+        self.workspace.insert(Insert {
+            list: self.list,
+            batch: Some(BatchId([3; 16])),
+            actor: None,
+            records: records.into(),
+        })
     }
 
     /// The same as one command.
@@ -278,7 +283,7 @@ fn what_must_not_be_made_is_refused_whole() {
         Err(error) => error.code(),
         Ok(inserted) => panic!("{inserted:?}"),
     };
-    let insert = |list, records| Insert { list, batch: None, actor: None, records };
+    let insert = |list, records: Vec<NewRecord>| Insert { list, batch: None, actor: None, records: records.into() };
     assert_eq!(code(insert(ListId([9; 16]), records(None))), "unknown-list");
     assert_eq!(code(insert(towns.list, records(Some((FieldId([9; 16]), Value::Int(1)))))), "unknown-field");
     assert_eq!(code(insert(towns.list, records(Some((towns.people, Value::Float(f64::NAN)))))), "type");

@@ -24,7 +24,7 @@ use tandem_wire::{
 };
 
 /// Rows that are made at a time.
-const ROWS_PER_INSERT: usize = 32 * 1024;
+const ROWS_PER_INSERT: usize = 64 * 1024;
 /// Edits handed over at a time.
 const ROWS_PER_MESSAGE: usize = 256;
 /// Messages under way: the next rows are read while these are made durable.
@@ -118,7 +118,9 @@ impl Ours {
     fn insert(&self, batch: Option<BatchId>, records: Vec<NewRecord>) -> thread::JoinHandle<usize> {
         let (workspace, list, count) = (self.workspace.clone(), self.list, records.len());
         thread::spawn(move || {
-            let inserted = workspace.insert(Insert { list, batch, actor: None, records }).expect("rows can be stored");
+            let inserted = workspace
+                .insert(Insert { list, batch, actor: None, records: records.into() })
+                .expect("rows can be stored");
             assert_eq!((inserted.made, inserted.left.len()), (count as u64, 0), "all rows are new");
             count
         })
@@ -160,8 +162,9 @@ impl Ours {
             Value::Int(population),
             Value::Text(timezone),
         ];
-        let cells = self.fields.iter().zip(values).filter(|(_, value)| *value != Value::Null);
-        let cells = cells.map(|(field, value)| (*field, PartPath::default(), value)).collect();
+        let mut cells = Vec::with_capacity(values.len());
+        let shown = self.fields.iter().zip(values).filter(|(_, value)| *value != Value::Null);
+        cells.extend(shown.map(|(field, value)| (*field, PartPath::default(), value)));
         NewRecord { id: RecordId(id), cells }
     }
 

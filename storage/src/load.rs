@@ -36,6 +36,11 @@ impl LoadBuilder {
         Self { load: Load { runs: Vec::new(), fold, fresh, entries: Vec::new() }, indexes }
     }
 
+    /// Whether an event can be taken in at all: everything must end in one live data event.
+    pub fn goes_on(&self) -> bool {
+        self.load.fresh.goes_on()
+    }
+
     /// Takes the next event in, see [`Fold::apply_fresh`]. After a no, the load is of no use.
     pub fn apply<R: Read>(&mut self, rows: &R, at: LogPlace, event: &Event) -> Result<bool, EngineError> {
         let Load { fold, fresh, entries, .. } = &mut self.load;
@@ -83,17 +88,13 @@ pub(crate) fn load<E: Engine>(
     let mut end = rows.into_batch();
     end.delete(Table::Meta, mark_key(workspace));
     let (records, events) = thread::scope(|scope| {
-        let log = scope.spawn(|| engine.ingest(Table::Log, &mut runs.into_iter()));
-        let rows = fresh.take_rows();
-        entries.sort_unstable();
-        log.join().expect("an ingestion does not panic").map(|()| rows)
-    })?;
-    thread::scope(|scope| {
-        let index = scope.spawn(|| engine.ingest(Table::Index, &mut entries.into_iter()));
-        engine.ingest(Table::Records, &mut records.into_iter())?;
-        engine.ingest(Table::Events, &mut events.into_iter())?;
-        index.join().expect("an ingestion does not panic")
-    })?;
+        scope.spawn(|| entries.sort_unstable());
+        fresh.take_rows()
+    });
+    // The log first: what is there without it could not be found again to be taken away.
+    let (log, views) =
+        ((Table::Log, runs), [(Table::Index, entries), (Table::Records, records), (Table::Events, events)]);
+    engine.ingest_all([log].into_iter().chain(views).collect())?;
     Ok((fold, end))
 }
 

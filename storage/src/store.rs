@@ -20,7 +20,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use tandem_wire::{BadRun, Run};
+use tandem_wire::{BadRun, DesignDigest, Run};
 
 /// Views made by anything else are made anew.
 const MADE_BY: (u32, u32) = (FOLD_VERSION, ROWS_VERSION);
@@ -32,6 +32,8 @@ pub struct Store<E> {
     pointer: Pointer,
     fold: Arc<Fold>,
     indexes: Arc<Vec<Index>>,
+    /// The design that the indexes were last made for.
+    indexed: Option<DesignDigest>,
     fence: Fence,
 }
 
@@ -104,7 +106,8 @@ impl<E: Engine> Store<E> {
         let indexes = index::load(&snapshot, prefix)?.into();
         drop(snapshot);
         undo_what_was_cut_short(&*engine, workspace, &fold, pointer_now.applied)?;
-        let mut store = Self { engine, workspace, pointer: pointer_now, fold: Arc::new(fold), indexes, fence };
+        let mut store =
+            Self { engine, workspace, pointer: pointer_now, fold: Arc::new(fold), indexes, indexed: None, fence };
         if pointer_now.made_by == MADE_BY {
             store.catch_up(&mut |_| {})?;
         } else {
@@ -144,7 +147,7 @@ impl<E: Engine> Store<E> {
     }
 
     /// Makes `fold` the live one, and gives the views' batch what it changes in the indexes and the mark of how much of
-    /// the log the views reflect. The log's own batch must be durable before this one is committed; then comes
+    /// the log the views reflect. The log's own batch must be durable with or before this one; then comes
     /// [`Store::upkeep`].
     pub fn advance(&mut self, fold: Fold, runs: u64, views: &mut Batch) -> Result<(), EngineError> {
         follow(views, &*self.engine, fold.prefix(), &self.indexes, fold.design())?;
@@ -164,13 +167,22 @@ impl<E: Engine> Store<E> {
         self.engine.commit(end, Durability::Buffered)
     }
 
+    /// Whether [`Store::upkeep`] has something to do.
+    pub fn needs_upkeep(&self) -> bool {
+        self.indexed != Some(self.fold.design_digest())
+    }
+
     /// Makes the indexes that the design asks for, and drops others. Does nothing unless the design has changed.
     pub fn upkeep(&mut self) -> Result<(), EngineError> {
+        if !self.needs_upkeep() {
+            return Ok(());
+        }
         let wanted = wanted(self.fold.design());
         if !wanted.iter().eq(self.indexes.iter().map(|index| &index.definition)) {
             let indexes = Arc::make_mut(&mut self.indexes);
             index::upkeep(&*self.engine, self.fold.prefix(), indexes, wanted, self.fold.design())?;
         }
+        self.indexed = Some(self.fold.design_digest());
         Ok(())
     }
 
@@ -208,6 +220,7 @@ impl<E: Engine> Store<E> {
         let mut flip = Batch::default();
         flip.put(Table::Meta, pointer_key(self.workspace), encode(&self.pointer));
         self.engine.commit(flip, Durability::Synced)?;
+        self.indexed = Some(fold.design_digest());
         self.fold = Arc::new(fold);
         self.indexes = Arc::new(indexes);
         self.drop_other_generations()

@@ -13,7 +13,7 @@ use crate::{
     put,
 };
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::{borrow::Borrow, collections::BTreeMap};
 
 /// Events of one chain, each the next of the one before, signed together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,26 +59,13 @@ pub enum BadRun {
 impl Run {
     /// Signs `events`, which follow one another in one chain of `key`'s device.
     pub fn sign(events: Vec<Event>, key: &SecretKey) -> Result<Self, BadRun> {
-        let run = Self::signed(events, key)?;
+        let run = Self { signature: signature(&events, key)?, events };
         if run.encode().len() > RUN_BYTES_MAX { Err(BadRun::Size) } else { Ok(run) }
     }
 
-    fn signed(events: Vec<Event>, key: &SecretKey) -> Result<Self, BadRun> {
-        let last = events.last().ok_or(BadRun::Size)?;
-        if events.len() > RUN_EVENTS_MAX {
-            return Err(BadRun::Size);
-        }
-        if !events.windows(2).all(|pair| follows(&pair[0], &pair[1])) || last.header().chain.device != key.device() {
-            return Err(BadRun::NotConsecutive);
-        }
-        let signature = key.sign_run(last.id());
-        Ok(Self { events, signature })
-    }
-
     /// The stored bytes of a run that is signed with `key`, as [`Run::sign`] and [`Run::encode`] give them.
-    pub fn seal(events: Vec<Event>, key: &SecretKey) -> Result<Vec<u8>, BadRun> {
-        let run = Self::signed(events, key)?;
-        let bytes = run.encode();
+    pub fn seal<E: Borrow<Event>>(events: &[E], key: &SecretKey) -> Result<Vec<u8>, BadRun> {
+        let bytes = stored(events, &signature(events, key)?);
         if bytes.len() > RUN_BYTES_MAX { Err(BadRun::Size) } else { Ok(bytes) }
     }
 
@@ -94,10 +81,7 @@ impl Run {
 
     /// The stored bytes, envelope included.
     pub fn encode(&self) -> Vec<u8> {
-        let mut content = Vec::new();
-        put_stored(&mut content, &self.events);
-        content.extend_from_slice(&self.signature);
-        envelope::seal(Kind::RUN, &content)
+        stored(&self.events, &self.signature)
     }
 
     /// Reads and verifies a run from outside.
@@ -129,6 +113,26 @@ impl Run {
         }
         Ok(Self { events: stored.events()?, signature: *signature })
     }
+}
+
+/// What [`Run::sign`] signs with, if these events can be a run.
+fn signature<E: Borrow<Event>>(events: &[E], key: &SecretKey) -> Result<[u8; 64], BadRun> {
+    let last = events.last().ok_or(BadRun::Size)?.borrow();
+    if events.len() > RUN_EVENTS_MAX {
+        return Err(BadRun::Size);
+    }
+    let consecutive = events.windows(2).all(|pair| follows(pair[0].borrow(), pair[1].borrow()));
+    if !consecutive || last.header().chain.device != key.device() {
+        return Err(BadRun::NotConsecutive);
+    }
+    Ok(key.sign_run(last.id()))
+}
+
+fn stored<E: Borrow<Event>>(events: &[E], signature: &[u8; 64]) -> Vec<u8> {
+    let mut content = Vec::with_capacity(512);
+    put_stored(&mut content, events);
+    content.extend_from_slice(signature);
+    envelope::seal(Kind::RUN, &content)
 }
 
 /// Whether `b` is the next event of `a`'s chain and can stand in a run with it.
@@ -226,14 +230,14 @@ enum StoredPayload {
 }
 
 /// The bytes that [`Stored`] is read from.
-fn put_stored(out: &mut Vec<u8>, events: &[Event]) {
-    let first = events[0].header();
+fn put_stored<E: Borrow<Event>>(out: &mut Vec<u8>, events: &[E]) {
+    let first = events[0].borrow().header();
     let mut tables = Tables::new(first.chain.device);
     let mut lamport = first.lamport - 1;
     let mut wall_ms = first.wall_ms;
-    let mut body = Vec::with_capacity(events.iter().map(Event::size).sum::<usize>() / 2);
+    let mut body = Vec::with_capacity(events.iter().map(|event| event.borrow().size()).sum::<usize>() / 2);
     put::varint(&mut body, events.len() as u64);
-    for event in events {
+    for event in events.iter().map(Borrow::borrow) {
         let header = event.header();
         put::varint(&mut body, header.deps.len() as u64);
         header.deps.iter().for_each(|dep| tables.put_event_ref(&mut body, dep));

@@ -4,13 +4,12 @@ use crate::command::{Committed, Refused};
 use std::{cell::RefCell, collections::BTreeMap, sync::Arc};
 use tandem_storage::{
     EngineError,
-    engine::{Overlay, Read},
+    engine::{Batch, Overlay, Read},
     fold::incremental::{Applied, Events, Fold, LogPlace, Tip},
-    log::LogReader,
+    log::{LogReader, RunEvents},
 };
 use tandem_wire::{
-    ActorId, BadRun, BatchId, ChainId, DeviceKey, Event, EventRef, Header, Malformed, Op, Payload, Run, SecretKey,
-    WorkspaceId,
+    ActorId, BatchId, ChainId, DeviceKey, Event, EventRef, Header, Malformed, Op, Payload, SecretKey, WorkspaceId,
     limits::{DEPS_MAX, RUN_BYTES_MAX, RUN_EVENTS_MAX, WALL_MS_MAX},
 };
 
@@ -33,8 +32,17 @@ pub(super) struct Draft<'a, R: Read> {
 /// An op with its body.
 pub(super) type OpWithBody = (Op, Vec<u8>);
 
-/// The signed runs by number, the fold after them, and the views' changes.
-pub(super) type Finished<'a, R> = (Vec<(u64, Run)>, Fold, Overlay<'a, R>);
+/// What has been drafted so far, apart from the state that it is made on.
+pub(super) struct Drafted {
+    pub(super) fold: Fold,
+    /// What changes in the views.
+    pub(super) views: Batch,
+    /// Events of runs by number, not signed.
+    pub(super) runs: BTreeMap<u64, Vec<Arc<Event>>>,
+}
+
+/// Runs that were made lately, by number: what is edited next mostly builds on them.
+pub(super) type Recent = Vec<(u64, RunEvents)>;
 
 /// What a command became, or why it was not done; an error is what the machine could not do.
 pub(super) type Decided = Result<Result<Committed, Refused>, EngineError>;
@@ -49,30 +57,37 @@ pub(super) struct Shared {
 /// The log as it will be: what is stored, and the runs of the draft.
 pub(super) struct DraftLog<'a, R> {
     stored: LogReader<'a, R>,
+    recent: &'a [(u64, RunEvents)],
     runs: RefCell<BTreeMap<u64, Vec<Arc<Event>>>>,
 }
 
 impl<R: Read> Events for DraftLog<'_, R> {
     fn event(&self, at: LogPlace) -> Result<Arc<Event>, EngineError> {
-        match self.runs.borrow().get(&at.arrival) {
-            Some(run) => Ok(run[usize::from(at.index)].clone()),
+        if let Some(run) = self.runs.borrow().get(&at.arrival) {
+            return Ok(run[usize::from(at.index)].clone());
+        }
+        match self.recent.iter().rev().find(|(arrival, _)| *arrival == at.arrival) {
+            Some((_, run)) => Ok(run[usize::from(at.index)].clone()),
             None => self.stored.event(at),
         }
     }
 }
 
 impl<'a, R: Read> Draft<'a, R> {
-    /// On the state `rows`, in which the next run has the number `first_arrival`.
+    /// Goes on with `drafted` on the state `rows`, in which the next run has the number `first_arrival`; `recent` are runs
+    /// before it.
     pub(super) fn new(
-        (fold, rows, workspace_number): (Fold, &'a R, u32),
+        (drafted, rows, workspace_number, recent): (Drafted, &'a R, u32, &'a [(u64, RunEvents)]),
         (key, workspace, pair): (&'a SecretKey, WorkspaceId, u32),
         first_arrival: u64,
         wall_ms: u64,
     ) -> Self {
         // A clock beyond what the format holds is wrong, but no reason to lose what somebody writes.
         let wall_ms = wall_ms.min(WALL_MS_MAX);
-        let log = DraftLog { stored: LogReader::new(rows, workspace_number), runs: RefCell::default() };
-        Self { fold, rows: Overlay::new(rows), log, key, workspace, first_arrival, wall_ms, pair }
+        let Drafted { fold, views, runs } = drafted;
+        let log = DraftLog { stored: LogReader::new(rows, workspace_number), recent, runs: RefCell::new(runs) };
+        let rows = Overlay::with(rows, Arc::new(views));
+        Self { fold, rows, log, key, workspace, first_arrival, wall_ms, pair }
     }
 
     /// The author of its events.
@@ -142,14 +157,9 @@ impl<'a, R: Read> Draft<'a, R> {
         LogPlace { arrival, index: 0 }
     }
 
-    /// Signs the runs.
-    pub(super) fn finish(self) -> Result<Finished<'a, R>, BadRun> {
-        let runs = self.log.runs.into_inner().into_iter();
-        let signed = runs.map(|(arrival, events)| {
-            let events = events.into_iter().map(|event| (*event).clone()).collect();
-            Ok((arrival, Run::sign(events, self.key)?))
-        });
-        Ok((signed.collect::<Result<_, BadRun>>()?, self.fold, self.rows))
+    /// What there is so far.
+    pub(super) fn pause(self) -> Drafted {
+        Drafted { fold: self.fold, views: self.rows.into_batch(), runs: self.log.runs.into_inner() }
     }
 }
 

@@ -2,14 +2,14 @@
 
 use super::{
     check,
-    compose::{Decided, Draft, Shared, too_large},
+    compose::{Decided, Draft, Drafted, Recent, Shared, too_large},
     design, expect, transaction, undo,
 };
 use crate::command::{Command, Committed, NameKind, Refused, Transaction};
-use std::sync::Arc;
+use std::{borrow::Borrow, collections::BTreeMap, sync::Arc};
 use tandem_storage::{
     EngineError, Load, Store,
-    engine::{Batch, Engine, Read, Table},
+    engine::{Batch, Engine, Overlay, Read, Table},
     fold::incremental::Fold,
     log,
 };
@@ -20,15 +20,27 @@ use tandem_wire::{
 
 /// Decides what commands become.
 ///
-/// Input: [`Core::decide`], with a group of commands and the time. Output: a [`Group`]: commit its log batch and make
-/// it durable, then hand the group to [`Core::settle`] and commit the views' batch, do the [`Core::upkeep`], and release
-/// the answers. After
-/// an error from the engine the core is not to be used again.
+/// Input: [`Core::decide`], with a group of commands and the time. Output: a [`Group`]: hand it to [`Core::settle`],
+/// commit the batch of log and views, durably, do the [`Core::upkeep`], and release the answers. Who wants the log to
+/// be durable first takes it out of the group. The next group can be decided meanwhile, see [`Core::goes_ahead_of`].
+/// After an error from the engine the core is not to be used again.
 pub struct Core<E> {
     store: Store<E>,
     key: Arc<SecretKey>,
     workspace: WorkspaceId,
     pair: u32,
+    recent: Recent,
+    /// What is being committed.
+    ahead: Arc<Batch>,
+}
+
+/// Runs that are kept decoded.
+const RECENT_RUNS: usize = 16;
+
+/// Commands that are decided and not signed yet: more may come.
+pub struct Open {
+    drafted: Drafted,
+    answers: Vec<Result<Committed, Refused>>,
 }
 
 /// What a group of commands becomes.
@@ -41,13 +53,13 @@ pub struct Group {
     pub tips: Vec<(u64, EventRef)>,
     views: Batch,
     fold: Fold,
-    runs: u64,
+    runs: Recent,
 }
 
 impl<E: Engine> Core<E> {
     /// For a workspace whose log begins with its genesis.
     pub fn new(store: Store<E>, key: Arc<SecretKey>, workspace: WorkspaceId) -> Self {
-        Self { store, key, workspace, pair: 0 }
+        Self { store, key, workspace, pair: 0, recent: Recent::new(), ahead: Arc::default() }
     }
 
     /// Writes the pair of chains whose control chain has this number.
@@ -97,31 +109,65 @@ impl<E: Engine> Core<E> {
     /// Decides each command on the state that those before it left. One that is refused changes nothing and concerns
     /// nobody else.
     pub fn decide(&self, now_ms: u64, commands: &[Command]) -> Result<Group, EngineError> {
+        Ok(self.close(self.extend(self.open(), now_ms, commands)?))
+    }
+
+    /// A group without commands, behind the group that was settled last. Until it is closed, no other is settled.
+    pub fn open(&self) -> Open {
+        let drafted = Drafted { fold: (**self.store.fold()).clone(), views: Batch::default(), runs: BTreeMap::new() };
+        Open { drafted, answers: Vec::new() }
+    }
+
+    /// Decides commands as part of a group.
+    pub fn extend(&self, open: Open, now_ms: u64, commands: &[Command]) -> Result<Open, EngineError> {
+        let Open { drafted, mut answers } = open;
         let snapshot = self.store.engine().snapshot();
+        let rows = Overlay::with(&snapshot, self.ahead.clone());
         let mut draft = Draft::new(
-            ((**self.store.fold()).clone(), &snapshot, self.store.workspace()),
+            (drafted, &rows, self.store.workspace(), &self.recent),
             (&self.key, self.workspace, self.pair),
             self.store.next_arrival(),
             now_ms,
         );
-        let mut answers = Vec::with_capacity(commands.len());
         for command in commands {
             answers.push(self.decide_one(&mut draft, command)?);
         }
-        let (runs, fold, rows) = draft.finish().expect("runs are kept within their limits");
-        let mut log = Batch::default();
-        let count = runs.len() as u64;
-        let tips = runs.iter().map(|(arrival, run)| (*arrival, last_event(run))).collect();
-        for (arrival, run) in runs {
-            log.put(Table::Log, log::key(self.store.workspace(), arrival), run.encode());
-        }
-        Ok(Group { log, answers, tips, views: rows.into_batch(), fold, runs: count })
+        Ok(Open { drafted: draft.pause(), answers })
     }
 
-    /// Takes a group whose log batch is durable. Gives the views' batch and the answers.
+    /// Signs a group.
+    pub fn close(&self, open: Open) -> Group {
+        let Open { drafted: Drafted { fold, views, runs }, answers } = open;
+        let (mut log, mut tips) = (Batch::default(), Vec::with_capacity(runs.len()));
+        for (arrival, run) in &runs {
+            let sealed = Run::seal(run, &self.key).expect("runs are kept within their limits");
+            log.put(Table::Log, log::key(self.store.workspace(), *arrival), sealed);
+            tips.push((*arrival, last_event(run)));
+        }
+        let runs = runs.into_iter().map(|(arrival, run)| (arrival, run.into())).collect();
+        Group { log, answers, tips, views, fold, runs }
+    }
+
+    /// Decides what follows as if this batch were committed, until [`Core::is_committed`].
+    pub fn goes_ahead_of(&mut self, batch: Arc<Batch>) {
+        self.ahead = batch;
+    }
+
+    /// What was being committed is.
+    pub fn is_committed(&mut self) {
+        self.ahead = Arc::default();
+    }
+
+    /// Takes a group. Gives the answers and the batch to commit before they are released: with the group's log batch in
+    /// it, unless that was taken out and is durable. Then comes [`Core::upkeep`]. What it was decided ahead of is
+    /// committed by now.
     pub fn settle(&mut self, group: Group) -> Result<(Batch, Vec<Result<Committed, Refused>>), EngineError> {
-        let Group { answers, mut views, fold, runs, log: _durable, tips: _ } = group;
-        self.store.advance(fold, runs, &mut views)?;
+        let Group { log, answers, mut views, fold, runs, tips: _ } = group;
+        assert!(self.ahead.is_empty(), "groups are committed one after the other");
+        self.store.advance(fold, runs.len() as u64, &mut views)?;
+        views.extend(log);
+        self.recent.extend(runs);
+        self.recent.drain(..self.recent.len().saturating_sub(RECENT_RUNS));
         Ok((views, answers))
     }
 
@@ -160,9 +206,8 @@ impl<E: Engine> Core<E> {
 }
 
 /// The last event of a run.
-pub(crate) fn last_event(run: &Run) -> EventRef {
-    let last = run.events().last().expect("a run has events");
-    EventRef { chain: last.header().chain, seq: last.header().seq, id: last.id() }
+pub(crate) fn last_event<E: Borrow<Event>>(run: &[E]) -> EventRef {
+    run.last().expect("a run has events").borrow().reference()
 }
 
 /// The run that founds a workspace.

@@ -2,10 +2,10 @@
 
 use super::{check, compose, core::Core};
 use crate::command::{Change, Command, Refused, Transaction};
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 use tandem_storage::{
     EngineError, Load, LoadBuilder,
-    engine::{Engine, Read, Table},
+    engine::{Engine, Nothing, Read, Table},
     fold::incremental::{Fold, Fresh, LogPlace},
     log::{self, LogReader},
 };
@@ -27,8 +27,8 @@ pub struct Insert {
     pub batch: Option<BatchId>,
     /// Who acts, on a shared device.
     pub actor: Option<ActorId>,
-    /// The records.
-    pub records: Vec<NewRecord>,
+    /// The records; shared, so that the caller can go back to those that are left.
+    pub records: Arc<[NewRecord]>,
 }
 
 /// A record to be made.
@@ -62,11 +62,9 @@ pub(super) enum Planned {
         /// See [`Inserted::left`].
         left: Vec<usize>,
     },
-    /// The first record as a transaction, the others as a load once that is done.
+    /// As a load; where nothing is there that it could build on, behind the first record as a transaction.
     Many {
-        /// The place of the first, and what makes it.
-        first: Box<(usize, Command)>,
-        /// The places of the others.
+        /// The places of the records.
         places: Vec<usize>,
         /// See [`Inserted::left`].
         left: Vec<usize>,
@@ -74,8 +72,8 @@ pub(super) enum Planned {
 }
 
 impl<E: Engine> Core<E> {
-    /// Checks an insert, and says how to go about it. `insert` keeps the records that are to be made.
-    pub(super) fn plan_insert(&self, insert: &mut Insert) -> Result<Result<Planned, Refused>, EngineError> {
+    /// Checks an insert, and says how to go about it.
+    pub(super) fn plan_insert(&self, insert: &Insert) -> Result<Result<Planned, Refused>, EngineError> {
         let fold = self.store().fold();
         let present = fold.role_of(self.device());
         if present.is_none_or(|role| role < Role::Writer) {
@@ -88,24 +86,20 @@ impl<E: Engine> Core<E> {
         let mut seen = BTreeSet::new();
         let mut left = Vec::new();
         let mut fresh = Vec::with_capacity(insert.records.len());
-        for (index, record) in std::mem::take(&mut insert.records).into_iter().enumerate() {
+        for (index, record) in insert.records.iter().enumerate() {
             let key = RecordKey { list: insert.list, record: record.id };
             let is_fresh =
                 seen.insert(record.id) && snapshot.get(Table::Records, &fold.prefix().record(key))?.is_none();
             match is_fresh {
-                true => fresh.push((index, record)),
+                true => fresh.push(index),
                 false => left.push(index),
             }
         }
         if fresh.len() < RECORDS_MIN {
-            let commands = fresh.into_iter().map(|(index, record)| (index, insert.command(record))).collect();
+            let commands = fresh.into_iter().map(|index| (index, insert.command(index))).collect();
             return Ok(Ok(Planned::Few { commands, left }));
         }
-        let mut fresh = fresh.into_iter();
-        let (place, first) = fresh.next().expect("there are many");
-        let (places, records) = fresh.unzip();
-        insert.records = records;
-        Ok(Ok(Planned::Many { first: Box::new((place, insert.command(first))), places, left }))
+        Ok(Ok(Planned::Many { places: fresh, left }))
     }
 
     /// Composes the events that make the records, which build on the last event, and hands them on run by run for as
@@ -113,7 +107,7 @@ impl<E: Engine> Core<E> {
     /// something else is the end of everything.
     pub(super) fn compose(
         &self,
-        insert: &Insert,
+        (insert, places): (&Insert, &[usize]),
         now_ms: u64,
         emit: &mut dyn FnMut(Vec<Event>) -> bool,
     ) -> Result<Option<(EventRef, Vec<usize>)>, EngineError> {
@@ -126,8 +120,8 @@ impl<E: Engine> Core<E> {
         let design = fold.design_digest();
         let (mut tip, mut lamport, mut too_large) = (head.event, head.lamport, Vec::new());
         let (mut run, mut bytes) = (Vec::with_capacity(RUN_EVENTS_MAX), 0);
-        for (index, record) in insert.records.iter().enumerate() {
-            let (ops, bodies) = insert.ops(record);
+        for place in places {
+            let (ops, bodies) = insert.ops(&insert.records[*place]);
             let header = Header {
                 workspace: self.workspace(),
                 chain,
@@ -143,7 +137,7 @@ impl<E: Engine> Core<E> {
                 ops,
             };
             let Ok(event) = Event::new(header, Payload::of(bodies)) else {
-                too_large.push(index);
+                too_large.push(*place);
                 continue;
             };
             lamport += 1;
@@ -162,39 +156,44 @@ impl<E: Engine> Core<E> {
     }
 
     /// Makes a load of runs, beside [`Core::compose`].
-    pub(super) fn sealer<'a>(&'a self, snapshot: &'a E::Snapshot) -> Result<Sealer<'a, E::Snapshot>, EngineError> {
+    pub(super) fn loader(&self) -> Result<Loader<'_>, EngineError> {
         let store = self.store();
-        let reader = LogReader::new(snapshot, store.workspace());
+        let snapshot = store.engine().snapshot();
+        let reader = LogReader::new(&snapshot, store.workspace());
         let fold: Fold = (**store.fold()).clone();
         let last = reader.run(store.next_arrival() - 1)?;
         let mut fresh = Fresh::default();
-        fold.go_on(snapshot, &reader, &mut fresh, last.last().expect("a run has events"))?;
+        fold.go_on(&snapshot, &reader, &mut fresh, last.last().expect("a run has events"))?;
         let (workspace, first, indexes) = (store.workspace(), store.next_arrival(), store.views().indexes);
-        let load = LoadBuilder::new(fold, fresh, indexes);
-        Ok(Sealer { snapshot, key: self.key(), workspace, next: first, load })
+        Ok(Loader { key: self.key(), workspace, next: first, load: LoadBuilder::new(fold, fresh, indexes) })
     }
 }
 
 /// Signs runs and takes them into the views, as far as that can be done before they are in the log.
-pub(super) struct Sealer<'a, R> {
-    snapshot: &'a R,
+pub(super) struct Loader<'a> {
     key: &'a SecretKey,
     workspace: u32,
     next: u64,
     load: LoadBuilder,
 }
 
-impl<R: Read> Sealer<'_, R> {
-    /// Whether the run's events only make new records at the end of everything, as they must.
-    pub(super) fn take(&mut self, run: Vec<Event>) -> Result<bool, EngineError> {
+impl Loader<'_> {
+    /// Whether there is something that a load can build on.
+    pub(super) fn goes_on(&self) -> bool {
+        self.load.goes_on()
+    }
+
+    /// Whether the run's events only make new records at the end of everything, as they must. That none of the records
+    /// is there already was seen when the insert was planned.
+    pub(super) fn take(&mut self, run: &[Event]) -> Result<bool, EngineError> {
         for (index, event) in run.iter().enumerate() {
             let at = LogPlace { arrival: self.next, index: index as u16 };
-            if !self.load.apply(self.snapshot, at, event)? {
+            if !self.load.apply(&Nothing, at, event)? {
                 return Ok(false);
             }
         }
-        let key = log::key(self.workspace, self.next);
-        self.load.push(key, Run::seal(run, self.key).expect("runs are kept within their limits"));
+        let sealed = Run::seal(run, self.key).expect("runs are kept within their limits");
+        self.load.push(log::key(self.workspace, self.next), sealed);
         self.next += 1;
         Ok(true)
     }
@@ -208,7 +207,7 @@ fn check_cells<E: Engine>(core: &Core<E>, insert: &Insert) -> Result<(), Refused
     let design = core.store().fold().design();
     check::list(design, insert.list)?;
     let mut known = BTreeSet::new();
-    for record in &insert.records {
+    for record in &*insert.records {
         for (field, part, value) in &record.cells {
             if known.insert(*field) || !check::has_form(value) {
                 let record = RecordKey { list: insert.list, record: record.id };
@@ -220,10 +219,14 @@ fn check_cells<E: Engine>(core: &Core<E>, insert: &Insert) -> Result<(), Refused
 }
 
 impl Insert {
-    fn command(&self, record: NewRecord) -> Command {
+    /// What makes the record at this place.
+    pub(super) fn command(&self, place: usize) -> Command {
+        let record = &self.records[place];
         let key = RecordKey { list: self.list, record: record.id };
-        let set = |(field, part, value)| Change::SetRaw(CellKey { record: key, field, part }, value);
-        let changes = std::iter::once(Change::Create(key)).chain(record.cells.into_iter().map(set)).collect();
+        let set = |(field, part, value): &(FieldId, PartPath, Value)| {
+            Change::SetRaw(CellKey { record: key, field: *field, part: part.clone() }, value.clone())
+        };
+        let changes = std::iter::once(Change::Create(key)).chain(record.cells.iter().map(set)).collect();
         Command::Change(Transaction { changes, batch: self.batch, actor: self.actor, ..Transaction::default() })
     }
 

@@ -2,7 +2,8 @@
 //!
 //! [`Core`] is pure: it decides and composes events, and gives batches to commit. The shell ([`Workspace`]) collects
 //! what waits in the mailbox into one group, and for each group carries out, in this order and no other: decide →
-//! append → durable → apply → release the answers. What a crash leaves between the last two is applied on opening.
+//! append and apply, in one batch → durable → show and release the answers. While one group is written, the next is
+//! decided.
 
 mod check;
 mod compose;
@@ -13,6 +14,7 @@ mod insert;
 mod shell;
 mod transaction;
 mod undo;
+mod writer;
 
 pub use self::core::{Core, Group, found, plain_cell};
 pub(crate) use self::core::{last_event, names};

@@ -1,9 +1,14 @@
 //! The actix shell of the workspace actor.
 
-use super::{Core, Group, Insert, Inserted, insert::Planned};
+use super::{
+    Core, Group, Insert, Inserted,
+    core::Open,
+    insert::Planned,
+    writer::{Place, Work, Writer},
+};
 use crate::{
     command::{Command, Committed, Refused},
-    keeper::Keeper,
+    keeper::{Keeper, Staged},
     live::{Feed, Publisher},
 };
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
@@ -18,21 +23,33 @@ use std::{
 };
 use tandem_storage::{
     EngineError, Load,
-    engine::{Batch, Durability, Engine},
+    engine::{Batch, Engine},
     store::{Verified, Views},
 };
 use tandem_wire::{Event, EventRef};
 use tokio::sync::oneshot;
 
-/// Does what commands ask, in groups.
+/// Does what commands ask, in groups: while one is written, the next is decided.
 pub struct Workspace<E: Engine> {
     core: Core<E>,
-    keeper: Arc<Keeper>,
     left: bool,
     waiting: VecDeque<(Vec<Command>, Answer<Answers>)>,
     group_commands_max: usize,
-    published: Arc<RwLock<Published<E>>>,
+    place: Arc<Place<E>>,
+    decided: Decided,
+    /// Until there is one, groups are written here.
+    writer: Option<Writer>,
+    /// Closed when the actor is gone.
     feed: Publisher,
+}
+
+/// The group that is decided while the one before it is written.
+#[derive(Default)]
+struct Decided {
+    open: Option<Open>,
+    /// Who waits for how many of the answers, in their order.
+    asked: Vec<(usize, Answer<Answers>)>,
+    commands: usize,
 }
 
 /// The state that readers see: the last one whose answers were released.
@@ -48,8 +65,10 @@ pub struct Published<E: Engine> {
 /// Runs that are composed and not yet signed.
 const RUNS_UNDER_WAY: usize = 8;
 
-type Answers = Vec<Result<Committed, Refused>>;
-type Answer<T> = oneshot::Sender<T>;
+/// The batch of a group, and its runs for the rescue file.
+type ToWrite = (Arc<Batch>, Staged);
+pub(super) type Answers = Vec<Result<Committed, Refused>>;
+pub(super) type Answer<T> = oneshot::Sender<T>;
 /// Answers who blocks, on whatever thread.
 type Reply<T> = mpsc::SyncSender<T>;
 
@@ -74,6 +93,11 @@ pub enum Perform {
     Stop(Reply<()>),
 }
 
+/// A group is written.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Written;
+
 /// Everything that waits is to be done.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -85,7 +109,9 @@ impl<E: Engine> Workspace<E> {
         let feed = Publisher(Arc::default());
         feed.0.begin_at(core.store().next_arrival());
         let published = Arc::new(RwLock::new(publish(&core)));
-        Self { core, keeper, left, waiting: VecDeque::new(), group_commands_max, published, feed }
+        let place = Place { engine: core.store().engine().clone(), keeper, published, feed: feed.0.clone() };
+        let (waiting, place, decided) = (VecDeque::new(), Arc::new(place), Decided::default());
+        Self { core, left, waiting, group_commands_max, place, decided, writer: None, feed }
     }
 
     /// Where subscribers find what was touched.
@@ -95,62 +121,132 @@ impl<E: Engine> Workspace<E> {
 
     /// Where readers find the state.
     pub fn published(&self) -> Arc<RwLock<Published<E>>> {
-        self.published.clone()
+        self.place.published.clone()
     }
 
-    /// One group: as many of the waiting commands as fit.
+    /// Decides what waits. A group that is written meanwhile is waited for only when the next one is full.
     fn flush(&mut self) {
-        let mut group: Vec<(Vec<Command>, Answer<Answers>)> = Vec::new();
-        let mut commands = 0;
+        loop {
+            let is_alone = self.waiting.len() == 1 && self.decided.commands == 0;
+            self.decide();
+            if self.decided.commands == 0 {
+                return;
+            }
+            if self.is_writing() && self.decided.commands < self.group_commands_max {
+                return;
+            }
+            self.hand_over(is_alone);
+        }
+    }
+
+    /// Takes as many of the waiting commands as fit into the group.
+    fn decide(&mut self) {
+        let mut commands: Vec<Command> = Vec::new();
         while let Some((next, _)) = self.waiting.front() {
-            if commands > 0 && commands + next.len() > self.group_commands_max {
+            let count = next.len();
+            if self.decided.commands > 0 && self.decided.commands + count > self.group_commands_max {
                 break;
             }
-            commands += next.len();
-            group.extend(self.waiting.pop_front());
+            let (next, asked) = self.waiting.pop_front().expect("just seen");
+            match self.refusal() {
+                Some(refused) => drop(asked.send(next.iter().map(|_| Err(refused.clone())).collect())),
+                None => {
+                    self.decided.commands += count;
+                    self.decided.asked.push((count, asked));
+                    commands.extend(next);
+                }
+            }
         }
-        let all: Vec<Command> = group.iter().flat_map(|(commands, _)| commands.iter().cloned()).collect();
-        let mut answers = match self.left {
-            true => all.iter().map(|_| Err(Refused::Left)).collect(),
-            false => self.commit(&all),
-        };
-        for (commands, answer) in group {
-            let rest = answers.split_off(commands.len());
-            // Who asked may have gone; what was done stays done.
-            let _ = answer.send(std::mem::replace(&mut answers, rest));
+        if !commands.is_empty() {
+            let open = self.decided.open.take().unwrap_or_else(|| self.core.open());
+            match self.core.extend(open, now_ms(), &commands) {
+                Ok(open) => self.decided.open = Some(open),
+                Err(error) => self.place.fail(&error),
+            }
         }
     }
 
-    fn commit(&mut self, commands: &[Command]) -> Answers {
-        if let Err(full) = self.keeper.room() {
-            return commands.iter().map(|_| Err(full.clone())).collect();
+    /// Why nothing at all is done.
+    fn refusal(&self) -> Option<Refused> {
+        if self.left { Some(Refused::Left) } else { self.place.keeper.room().err() }
+    }
+
+    /// Has the decided group written after the one under way, by the writer if it is worth the way there.
+    fn hand_over(&mut self, is_alone: bool) {
+        self.wait();
+        let Decided { open, asked, .. } = std::mem::take(&mut self.decided);
+        let Some(open) = open else { return };
+        let group = self.core.close(open);
+        let (work, answers) = match self.settle(group) {
+            Ok(settled) => settled,
+            Err(error) => self.place.fail(&error),
+        };
+        let mut answers = answers.into_iter();
+        let answers = asked.into_iter().map(|(count, asked)| (asked, answers.by_ref().take(count).collect())).collect();
+        match (work, &mut self.writer) {
+            (None, _) => tell(answers),
+            (Some((batch, runs)), Some(writer)) if !is_alone && !self.core.store().needs_upkeep() => {
+                self.core.goes_ahead_of(batch.clone());
+                let (views, applied) = (self.core.store().views(), self.core.store().next_arrival());
+                writer.hand(Work { batch, runs, views, applied, answers });
+            }
+            (Some((batch, runs)), _) => {
+                let done = self.place.write(&batch).and_then(|()| self.core.upkeep());
+                done.unwrap_or_else(|error| self.place.fail(&error));
+                self.place.show(&batch, self.core.store().views(), self.core.store().next_arrival(), answers);
+                self.place.keeper.keep(runs);
+            }
         }
-        self.try_commit(commands).unwrap_or_else(|error| self.fail(&error))
+    }
+
+    /// What is to be written of a group, if anything, and the answers.
+    fn settle(&mut self, mut group: Group) -> Result<(Option<ToWrite>, Answers), EngineError> {
+        if group.log.is_empty() {
+            return Ok((None, group.answers));
+        }
+        let runs = self.place.keeper.stage(self.core.workspace(), &group.log, std::mem::take(&mut group.tips));
+        let (batch, answers) = self.core.settle(group)?;
+        Ok((Some((Arc::new(batch), runs)), answers))
+    }
+
+    fn is_writing(&self) -> bool {
+        self.writer.as_ref().is_some_and(Writer::is_busy)
+    }
+
+    /// Waits until no group is under way.
+    fn wait(&mut self) {
+        if let Some(writer) = &self.writer {
+            writer.wait();
+        }
+        self.core.is_committed();
+    }
+
+    /// Does everything that waits, so that the core stands alone.
+    fn finish(&mut self) {
+        while !self.waiting.is_empty() || self.decided.commands > 0 {
+            self.flush();
+            self.hand_over(false);
+        }
+        self.wait();
     }
 
     fn unless_fatal<T>(&self, done: Result<T, EngineError>) -> Result<T, EngineError> {
         match done {
             Err(error) if error.is_fatal() => stop(&error),
-            done => done.inspect_err(|error| self.keeper.note_damage(error)),
+            done => done.inspect_err(|error| self.place.keeper.note_damage(error)),
         }
     }
 
-    /// Decide → append → durable → apply; the caller releases the answers.
-    fn try_commit(&mut self, commands: &[Command]) -> Result<Answers, EngineError> {
-        let mut group: Group = self.core.decide(now_ms(), commands)?;
-        let engine = self.core.store().engine().clone();
-        if group.log.is_empty() {
-            return Ok(group.answers);
+    /// A few commands, at once.
+    fn commit(&mut self, commands: &[Command]) -> Result<Answers, EngineError> {
+        let group = self.core.decide(now_ms(), commands)?;
+        let (work, answers) = self.settle(group)?;
+        if let Some((batch, runs)) = work {
+            self.place.write(&batch)?;
+            self.core.upkeep()?;
+            self.place.show(&batch, self.core.store().views(), self.core.store().next_arrival(), vec![]);
+            self.place.keeper.keep(runs);
         }
-        let runs = self.keeper.stage(self.core.workspace(), &group.log, std::mem::take(&mut group.tips));
-        engine.commit(std::mem::take(&mut group.log), Durability::Synced)?;
-        self.keeper.keep(runs);
-        let (views, answers) = self.core.settle(group)?;
-        self.feed.0.push(self.core.store().next_arrival(), &views, self.core.store().fold().prefix());
-        engine.commit(views, Durability::Buffered)?;
-        self.core.upkeep()?;
-        *self.published.write().expect("readers do not panic") = publish(&self.core);
-        self.feed.0.wake();
         Ok(answers)
     }
 }
@@ -160,36 +256,38 @@ impl<E: Engine> Workspace<E> {
         if self.left {
             return Err(Refused::Left);
         }
-        self.keeper.room()?;
-        self.try_insert(insert).unwrap_or_else(|error| self.fail(&error))
+        self.place.keeper.room()?;
+        self.try_insert(&insert).unwrap_or_else(|error| self.place.fail(&error))
     }
 
-    fn try_insert(&mut self, mut insert: Insert) -> Result<Result<Inserted, Refused>, EngineError> {
-        let plan = match self.core.plan_insert(&mut insert)? {
+    fn try_insert(&mut self, insert: &Insert) -> Result<Result<Inserted, Refused>, EngineError> {
+        let plan = match self.core.plan_insert(insert)? {
             Ok(plan) => plan,
             Err(refused) => return Ok(Err(refused)),
         };
         let (few, many, mut left) = match plan {
             Planned::Few { commands, left } => (commands, vec![], left),
-            Planned::Many { first, places, left } => (vec![*first], places, left),
+            Planned::Many { places, left } if self.core.loader()?.goes_on() => (vec![], places, left),
+            Planned::Many { mut places, left } => {
+                let first = places.remove(0);
+                (vec![(first, insert.command(first))], places, left)
+            }
         };
         let (places, commands): (Vec<usize>, Vec<Command>) = few.into_iter().unzip();
-        let answers = self.try_commit(&commands)?;
+        let answers = self.commit(&commands)?;
         let refused = places.into_iter().zip(&answers).filter(|(_, answer)| answer.is_err()).map(|(place, _)| place);
         let mut made = answers.iter().filter(|answer| answer.is_ok()).count() as u64;
         left.extend(refused);
         if !many.is_empty() {
-            match self.compose(&insert)? {
+            match self.compose(insert, &many)? {
                 Some((load, tip, too_large)) => {
                     made += (many.len() - too_large.len()) as u64;
-                    left.extend(too_large.into_iter().map(|index| many[index]));
+                    left.extend(too_large);
                     let last = self.core.store().next_arrival() + load.runs() - 1;
                     self.core.load(load)?;
-                    let tips = self.keeper.stage(self.core.workspace(), &Batch::default(), vec![(last, tip)]);
-                    self.keeper.keep(tips);
-                    self.feed.0.begin_at(self.core.store().next_arrival());
-                    *self.published.write().expect("readers do not panic") = publish(&self.core);
-                    self.feed.0.wake();
+                    let keeper = &self.place.keeper;
+                    keeper.keep(keeper.stage(self.core.workspace(), &Batch::default(), vec![(last, tip)]));
+                    self.show_anew();
                 }
                 None => left.extend(many),
             }
@@ -199,30 +297,37 @@ impl<E: Engine> Workspace<E> {
     }
 
     /// Composes the events of an insert here, and signs and folds them on another thread meanwhile.
-    fn compose(&self, insert: &Insert) -> Result<Option<(Load, EventRef, Vec<usize>)>, EngineError> {
-        let snapshot = self.core.store().engine().snapshot();
-        let mut sealer = self.core.sealer(&snapshot)?;
+    fn compose(&self, insert: &Insert, places: &[usize]) -> Result<Option<(Load, EventRef, Vec<usize>)>, EngineError> {
+        let mut loader = self.core.loader()?;
         thread::scope(|scope| {
             let (runs, composed) = mpsc::sync_channel::<Vec<Event>>(RUNS_UNDER_WAY);
-            let sealed = scope.spawn(move || -> Result<Option<Load>, EngineError> {
+            let loaded = scope.spawn(move || -> Result<Option<Load>, EngineError> {
                 for run in composed {
-                    if !sealer.take(run)? {
+                    if !loader.take(&run)? {
                         return Ok(None);
                     }
                 }
-                Ok(Some(sealer.finish()))
+                Ok(Some(loader.finish()))
             });
-            let composed = self.core.compose(insert, now_ms(), &mut |run| runs.send(run).is_ok());
+            let composed = self.core.compose((insert, places), now_ms(), &mut |run| runs.send(run).is_ok());
             drop(runs);
-            let load = sealed.join().expect("a panic there is an abort")?;
+            let load = loaded.join().expect("a panic there is an abort")?;
             Ok(load.zip(composed?).map(|(load, (tip, too_large))| (load, tip, too_large)))
         })
     }
 
-    /// After this, only reopening tells what the disk has.
-    fn fail(&self, error: &EngineError) -> ! {
-        self.keeper.note_damage(error);
-        stop(error)
+    /// Shows a state of which subscribers cannot be told what was touched.
+    fn show_anew(&self) {
+        self.feed.0.begin_at(self.core.store().next_arrival());
+        *self.place.published.write().expect("readers do not panic") = publish(&self.core);
+        self.feed.0.wake();
+    }
+}
+
+fn tell(answers: Vec<(Answer<Answers>, Answers)>) {
+    for (asked, answers) in answers {
+        // Who asked may have gone.
+        let _ = asked.send(answers);
     }
 }
 
@@ -232,7 +337,7 @@ fn publish<E: Engine>(core: &Core<E>) -> Published<E> {
 }
 
 /// After a failed write only reopening tells what the disk kept: nothing more may be shown as saved.
-fn stop(error: &EngineError) -> ! {
+pub(super) fn stop(error: &EngineError) -> ! {
     tracing::error!(%error, "stopping: what is on the disk can no longer be known");
     eprintln!("tandem: {error}");
     std::process::abort();
@@ -246,6 +351,17 @@ fn now_ms() -> u64 {
 
 impl<E: Engine> Actor for Workspace<E> {
     type Context = Context<Self>;
+
+    #[expect(clippy::disallowed_methods, reason = "one for each group, one after the other: they do not pile up")]
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        let own = ctx.address().downgrade();
+        let tell = move || {
+            if let Some(own) = own.upgrade() {
+                own.do_send(Written);
+            }
+        };
+        self.writer = Some(Writer::start(self.place.clone(), tell));
+    }
 }
 
 impl<E: Engine> Handler<Perform> for Workspace<E> {
@@ -265,29 +381,30 @@ impl<E: Engine> Handler<Perform> for Workspace<E> {
                 }
             }
             Perform::Insert(insert, answer) => {
-                while !self.waiting.is_empty() {
-                    self.flush();
-                }
+                self.finish();
                 let _ = answer.send(self.insert(*insert));
             }
             Perform::Verify(done, answer) => {
+                self.finish();
                 let checked = self.core.store().verify(&mut |events| done.store(events, Relaxed));
                 let _ = answer.send(self.unless_fatal(checked));
             }
             Perform::Rebuild(progress, answer) => {
+                self.finish();
                 let done = self.core.rebuild(&mut |events| progress.store(events, Relaxed));
                 let done = self.unless_fatal(done);
-                self.feed.0.begin_at(self.core.store().next_arrival());
-                *self.published.write().expect("readers do not panic") = publish(&self.core);
-                self.feed.0.wake();
+                self.show_anew();
                 let _ = answer.send(done);
             }
             Perform::Leave(answer) => {
+                self.finish();
                 self.left = true;
                 let _ = answer.send(());
             }
             Perform::Stop(answer) => {
+                self.wait();
                 self.waiting.clear();
+                self.decided = Decided::default();
                 ctx.stop();
                 let _ = answer.send(());
             }
@@ -299,8 +416,16 @@ impl<E: Engine> Handler<Flush> for Workspace<E> {
     type Result = ();
 
     fn handle(&mut self, _: Flush, _: &mut Context<Self>) {
-        while !self.waiting.is_empty() {
-            self.flush();
+        self.flush();
+    }
+}
+
+impl<E: Engine> Handler<Written> for Workspace<E> {
+    type Result = ();
+
+    fn handle(&mut self, _: Written, _: &mut Context<Self>) {
+        if !self.is_writing() {
+            self.hand_over(false);
         }
     }
 }

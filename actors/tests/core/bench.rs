@@ -21,7 +21,7 @@ use tandem_wire::{
 
 pub struct Bench {
     pub core: Core<MemoryEngine>,
-    engine: Arc<MemoryEngine>,
+    pub engine: Arc<MemoryEngine>,
     workspace: WorkspaceId,
     pub now_ms: u64,
     pub list: ListId,

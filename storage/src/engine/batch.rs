@@ -28,9 +28,26 @@ impl Batch {
         self.set(table, key.into(), None);
     }
 
+    /// Takes a put of `key` out, if there is one.
+    pub(super) fn retract(&mut self, table: Table, key: &[u8]) -> bool {
+        let writes = &mut self.tables[table as usize];
+        let is_put = writes.get(key).is_some_and(Option::is_some);
+        if is_put {
+            writes.remove(key);
+        }
+        is_put
+    }
+
     fn set(&mut self, table: Table, key: Key, value: Option<Bytes>) {
         check_key(&key);
         self.tables[table as usize].insert(key, value);
+    }
+
+    /// Adds the writes of another batch, which come after its own.
+    pub fn extend(&mut self, later: Self) {
+        for (own, later) in self.tables.iter_mut().zip(later.tables) {
+            own.extend(later);
+        }
     }
 
     /// How many keys it writes.
@@ -59,14 +76,6 @@ impl Batch {
     /// The writes to one table.
     pub(super) fn table(&self, table: Table) -> &BTreeMap<Key, Option<Bytes>> {
         &self.tables[table as usize]
-    }
-
-    /// Its writes, taken out in the order of [`Batch::iter`].
-    pub(super) fn into_writes(self) -> impl Iterator<Item = (Table, Key, Option<Bytes>)> {
-        Table::ALL
-            .into_iter()
-            .zip(self.tables)
-            .flat_map(|(table, writes)| writes.into_iter().map(move |(key, value)| (table, key, value)))
     }
 }
 

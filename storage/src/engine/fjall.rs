@@ -30,13 +30,14 @@ use std::{
     fs::File,
     io::{self, ErrorKind},
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock, mpsc},
     thread,
     time::Duration,
 };
 
 use fjall::{
     CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable,
+    compaction::Leveled,
     config::{BlockSizePolicy, BloomConstructionPolicy, CompressionPolicy, FilterPolicy, FilterPolicyEntry},
 };
 
@@ -123,6 +124,13 @@ impl FjallEngine {
         self.persist(PersistMode::Buffer)
     }
 
+    /// Makes an ingestion visible.
+    fn join(&self, finish: impl FnOnce() -> Result<(), fjall::Error>) -> Result<(), EngineError> {
+        let _alone = self.writing.write().unwrap_or_else(PoisonError::into_inner);
+        self.sync()?;
+        finish().map_err(|error| self.tables.write_error(error))
+    }
+
     fn persist(&self, mode: PersistMode) -> Result<(), EngineError> {
         self.database.persist(mode).map_err(|error| self.tables.write_error(error))
     }
@@ -142,6 +150,17 @@ fn keyspace_options(table: Table, options: Options) -> KeyspaceCreateOptions {
         .data_block_size_policy(BlockSizePolicy::all(block_bytes))
         .data_block_compression_policy(CompressionPolicy::all(CompressionType::Lz4))
         .filter_policy(filters(table))
+        .compaction_strategy(Arc::new(Leveled::default().with_l0_threshold(new_files_max(table))))
+}
+
+/// So many new files of a table are merged into the others.
+fn new_files_max(table: Table) -> u8 {
+    match table {
+        // Read one by one, so that filters tell which file to look into; of events, a load leaves two files.
+        Table::Events => 12,
+        Table::Records => 8,
+        Table::Meta | Table::Log | Table::Index | Table::History => 4,
+    }
 }
 
 /// A point read touches few files, and none for an absent key.
@@ -180,6 +199,10 @@ impl Engine for FjallEngine {
     }
 
     fn commit(&self, batch: Batch, durability: Durability) -> Result<(), EngineError> {
+        self.commit_shared(&batch, durability)
+    }
+
+    fn commit_shared(&self, batch: &Batch, durability: Durability) -> Result<(), EngineError> {
         let mode = match durability {
             Durability::Buffered => PersistMode::Buffer,
             Durability::Synced => PersistMode::SyncData,
@@ -190,26 +213,43 @@ impl Engine for FjallEngine {
         let _shared = self.writing.read().unwrap_or_else(PoisonError::into_inner);
         self.tables.0.closing.note_write();
         let mut writes = self.database.batch().durability(Some(mode));
-        for (table, key, value) in batch.into_writes() {
+        for (table, key, value) in batch.iter() {
             match value {
-                Some(value) => writes.insert(self.tables.of(table), key, value),
-                None => writes.remove(self.tables.of(table), key),
+                Some(value) => writes.insert(self.tables.of(table), &key[..], &value[..]),
+                None => writes.remove(self.tables.of(table), &key[..]),
             }
         }
         writes.commit().map_err(|error| self.tables.write_error(error))
     }
 
     fn ingest(&self, table: Table, entries: &mut dyn Iterator<Item = (Key, Bytes)>) -> Result<(), EngineError> {
-        let failed = |error| self.tables.write_error(error);
         self.check_alive()?;
-        let mut ingestion = self.tables.of(table).start_ingestion().map_err(failed)?;
-        for (key, value) in entries {
-            check_key(&key);
-            ingestion.write(key, value).map_err(failed)?;
-        }
-        let _alone = self.writing.write().unwrap_or_else(PoisonError::into_inner);
-        self.sync()?;
-        ingestion.finish().map_err(failed)
+        let finish = self.tables.write(table, entries)?;
+        self.join(finish)
+    }
+
+    /// The files are written side by side.
+    fn ingest_all(&self, tables: Vec<(Table, Vec<(Key, Bytes)>)>) -> Result<(), EngineError> {
+        self.check_alive()?;
+        thread::scope(|scope| {
+            let mut before: Option<mpsc::Receiver<()>> = None;
+            let mut ingestions = Vec::with_capacity(tables.len());
+            for (table, entries) in tables {
+                let (done, after) = mpsc::sync_channel(1);
+                let before = before.replace(after);
+                ingestions.push(scope.spawn(move || {
+                    let finish = self.tables.write(table, &mut entries.into_iter())?;
+                    if before.is_some_and(|before| before.recv().is_err()) {
+                        // The one before tells why.
+                        return Ok(());
+                    }
+                    self.join(finish)?;
+                    let _ = done.send(());
+                    Ok(())
+                }));
+            }
+            ingestions.into_iter().try_for_each(|ingestion| ingestion.join().expect("only a bug panics there"))
+        })
     }
 
     fn sync(&self) -> Result<(), EngineError> {
@@ -282,6 +322,21 @@ enum Direction {
 impl Tables {
     fn of(&self, table: Table) -> &Keyspace {
         &self.0.keyspaces[table as usize]
+    }
+
+    /// Writes the files of an ingestion. Nobody sees them before what this gives is called.
+    fn write(
+        &self,
+        table: Table,
+        entries: &mut dyn Iterator<Item = (Key, Bytes)>,
+    ) -> Result<impl FnOnce() -> Result<(), fjall::Error> + use<'_>, EngineError> {
+        let failed = |error| self.write_error(error);
+        let mut ingestion = self.of(table).start_ingestion().map_err(failed)?;
+        for (key, value) in entries {
+            check_key(&key);
+            ingestion.write(key, value).map_err(failed)?;
+        }
+        Ok(|| ingestion.finish())
     }
 
     /// The range keeps its own hold on the snapshot.

@@ -110,6 +110,24 @@ impl<R: Read + ?Sized> Read for Arc<R> {
     }
 }
 
+/// Tables that hold nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct Nothing;
+
+impl Read for Nothing {
+    fn get(&self, _: Table, _: &[u8]) -> Result<Option<Bytes>, EngineError> {
+        Ok(None)
+    }
+
+    fn range<'a>(&'a self, _: Table, _: &[u8], _: Option<&[u8]>) -> RangeIter<'a> {
+        Box::new(std::iter::empty())
+    }
+
+    fn range_rev<'a>(&'a self, _: Table, _: &[u8], _: Option<&[u8]>) -> RangeIter<'a> {
+        Box::new(std::iter::empty())
+    }
+}
+
 /// What a commit waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
@@ -138,6 +156,11 @@ pub trait Engine: Read + Send + Sync + 'static {
     /// An empty batch changes nothing, but with [`Durability::Synced`] is still a sync point.
     fn commit(&self, batch: Batch, durability: Durability) -> Result<(), EngineError>;
 
+    /// The same for a batch that others read meanwhile.
+    fn commit_shared(&self, batch: &Batch, durability: Durability) -> Result<(), EngineError> {
+        self.commit(batch.clone(), durability)
+    }
+
     /// Loads sorted entries into a table, much faster than by batches. Readers see all entries or none; they are
     /// durable on return, and so is everything that was committed before. Each call leaves a file or more of its own
     /// for compaction, so that it pays for thousands of entries.
@@ -145,6 +168,11 @@ pub trait Engine: Read + Send + Sync + 'static {
     /// # Panics
     /// If keys are not strictly ascending.
     fn ingest(&self, table: Table, entries: &mut dyn Iterator<Item = (Key, Bytes)>) -> Result<(), EngineError>;
+
+    /// The same for several tables. They come to be visible and durable one after the other, in this order.
+    fn ingest_all(&self, tables: Vec<(Table, Vec<(Key, Bytes)>)>) -> Result<(), EngineError> {
+        tables.into_iter().try_for_each(|(table, entries)| self.ingest(table, &mut entries.into_iter()))
+    }
 
     /// The sync point: everything committed so far is durable when it returns.
     fn sync(&self) -> Result<(), EngineError>;

@@ -1,6 +1,6 @@
 //! Pending writes over a reader.
 
-use std::{cmp::Ordering, iter::Peekable};
+use std::{cmp::Ordering, iter::Peekable, sync::Arc};
 
 use super::{Batch, Bytes, EngineError, Key, RangeIter, Read, Table, bounds};
 
@@ -11,23 +11,37 @@ use super::{Batch, Bytes, EngineError, Key, RangeIter, Read, Table, bounds};
 #[derive(Debug)]
 pub struct Overlay<'a, R: Read + ?Sized> {
     base: &'a R,
-    pending: Batch,
+    pending: Arc<Batch>,
 }
 
 impl<'a, R: Read + ?Sized> Overlay<'a, R> {
     /// Nothing pending over `base`.
     pub fn new(base: &'a R) -> Self {
-        Self { base, pending: Batch::default() }
+        Self::with(base, Arc::default())
+    }
+
+    /// These writes pending over `base`, of which some or all may be in it already.
+    pub fn with(base: &'a R, pending: Arc<Batch>) -> Self {
+        Self { base, pending }
     }
 
     /// Sets the value of `key`. Panics as [`Batch::put`] does.
     pub fn put(&mut self, table: Table, key: impl Into<Key>, value: impl Into<Bytes>) {
-        self.pending.put(table, key, value);
+        Arc::make_mut(&mut self.pending).put(table, key, value);
     }
 
     /// Removes `key`, whether it exists or not. Panics as [`Batch::delete`] does.
     pub fn delete(&mut self, table: Table, key: impl Into<Key>) {
-        self.pending.delete(table, key);
+        Arc::make_mut(&mut self.pending).delete(table, key);
+    }
+
+    /// Removes a key that is only ever put once: where the put is still pending, `base` does not have it, and nothing is
+    /// written at all.
+    pub fn delete_put_once(&mut self, table: Table, key: impl Into<Key>) {
+        let (key, pending) = (key.into(), Arc::make_mut(&mut self.pending));
+        if !pending.retract(table, &key) {
+            pending.delete(table, key);
+        }
     }
 
     /// The pending writes.
@@ -37,7 +51,7 @@ impl<'a, R: Read + ?Sized> Overlay<'a, R> {
 
     /// The pending writes, to be committed.
     pub fn into_batch(self) -> Batch {
-        self.pending
+        Arc::unwrap_or_clone(self.pending)
     }
 }
 
@@ -110,5 +124,25 @@ impl<'a, P: Iterator<Item = (&'a Key, &'a Option<Bytes>)>> Iterator for Merged<'
                 return Some(Ok((key.clone(), value.clone())));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{Durability, Engine, MemoryEngine};
+
+    #[test]
+    fn what_was_put_once_and_is_pending_leaves_nothing_behind() {
+        let engine = MemoryEngine::default();
+        let mut stored = Batch::default();
+        stored.put(Table::Events, b"stored", b"1");
+        engine.commit(stored, Durability::Synced).unwrap();
+        let mut rows = Overlay::new(&engine);
+        rows.put(Table::Events, b"pending", b"2");
+        rows.delete_put_once(Table::Events, b"pending");
+        rows.delete_put_once(Table::Events, b"stored");
+        let writes: Vec<_> = rows.pending().iter().map(|(_, key, value)| (key.as_slice(), value)).collect();
+        assert_eq!(writes, [(&b"stored"[..], None)]);
     }
 }

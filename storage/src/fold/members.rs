@@ -104,8 +104,16 @@ impl Members {
     ///
     /// Of its grants in that past those count that no other one had seen; of several the first in control order.
     pub fn role_at(&self, device: DeviceKey, past: &BTreeSet<EventId>) -> Option<Role> {
-        let seen: Vec<&Grant> =
-            self.grants.get(&device).into_iter().flatten().filter(|grant| past.contains(&grant.event)).collect();
+        self.role_by(device, |grant| past.contains(&grant.event))
+    }
+
+    /// The role of `device` after everything.
+    pub fn role_now(&self, device: DeviceKey) -> Option<Role> {
+        self.role_by(device, |_| true)
+    }
+
+    fn role_by(&self, device: DeviceKey, is_seen: impl Fn(&Grant) -> bool) -> Option<Role> {
+        let seen: Vec<&Grant> = self.grants.get(&device).into_iter().flatten().filter(|grant| is_seen(grant)).collect();
         if seen.iter().any(|grant| grant.role.is_none()) {
             return None;
         }

@@ -3,6 +3,7 @@
 use super::super::CliError;
 use std::{
     collections::VecDeque,
+    sync::Arc,
     thread::{self, JoinHandle},
 };
 use tandem_actors::{
@@ -10,8 +11,9 @@ use tandem_actors::{
 };
 use tandem_wire::{BatchId, CellKey, ListId, RecordKey};
 
-/// New records handed to the workspace at a time.
-const RECORDS_PER_INSERT: usize = 16 * 1024;
+/// New records handed to the workspace at a time: about 1 KiB each, and as much again while they are made. Each time
+/// leaves files to be merged, so that fewer are faster.
+const RECORDS_PER_INSERT: usize = 64 * 1024;
 
 /// Transactions handed to the workspace at a time.
 const TRANSACTIONS_PER_MESSAGE: usize = 256;
@@ -41,7 +43,7 @@ pub(super) struct Answered {
 }
 
 /// New records, and what became of them.
-type Inserting = JoinHandle<Result<(Vec<NewRecord>, Inserted), NodeError>>;
+type Inserting = JoinHandle<Result<(Arc<[NewRecord]>, Inserted), NodeError>>;
 
 /// Takes rows one by one. Transactions are done in their order; new records, of which none depends on another, when
 /// there are many.
@@ -104,7 +106,7 @@ impl<'a> Submitter<'a> {
     fn send_new(&mut self) -> Result<(), CliError> {
         self.receive_new()?;
         let (workspace, list, batch) = (self.workspace.clone(), self.list, self.batch);
-        let records = std::mem::take(&mut self.new);
+        let records: Arc<[NewRecord]> = std::mem::take(&mut self.new).into();
         self.inserting = Some(thread::spawn(move || {
             let insert = Insert { list, batch: Some(batch), actor: None, records: records.clone() };
             workspace.insert(insert).map(|inserted| (records, inserted))

@@ -74,7 +74,7 @@ impl<'a, R: Read, E: Events> Archive<'a, R, E> {
             for pair in self.rows.range_rev(ROWS, &from, prefix_end(&from).as_deref()) {
                 let (key, row) = pair?;
                 let key = EventKey::at_end_of(&key);
-                if key.tag == id.tag() && decode::<EventRow>(&row).id == id {
+                if key.tag == id.tag() && EventRow::decode(&row).id == id {
                     return Ok(Some(EventRef { chain: *chain, seq: key.seq, id }));
                 }
             }

@@ -3,7 +3,7 @@
 use super::{
     EventKey, EventRow, EventState, Events, Fold, Work, range,
     read::Lookup,
-    rows::{Kind, decode, op_bytes},
+    rows::{Kind, op_bytes},
 };
 use crate::{
     engine::{EngineError, Read},
@@ -83,7 +83,7 @@ impl Fold {
         for (_, row) in self.chains.iter().filter(|(chain, _)| chosen(chain.device)) {
             for pair in range(work.rows, self.prefix.events_of(row.number)) {
                 let (key, value) = pair?;
-                let row: EventRow = decode(&value);
+                let row = EventRow::decode(&value);
                 if matches!(row.state, EventState::Valid { last: Some(_), .. }) {
                     again.insert(EventKey::at_end_of(&key));
                 }

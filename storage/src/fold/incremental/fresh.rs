@@ -51,6 +51,11 @@ impl Fresh {
         self.events.len()
     }
 
+    /// Whether the next event can build on what was applied last.
+    pub fn goes_on(&self) -> bool {
+        self.tail.is_some()
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.events.is_empty()
@@ -138,7 +143,7 @@ impl Fold {
         fresh.records.push((row_key, row));
         let key = EventKey { seq: header.seq, tag: event.id().tag(), ..tail.key };
         let state = EventState::Valid { past: tail.past, last: Some(tail.look) };
-        fresh.events.push((self.prefix.event(key), encode(&EventRow { id: event.id(), at, state })));
+        fresh.events.push((self.prefix.event(key), EventRow { id: event.id(), at, state }.encode()));
         let list = Some(record.key.list);
         fresh.tail = Some(Tail { key, id: event.id(), lamport: header.lamport, list, ..tail });
         let chain = self.chains.get_mut(&header.chain).expect("the tail's chain is known");

@@ -38,7 +38,7 @@ impl Frontier {
         Ok(Self { all: tips(Kind::Tip)?, control: tips(Kind::ControlTip)? })
     }
 
-    /// Takes a new valid event in.
+    /// Takes a new valid event in. An event becomes a tip once and, when it is none any more, never again.
     pub(super) fn extend<R: Read>(&mut self, prefix: Prefix, rows: &mut Overlay<'_, R>, event: &Event) {
         let header = event.header();
         let tip = Tip { event: event.reference(), lamport: header.lamport };
@@ -50,7 +50,7 @@ impl Frontier {
             let key = |id: &EventId| with(prefix.kind(kind), &[&id.0]);
             for before in header.prev.iter().chain(header.deps.iter().map(|dep| &dep.id)) {
                 if tips.remove(before).is_some() {
-                    rows.delete(ROWS, key(before));
+                    rows.delete_put_once(ROWS, key(before));
                 }
             }
             tips.insert(event.id(), tip);
@@ -72,7 +72,7 @@ impl Frontier {
     /// Writes that the tip of all events has moved.
     pub(super) fn write_step<R: Read>(&self, prefix: Prefix, rows: &mut Overlay<'_, R>, from: EventId, to: EventId) {
         let key = |id: &EventId| with(prefix.kind(Kind::Tip), &[&id.0]);
-        rows.delete(ROWS, key(&from));
+        rows.delete_put_once(ROWS, key(&from));
         rows.put(ROWS, key(&to), encode(&self.all[&to]));
     }
 

@@ -144,34 +144,31 @@ impl Fold {
         if work.rows.get(ROWS, &self.prefix.event(key))?.is_some() {
             return Ok(Applied::Known);
         }
-        let state = EventState::Held;
-        work.put(&self.prefix.event(key), &EventRow { id: event.id(), at, state });
-        let mut applied = None;
-        let mut queue = vec![(key, event.clone())];
+        let applied = self.settle(&mut work, key, EventRow { id: event.id(), at, state: EventState::Held }, event)?;
+        let mut queue = self.woken_by(&mut work, Place::from(&event.reference()), applied)?;
         while let Some((key, event)) = queue.pop() {
-            let row = work.lookup(self).row(key)?.expect("a queued event has a row");
+            let row = work.lookup(self).row(key)?.expect("a held event has a row");
             if row.state != EventState::Held {
                 // Woken twice, by two of the events that it waited for.
                 continue;
             }
-            let state = self.settle(&mut work, key, &event)?;
-            applied.get_or_insert(state);
-            if state != Applied::Held {
-                queue.extend(self.woken_by(&mut work, Place::from(&event.reference()), state)?);
-            }
+            let state = self.settle(&mut work, key, row, &event)?;
+            queue.extend(self.woken_by(&mut work, Place::from(&event.reference()), state)?);
         }
-        Ok(applied.expect("the event itself was settled"))
+        Ok(applied)
     }
 
-    /// Stage 0 for one event, and the rest if it is valid.
+    /// Stage 0 for one event, and the rest if it is valid. Writes its row.
     fn settle<R: Read, E: Events>(
         &mut self,
         work: &mut Work<'_, '_, R, E>,
         key: EventKey,
+        row: EventRow,
         event: &Arc<Event>,
     ) -> Result<Applied, EngineError> {
         match validity::judge(event, &work.lookup(self))? {
             Validity::Held(places) => {
+                work.rows.put(ROWS, self.prefix.event(key), row.encode());
                 self.waiting += places.len() as u64;
                 for place in places {
                     let waits = with(self.prefix.place(Kind::Awaited, place), &[&key.bytes()]);
@@ -181,12 +178,12 @@ impl Fold {
             }
             Validity::Invalid(_) => {
                 self.forget_waiting(work, key, event);
-                self.set_state(work, key, EventState::Invalid)?;
+                work.rows.put(ROWS, self.prefix.event(key), EventRow { state: EventState::Invalid, ..row }.encode());
                 Ok(Applied::Invalid)
             }
             Validity::Valid => {
                 self.forget_waiting(work, key, event);
-                self.admit(work, key, event)?;
+                self.admit(work, key, row, event)?;
                 Ok(Applied::Valid)
             }
         }
@@ -210,7 +207,7 @@ impl Fold {
         state: Applied,
     ) -> Result<Vec<(EventKey, Arc<Event>)>, EngineError> {
         let mut woken = Vec::new();
-        if self.waiting == 0 {
+        if self.waiting == 0 || state == Applied::Held {
             return Ok(woken);
         }
         for waits in work.lookup(self).keys_after(self.prefix.place(Kind::Awaited, place))? {
@@ -243,11 +240,13 @@ impl Fold {
         &mut self,
         work: &mut Work<'_, '_, R, E>,
         key: EventKey,
+        row: EventRow,
         event: &Arc<Event>,
     ) -> Result<(), EngineError> {
         let past = self.past_of(work, event)?;
         let past_number = self.number_of(work, past.clone());
-        self.set_state(work, key, EventState::Valid { past: past_number, last: None })?;
+        let row = EventRow { state: EventState::Valid { past: past_number, last: None }, ..row };
+        work.rows.put(ROWS, self.prefix.event(key), row.encode());
         let mut control_changed = self.extend_chain(work, key, event)?;
         self.frontier.extend(self.prefix, work.rows, event);
         let mut again = BTreeSet::new();
@@ -262,7 +261,7 @@ impl Fold {
             self.control_changed(work, event, &mut again)?;
         }
         again.remove(&key);
-        self.look_at(work, key, event, &past)?;
+        self.look_at(work, key, row, event, &past)?;
         for key in again {
             self.look_again(work, key)?;
         }
@@ -332,23 +331,12 @@ impl Fold {
         Ok((forked_here && header.chain.is_control()) || self.names_a_branch(event))
     }
 
-    fn set_state<R: Read, E: Events>(
-        &self,
-        work: &mut Work<'_, '_, R, E>,
-        key: EventKey,
-        state: EventState,
-    ) -> Result<(), EngineError> {
-        let row = work.lookup(self).row(key)?.expect("a settled event has a row");
-        work.put(&self.prefix.event(key), &EventRow { state, ..row });
-        Ok(())
-    }
-
     /// Rule R4 anew for an event that was looked at before, and its records if something changed.
     fn look_again<R: Read, E: Events>(&self, work: &mut Work<'_, '_, R, E>, key: EventKey) -> Result<(), EngineError> {
         let row = work.lookup(self).row(key)?.expect("a known event has a row");
         let EventState::Valid { past, last: Some(_) } = row.state else { return Ok(()) };
         let event = work.events.event(row.at)?;
-        self.look_at(work, key, &event, &self.past(past))
+        self.look_at(work, key, row, &event, &self.past(past))
     }
 
     /// Rule R4 for an event; its records are folded with the result.
@@ -356,10 +344,10 @@ impl Fold {
         &self,
         work: &mut Work<'_, '_, R, E>,
         key: EventKey,
+        row: EventRow,
         event: &Arc<Event>,
         past: &Past,
     ) -> Result<(), EngineError> {
-        let row = work.lookup(self).row(key)?.expect("a known event has a row");
         let EventState::Valid { past: number, last } = row.state else {
             unreachable!("only valid events are looked at")
         };
@@ -377,7 +365,7 @@ impl Fold {
             return Ok(());
         }
         let state = EventState::Valid { past: number, last: Some(look) };
-        work.put(&self.prefix.event(key), &EventRow { state, ..row });
+        work.rows.put(ROWS, self.prefix.event(key), EventRow { state, ..row }.encode());
         match last {
             None => self.absorb(work, key, event, look),
             Some(_) => self.refold(work, event),
@@ -430,8 +418,7 @@ impl Fold {
 
     /// The role of `device` after everything that is known; owners are managers.
     pub fn role_of(&self, device: DeviceKey) -> Option<Role> {
-        let everything: BTreeSet<EventId> = self.control.iter().map(|c| c.event.id()).collect();
-        self.members.role_at(device, &everything)
+        self.members.role_now(device)
     }
 
     /// The last event of a chain, with its lamport.
@@ -467,7 +454,7 @@ impl Fold {
         for pair in range(rows, self.prefix.kind(Kind::Awaited)) {
             let key = EventKey::at_end_of(&pair?.0);
             let row = rows.get(ROWS, &self.prefix.event(key))?.expect("a held event has a row");
-            held.insert(decode::<EventRow>(&row).id);
+            held.insert(EventRow::decode(&row).id);
         }
         let mut forks = BTreeSet::new();
         for pair in range(rows, self.prefix.kind(Kind::Fork)) {

@@ -1,6 +1,7 @@
 //! The fold's rows: their keys and contents. All of them are derived from the log and can be rebuilt.
 
 use crate::{
+    bytes::{Take, put_varint},
     engine::{EngineError, Read, Table},
     fold::{Status, validity::Place},
 };
@@ -136,7 +137,46 @@ pub(super) struct JudgedRow {
 impl EventRow {
     /// The row of an event, if it is known.
     pub fn get<R: Read>(rows: &R, prefix: Prefix, key: EventKey) -> Result<Option<Self>, EngineError> {
-        Ok(rows.get(ROWS, &prefix.event(key))?.map(|bytes| decode(&bytes)))
+        Ok(rows.get(ROWS, &prefix.event(key))?.map(|bytes| Self::decode(&bytes)))
+    }
+
+    /// The bytes that postcard would give: there is one for each event, and ids byte by byte take their time.
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(32 + 24);
+        out.extend_from_slice(&self.id.0);
+        put_varint(&mut out, self.at.arrival);
+        put_varint(&mut out, self.at.index.into());
+        match self.state {
+            EventState::Held => out.push(0),
+            EventState::Invalid => out.push(1),
+            EventState::Valid { past, last } => {
+                out.push(2);
+                put_varint(&mut out, past.into());
+                out.push(u8::from(last.is_some()));
+                if let Some(Look { live, refused, by_authority }) = last {
+                    out.extend([live, refused, by_authority].map(u8::from));
+                }
+            }
+        }
+        out
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Self {
+        let mut rest = Take(bytes);
+        let id = EventId(rest.array());
+        let at = LogPlace { arrival: rest.varint(), index: rest.varint() as u16 };
+        let state = match rest.byte() {
+            0 => EventState::Held,
+            1 => EventState::Invalid,
+            _valid => EventState::Valid {
+                past: rest.varint() as u32,
+                last: (rest.byte() == 1).then(|| {
+                    let [live, refused, by_authority] = rest.array().map(|flag: u8| flag == 1);
+                    Look { live, refused, by_authority }
+                }),
+            },
+        };
+        Self { id, at, state }
     }
 }
 
@@ -243,3 +283,22 @@ pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> T {
 
 /// The table that all rows but records and history are in.
 pub(super) const ROWS: Table = Table::Events;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_events_are_what_postcard_makes_of_them() {
+        let look = |live, refused, by_authority| Some(Look { live, refused, by_authority });
+        let valid = |past, last| EventState::Valid { past, last };
+        let states = [EventState::Held, EventState::Invalid, valid(0, None), valid(300, look(true, false, true))];
+        for state in states.into_iter().chain([valid(u32::MAX, look(false, true, false))]) {
+            for (arrival, index) in [(0, 0), (127, 128), (u64::MAX, u16::MAX)] {
+                let row = EventRow { id: EventId([0xa5; 32]), at: LogPlace { arrival, index }, state };
+                assert_eq!(row.encode(), encode(&row));
+                assert_eq!(EventRow::decode(&row.encode()), row);
+            }
+        }
+    }
+}

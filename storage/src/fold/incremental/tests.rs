@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     engine::{Engine, MemoryEngine, MemorySnapshot},
-    fold::testing::*,
+    fold::{naive, testing::*},
 };
 use tandem_wire::{Outcome, RefusalCode, Role, Scope, Verdict};
 
@@ -122,6 +122,31 @@ fn verdicts_under_an_heirs_binding_count() {
     with_fold(&w, |fold, rows| {
         apply(fold, rows, &w, &all(&w));
         assert!(fold.control_view(rows).unwrap().masked.contains_key(&w.event(edit).id()));
+    });
+}
+
+#[test]
+fn an_earlier_contradiction_that_comes_later_moves_the_end_of_a_term() {
+    let mut w = World::with(&[(A, Role::Writer), (B, Role::Writer)]);
+    w.bind(OWNER, S, Scope::Workspace);
+    w.apart(A);
+    let late = w.set(B, X, 1, &[]);
+    let (twice, beyond) = (w.set(A, Y, 2, &[]), w.set(A, Y, 3, &[]));
+    w.forget(S, late);
+    w.accept(S, late);
+    w.refuse(S, late);
+    w.refuse(S, beyond);
+    w.accept(S, twice);
+    w.refuse(S, twice);
+    let mut order: Vec<Ev> = all(&w).into_iter().filter(|event| *event != late).collect();
+    with_fold(&w, |fold, rows| {
+        apply(fold, rows, &w, &order);
+        assert!(fold.control_view(rows).unwrap().held.is_empty(), "a verdict need not wait for what it is about");
+        assert!(fold.control_view(rows).unwrap().masked.contains_key(&w.event(beyond).id()));
+        order.push(late);
+        apply(fold, rows, &w, &[late]);
+        assert_eq!(fold.view(rows).unwrap(), naive::view(w.events()));
+        assert!(fold.control_view(rows).unwrap().masked.is_empty(), "nothing counts from the first contradiction on");
     });
 }
 

@@ -222,6 +222,7 @@ fn what_may_be_cut_goes_the_ordinary_way() {
 #[test]
 fn while_anything_waits_everything_goes_the_ordinary_way() {
     let mut w = World::with(&[(A, Role::Writer), (B, Role::Writer)]);
+    let seen_by_both = make(&mut w, A, LIST, 9);
     w.apart(A);
     w.apart(B);
     let missing = make(&mut w, B, LIST, 0);
@@ -229,7 +230,7 @@ fn while_anything_waits_everything_goes_the_ordinary_way() {
     for number in 2..5 {
         make(&mut w, A, LIST, number);
     }
-    let order = [0, 1, 2, waits.0, 5, 6, 7, missing.0];
+    let order = [0, 1, 2, seen_by_both.0, waits.0, 6, 7, 8, missing.0];
     assert!(check(&w, &order, |_| Pause::Settle).is_empty());
 }
 
