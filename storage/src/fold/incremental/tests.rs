@@ -151,6 +151,27 @@ fn an_earlier_contradiction_that_comes_later_moves_the_end_of_a_term() {
 }
 
 #[test]
+fn a_cut_at_the_end_of_a_branch_takes_all_of_the_other() {
+    let mut w = World::with(&[(A, Role::Writer)]);
+    let kept = w.set(A, X, 1, &[]);
+    let end = w.set(A, X, 2, &[kept]);
+    w.forget(A, kept);
+    let other = w.set(A, Y, 3, &[]);
+    let beside_the_end = w.set(A, Y, 4, &[other]);
+    let places: Vec<u64> = [end, beside_the_end].iter().map(|event| w.event(*event).header().seq).collect();
+    assert_eq!(places, [1, 1]);
+    w.remove(OWNER, A, &[end]);
+    with_fold(&w, |fold, rows| {
+        apply(fold, rows, &w, &all(&w));
+        assert_eq!(fold.view(rows).unwrap(), naive::view(w.events()));
+        let masked: Vec<EventId> = fold.control_view(rows).unwrap().masked.into_keys().collect();
+        let mut expect = [other, beside_the_end].map(|event| w.event(event).id());
+        expect.sort_unstable();
+        assert_eq!(masked, expect);
+    });
+}
+
+#[test]
 fn folds_under_different_prefixes_do_not_meet() {
     let mut w = World::with(&[(A, Role::Writer)]);
     w.create(A);
