@@ -42,7 +42,9 @@ use fjall::{
 
 use closing::Closing;
 
-use super::{Batch, Bytes, Durability, Engine, EngineError, Key, RangeIter, Read, Table, batch::check_key, bounds};
+use super::{
+    Batch, Bytes, Durability, Engine, EngineError, Key, RangeIter, Read, Slice, Table, batch::check_key, bounds,
+};
 
 /// At this size of all journals together, the keyspaces that the oldest one waits for are flushed.
 const JOURNAL_BYTES_MAX: u64 = 64 << 20;
@@ -159,7 +161,7 @@ fn filters(table: Table) -> FilterPolicy {
 }
 
 impl Read for FjallEngine {
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Slice>, EngineError> {
         self.snapshot().get(table, key)
     }
 
@@ -246,10 +248,9 @@ pub struct FjallSnapshot {
 }
 
 impl Read for FjallSnapshot {
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Slice>, EngineError> {
         check_key(key);
-        let value = self.snapshot.get(self.tables.of(table), key).map_err(|error| self.tables.read_error(error))?;
-        Ok(value.map(|value| value.to_vec()))
+        self.snapshot.get(self.tables.of(table), key).map_err(|error| self.tables.read_error(error))
     }
 
     fn range<'a>(&'a self, table: Table, from: &[u8], to: Option<&[u8]>) -> RangeIter<'a> {
@@ -295,10 +296,7 @@ impl Tables {
     ) -> RangeIter<'a> {
         let Some(bounds) = bounds(from, to) else { return Box::new(std::iter::empty()) };
         let found = snapshot.range::<&[u8], _>(self.of(table), bounds);
-        let pair = |guard: fjall::Guard| match guard.into_inner() {
-            Ok((key, value)) => Ok((key.to_vec(), value.to_vec())),
-            Err(error) => Err(self.read_error(error)),
-        };
+        let pair = |guard: fjall::Guard| guard.into_inner().map_err(|error| self.read_error(error));
         match direction {
             Direction::Ascending => Box::new(found.map(pair)),
             Direction::Descending => Box::new(found.rev().map(pair)),
