@@ -134,8 +134,10 @@ impl FjallEngine {
 /// their fields and devices.
 fn keyspace_options(table: Table, options: Options) -> KeyspaceCreateOptions {
     let block_bytes = match table {
+        // Read one by one, in no order: of a block, one row is wanted.
+        Table::Records => 2 << 10,
         // Read one by one and in short ranges.
-        Table::Meta | Table::Events | Table::Index | Table::Records => 4 << 10,
+        Table::Meta | Table::Events | Table::Index => 4 << 10,
         // Read in long ranges or seldom.
         Table::Log | Table::History => 16 << 10,
     };
