@@ -364,7 +364,7 @@ impl<'a> Repair<'a> {
             recovered.runs += 1;
             recovered.events += run.events().len() as u64;
             bytes += stored.len();
-            batch.put(Table::Log, log::key(log.number, log.next), stored);
+            batch.put(Table::Log, log::key(log.number, log.next), &*stored);
             log.next += 1;
             log.grew = true;
             if bytes >= BATCH_BYTES {

@@ -11,7 +11,7 @@ use tandem_storage::{
     filter::Scope,
     index::definition::{ViewCell, ViewDefinition, ViewSort},
     log,
-    query::{Condition, Cursor, Sort, SortBy, Start, winner},
+    query::{Condition, Cursor, Page, Record, Sort, SortBy, Start, winner},
 };
 use tandem_wire::{
     ElementId, FieldId, GenesisText, ListId, MemberId, PartPath, RecordId, RecordKey, SecretKey, Value,
@@ -94,10 +94,28 @@ impl Bench {
             let found = reader.page(self.list, &query).unwrap();
             assert!(found.rows.len() <= page);
             ids.extend(found.rows.iter().map(|record| record.id.0[0]));
+            self.check_values(&query, &found);
             let Some(next) = found.next else { return ids };
             assert!(next.check(self.list, &query).is_ok());
             assert_eq!(next.to_string().parse::<Cursor>().unwrap(), next);
             query.start = Start::After(next);
+        }
+    }
+
+    /// The same page, with nothing but what the records show.
+    fn check_values(&self, query: &Query, found: &Page<Record>) {
+        let cells = [self.text, self.number].map(|field| (field, PartPath::default()));
+        let shown = self.reader().page_values(self.list, query).unwrap();
+        assert_eq!((&shown.next, shown.undecided), (&found.next, found.undecided));
+        assert_eq!(shown.rows.len(), found.rows.len());
+        for ((id, mut values), record) in shown.rows.into_iter().zip(&found.rows) {
+            assert_eq!(id, record.id);
+            for (field, part) in &cells {
+                let expect = winner(&record.state, *field, part);
+                assert_eq!(values.get(*field, part), expect.as_ref());
+                assert_eq!(values.take(*field, part), expect);
+            }
+            assert_eq!(values.iter().count(), 0, "there are no more cells");
         }
     }
 }
@@ -206,7 +224,7 @@ fn a_view_shows_its_columns_in_its_order() {
     assert_eq!(bench.reader().indexes().len(), 1);
     let numbers = |bench: &Bench, query: &Query| -> (Vec<Option<Value>>, Option<Cursor>) {
         let page = bench.reader().view(view, query).unwrap().expect("a view");
-        (page.rows.into_iter().map(|row| row.values[0].clone()).collect(), page.next)
+        (page.rows.iter().map(|row| row.values().next().expect("a column")).collect(), page.next)
     };
     let int = |number| Some(Value::Int(number));
     let (first, next) = numbers(&bench, &Query { limit: Some(3), ..Query::default() });

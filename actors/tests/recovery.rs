@@ -31,7 +31,7 @@ fn copy(from: &Path, to: &Path) {
 /// The stored runs of the workspace with number 1, in the order of their arrival.
 fn runs(dir: &Path) -> Vec<Vec<u8>> {
     let engine = DataDir::lock(dir).unwrap().open(EngineOptions::default()).unwrap();
-    log::runs_from(&engine, 1, 0).map(|run| run.unwrap().1).collect()
+    log::runs_from(&engine, 1, 0).map(|run| run.unwrap().1.to_vec()).collect()
 }
 
 fn chains(runs: &[Vec<u8>]) -> Vec<u32> {

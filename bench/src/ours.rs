@@ -16,7 +16,7 @@ use tandem_storage::{
         ViewDefinition,
         definition::{ViewCell, ViewSort},
     },
-    query::{Query, Record, Sort, SortBy, Start, winner},
+    query::{Columns, Query, Sort, SortBy, Start, Values},
 };
 use tandem_wire::{
     BatchId, CellKey, ElementId, FieldId, ListId, PartPath, RecordId, RecordKey, Value,
@@ -199,8 +199,7 @@ impl Ours {
     /// One row, as of now.
     pub fn read(&self, id: &[u8; 16]) -> Option<City> {
         let state: State = self.workspace.read();
-        let values = state.values(self.key(*id)).expect("a record can be read")?;
-        Some(self.city(|field| values.get(field, &PartPath::default()).cloned()))
+        Some(self.city(state.values(self.key(*id)).expect("a record can be read")?))
     }
 
     /// The first `rows` by name from `name` on: ids, names, countries and populations, from the index alone.
@@ -209,11 +208,12 @@ impl Ours {
             Query { start: Start::At(Value::Text(name.into())), limit: Some(rows as usize), ..Query::default() };
         let page =
             self.workspace.read().view(self.view, &query).expect("a page can be read").expect("the view by name");
-        let of = |columns: tandem_storage::query::Columns| {
-            let [name, country, population] = <[_; 3]>::try_from(columns.values).expect("three columns");
-            (columns.id.0, text(name), text(country), int(population))
+        let of = |columns: &Columns| {
+            let mut values = columns.values();
+            let mut next = || values.next().expect("three columns");
+            (columns.id.0, text(next()), text(next()), int(next()))
         };
-        page.rows.into_iter().map(of).collect()
+        page.rows.iter().map(of).collect()
     }
 
     /// The same with all columns.
@@ -235,13 +235,12 @@ impl Ours {
     }
 
     fn page(&self, query: Query) -> Vec<City> {
-        let page = self.workspace.read().page(self.list, &query).expect("a page can be read");
-        let of = |record: &Record| self.city(|field| winner(&record.state, field, &PartPath::default()));
-        page.rows.iter().map(of).collect()
+        let page = self.workspace.read().page_values(self.list, &query).expect("a page can be read");
+        page.rows.into_iter().map(|(_, values)| self.city(values)).collect()
     }
 
-    fn city(&self, shows: impl Fn(FieldId) -> Option<Value>) -> City {
-        let value = |at: usize| shows(self.fields[at]);
+    fn city(&self, mut values: Values) -> City {
+        let mut value = |at: usize| values.take(self.fields[at], &PartPath::default());
         City {
             geonameid: int(value(0)),
             name: text(value(1)),

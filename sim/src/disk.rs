@@ -2,7 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 use tandem_storage::engine::{
-    Batch, Bytes, Durability, Engine, EngineError, Fault, Key, MemoryEngine, MemorySnapshot, RangeIter, Read, Table,
+    Batch, Bytes, Durability, Engine, EngineError, Fault, Key, MemoryEngine, MemorySnapshot, RangeIter, Read, Slice,
+    Table,
 };
 
 /// A [`MemoryEngine`] with a fuse: the n-th write from now fails, and with it all writes after it. A crash between any
@@ -68,7 +69,7 @@ impl Disk {
 }
 
 impl Read for Disk {
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Slice>, EngineError> {
         self.memory.get(table, key)
     }
 

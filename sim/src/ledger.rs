@@ -5,13 +5,13 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
-use tandem_storage::log;
+use tandem_storage::{engine::Slice, log};
 use tandem_wire::{ChainId, Event, EventId, Run};
 
 /// The log as read last, and what must never change in it again.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    runs: BTreeMap<u64, (Vec<u8>, Vec<Arc<Event>>)>,
+    runs: BTreeMap<u64, (Slice, Vec<Arc<Event>>)>,
     /// The event of each place, once it was durable there: it could have been sent to others.
     settled: BTreeMap<(ChainId, u64), EventId>,
 }

@@ -76,7 +76,7 @@ impl Fence {
             let (key, by) = row?;
             match by == version(made_by) {
                 true => drop(self.fenced.insert(place_of(&key))),
-                false => batch.delete(Table::Meta, key),
+                false => batch.delete(Table::Meta, &*key),
             }
         }
         self.found = self.marker.as_deref().and_then(|path| parse(&fs::read_to_string(path).ok()?));

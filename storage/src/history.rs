@@ -1,7 +1,7 @@
 //! What a workspace was: the changes of its records, and its state as of any event.
 
 use crate::{
-    engine::{Bytes, Durability, Engine, EngineError, MemoryEngine, MemorySnapshot, Overlay, RangeIter, Read, Table},
+    engine::{Durability, Engine, EngineError, MemoryEngine, MemorySnapshot, Overlay, RangeIter, Read, Slice, Table},
     fold::{
         RecordOp, RecordState, Status,
         incremental::{Archive, Entry, Events, Fold, LogPlace, Prefix},
@@ -232,7 +232,7 @@ pub struct AsOf<'a, R> {
 }
 
 impl<R: Read> Read for AsOf<'_, R> {
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Slice>, EngineError> {
         if table == Table::Log { self.log.get(table, key) } else { self.views.get(table, key) }
     }
 

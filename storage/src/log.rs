@@ -4,7 +4,7 @@
 //! number, both big-endian; its value is the run as it was written or received, to the byte.
 
 use crate::{
-    engine::{EngineError, Read, Table, prefix_end},
+    engine::{EngineError, Read, Slice, Table, prefix_end},
     fold::incremental::{Events, LogPlace},
 };
 use std::{cell::RefCell, sync::Arc};
@@ -28,7 +28,7 @@ pub fn runs_from<R: Read>(
     rows: &R,
     workspace: u32,
     arrival: u64,
-) -> impl Iterator<Item = Result<(u64, Vec<u8>), EngineError>> + '_ {
+) -> impl Iterator<Item = Result<(u64, Slice), EngineError>> + '_ {
     let to = prefix_end(&workspace.to_be_bytes());
     rows.range(Table::Log, &key(workspace, arrival), to.as_deref()).map(|pair| {
         let (key, bytes) = pair?;

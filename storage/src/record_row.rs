@@ -12,7 +12,7 @@ use crate::{
     },
 };
 use std::collections::BTreeMap;
-use tandem_wire::{ChainId, DeviceKey, EventId, EventRef, FieldId, PartPath};
+use tandem_wire::{ChainId, DeviceKey, EventId, EventRef, FieldId, PartPath, Value};
 
 /// Version of this layout: rows of another one are made anew.
 pub const ROWS_VERSION: u32 = 2;
@@ -55,6 +55,9 @@ enum Shows<'a> {
     Removed,
     NewerVersionNeeded,
 }
+
+/// The canonical bytes of [`Value::Null`]: what an empty cell shows.
+pub const NOTHING: [u8; 1] = [0];
 
 const VALUE: u8 = 0;
 const REMOVED: u8 = 1;
@@ -173,6 +176,11 @@ pub fn winner<'a>(row: &'a [u8], field: FieldId, part: &PartPath) -> Option<&'a 
     parts(row).1.find(|cell| cell.is(field, part))?.value()
 }
 
+/// The value of canonical bytes that a cell shows; none where that is nothing.
+pub fn value(shows: &[u8]) -> Option<Value> {
+    (shows != NOTHING).then(|| Value::decode(shows).expect("bodies were checked"))
+}
+
 /// The cells of a row in the order of their addresses.
 pub fn cells(row: &[u8]) -> impl Iterator<Item = CellRow<'_>> {
     parts(row).1
@@ -246,6 +254,9 @@ impl<'a> CellRow<'a> {
 
     /// Where inside the field.
     pub fn part(&self) -> PartPath {
+        if self.part == [0] {
+            return PartPath::default();
+        }
         let mut part = Take(self.part);
         let steps = part.varint();
         PartPath::new((0..steps).map(|_| part.bytes())).expect("rows are our own")
@@ -339,7 +350,6 @@ impl Events {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tandem_wire::Value;
 
     fn stamp(seq: u64, op: u16) -> Stamp {
         let chain = ChainId { device: DeviceKey([seq as u8 % 2; 32]), number: 1 };

@@ -16,6 +16,23 @@ pub(crate) fn zigzag(out: &mut Vec<u8>, number: i64) {
     varint(out, ((number << 1) ^ (number >> 63)) as u64);
 }
 
+/// The number that [`zigzag`] wrote these bytes for; nothing for other bytes, and for the few numbers of ten.
+pub(crate) fn take_zigzag(bytes: &[u8]) -> Option<i64> {
+    let (last, others) = bytes.split_last()?;
+    // No byte too many: the last one holds something, if it is not alone.
+    if bytes.len() > 9 || *last >= 0x80 || (*last == 0 && !others.is_empty()) {
+        return None;
+    }
+    let mut number = u64::from(*last);
+    for byte in others.iter().rev() {
+        if *byte < 0x80 {
+            return None;
+        }
+        number = number << 7 | u64::from(byte & 0x7f);
+    }
+    Some((number >> 1) as i64 ^ -((number & 1) as i64))
+}
+
 /// Bytes behind their length.
 pub(crate) fn bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     varint(out, bytes.len() as u64);

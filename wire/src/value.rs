@@ -145,6 +145,30 @@ impl Value {
 
     /// Reads what [`Value::encode`] wrote, and nothing else.
     pub fn decode(bytes: &[u8]) -> Result<Self, BadValue> {
+        match Self::decode_common(bytes) {
+            Some(value) => Ok(value),
+            None => Self::decode_any(bytes),
+        }
+    }
+
+    /// What most cells hold, by hand: the same values, faster. Nothing for any others, and for bytes of no value.
+    fn decode_common(bytes: &[u8]) -> Option<Self> {
+        match bytes {
+            [0] => Some(Self::Null),
+            [1, yes @ (0 | 1)] => Some(Self::Bool(*yes == 1)),
+            [2, number @ ..] => put::take_zigzag(number).map(Self::Int),
+            [4, number @ ..] => {
+                let number = Self::Float(f64::from_le_bytes(number.try_into().ok()?));
+                number.is_canonical().then_some(number)
+            }
+            [5, length, text @ ..] if *length < 0x80 && text.len() == usize::from(*length) => {
+                Some(Self::Text(std::str::from_utf8(text).ok()?.to_owned()))
+            }
+            _rare => None,
+        }
+    }
+
+    fn decode_any(bytes: &[u8]) -> Result<Self, BadValue> {
         let (form, rest) = postcard::take_from_bytes::<u32>(bytes).map_err(|_| BadValue)?;
         let value = if form >= FORMS {
             Self::Other { form, bytes: rest.to_vec() }
@@ -237,6 +261,20 @@ pub(crate) mod tests {
         #[test]
         fn the_short_look_agrees_with_decoding(bytes in proptest::collection::vec(prop_oneof![0u8..8, any::<u8>()], 0..12)) {
             prop_assert_eq!(Value::can_be_read(&bytes), Value::decode(&bytes).is_ok());
+        }
+
+        #[test]
+        fn by_hand_it_decodes_the_same(value in any_value(), cut in 0usize..4, more in any::<[u8; 2]>(), extra in 0usize..3) {
+            let mut bytes = value.encode();
+            prop_assert_eq!(Value::decode(&bytes), Value::decode_any(&bytes));
+            bytes.truncate(bytes.len().saturating_sub(cut));
+            bytes.extend_from_slice(&more[..extra]);
+            prop_assert_eq!(Value::decode(&bytes), Value::decode_any(&bytes));
+        }
+
+        #[test]
+        fn by_hand_no_other_bytes_are_decoded(bytes in proptest::collection::vec(prop_oneof![0u8..8, any::<u8>()], 0..12)) {
+            prop_assert_eq!(Value::decode(&bytes), Value::decode_any(&bytes));
         }
 
         #[test]

@@ -65,7 +65,7 @@ pub fn an_event_that_ends_the_process_does_so_twice() {
     for run in log::runs_from(&from, 1, 0) {
         let (_, run) = run.unwrap();
         if Run::decode(&run).unwrap().events()[0].header().chain.number > 1 {
-            batch.put(Table::Log, log::key(1, next), run);
+            batch.put(Table::Log, log::key(1, next), &*run);
             next += 1;
         }
     }

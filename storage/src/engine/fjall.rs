@@ -43,7 +43,9 @@ use fjall::{
 
 use closing::Closing;
 
-use super::{Batch, Bytes, Durability, Engine, EngineError, Key, RangeIter, Read, Table, batch::check_key, bounds};
+use super::{
+    Batch, Bytes, Durability, Engine, EngineError, Key, RangeIter, Read, Slice, Table, batch::check_key, bounds,
+};
 
 /// At this size of all journals together, the keyspaces that the oldest one waits for are flushed.
 const JOURNAL_BYTES_MAX: u64 = 64 << 20;
@@ -140,8 +142,10 @@ impl FjallEngine {
 /// their fields and devices.
 fn keyspace_options(table: Table, options: Options) -> KeyspaceCreateOptions {
     let block_bytes = match table {
+        // Read one by one, in no order: of a block, one row is wanted.
+        Table::Records => 2 << 10,
         // Read one by one and in short ranges.
-        Table::Meta | Table::Events | Table::Index | Table::Records => 4 << 10,
+        Table::Meta | Table::Events | Table::Index => 4 << 10,
         // Read in long ranges or seldom.
         Table::Log | Table::History => 16 << 10,
     };
@@ -178,7 +182,7 @@ fn filters(table: Table) -> FilterPolicy {
 }
 
 impl Read for FjallEngine {
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Slice>, EngineError> {
         self.snapshot().get(table, key)
     }
 
@@ -286,10 +290,9 @@ pub struct FjallSnapshot {
 }
 
 impl Read for FjallSnapshot {
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Slice>, EngineError> {
         check_key(key);
-        let value = self.snapshot.get(self.tables.of(table), key).map_err(|error| self.tables.read_error(error))?;
-        Ok(value.map(|value| value.to_vec()))
+        self.snapshot.get(self.tables.of(table), key).map_err(|error| self.tables.read_error(error))
     }
 
     fn range<'a>(&'a self, table: Table, from: &[u8], to: Option<&[u8]>) -> RangeIter<'a> {
@@ -350,10 +353,7 @@ impl Tables {
     ) -> RangeIter<'a> {
         let Some(bounds) = bounds(from, to) else { return Box::new(std::iter::empty()) };
         let found = snapshot.range::<&[u8], _>(self.of(table), bounds);
-        let pair = |guard: fjall::Guard| match guard.into_inner() {
-            Ok((key, value)) => Ok((key.to_vec(), value.to_vec())),
-            Err(error) => Err(self.read_error(error)),
-        };
+        let pair = |guard: fjall::Guard| guard.into_inner().map_err(|error| self.read_error(error));
         match direction {
             Direction::Ascending => Box::new(found.map(pair)),
             Direction::Descending => Box::new(found.rev().map(pair)),

@@ -7,7 +7,9 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use super::{Batch, Bytes, Durability, Engine, EngineError, Key, RangeIter, Read, Table, batch::check_key, bounds};
+use super::{
+    Batch, Bytes, Durability, Engine, EngineError, Key, RangeIter, Read, Slice, Table, batch::check_key, bounds,
+};
 
 /// An engine without a disk, for tests and the simulator.
 ///
@@ -86,7 +88,7 @@ impl Clone for MemoryEngine {
 }
 
 impl Read for MemoryEngine {
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Slice>, EngineError> {
         self.state().live.get(table, key)
     }
 
@@ -195,9 +197,9 @@ impl MemorySnapshot {
 }
 
 impl Read for MemorySnapshot {
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Slice>, EngineError> {
         check_key(key);
-        Ok(self.tables[table as usize].get(key).map(|value| value.to_vec()))
+        Ok(self.tables[table as usize].get(key).map(|value| Slice::from(&**value)))
     }
 
     fn range<'a>(&'a self, table: Table, from: &[u8], to: Option<&[u8]>) -> RangeIter<'a> {
@@ -222,7 +224,7 @@ impl Cursor {
         table: Table,
         from: &[u8],
         to: Option<&[u8]>,
-        step: fn(&mut Self) -> Option<(Key, Bytes)>,
+        step: fn(&mut Self) -> Option<(Slice, Slice)>,
     ) -> RangeIter<'a> {
         let Some((from, to)) = bounds(from, to) else { return Box::new(std::iter::empty()) };
         let map = Arc::clone(&tables.tables[table as usize]);
@@ -230,16 +232,16 @@ impl Cursor {
         Box::new(std::iter::from_fn(move || step(&mut cursor).map(Ok)))
     }
 
-    fn next(&mut self) -> Option<(Key, Bytes)> {
+    fn next(&mut self) -> Option<(Slice, Slice)> {
         let (key, value) = self.map.range((self.from.clone(), self.to.clone())).next()?;
         self.from = Bound::Excluded(Arc::clone(key));
-        Some((key.to_vec(), value.to_vec()))
+        Some(((&**key).into(), (&**value).into()))
     }
 
-    fn next_back(&mut self) -> Option<(Key, Bytes)> {
+    fn next_back(&mut self) -> Option<(Slice, Slice)> {
         let (key, value) = self.map.range((self.from.clone(), self.to.clone())).next_back()?;
         self.to = Bound::Excluded(Arc::clone(key));
-        Some((key.to_vec(), value.to_vec()))
+        Some(((&**key).into(), (&**value).into()))
     }
 }
 
@@ -291,7 +293,7 @@ mod tests {
         engine.commit(batch(&[(Table::Log, key, Some(b"v"))]), durability)
     }
 
-    fn found(engine: &MemoryEngine, keep: usize) -> Vec<Key> {
+    fn found(engine: &MemoryEngine, keep: usize) -> Vec<Slice> {
         engine.crash(keep).range(Table::Log, b"", None).map(|pair| pair.unwrap().0).collect()
     }
 

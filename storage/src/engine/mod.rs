@@ -31,11 +31,15 @@ use std::{ops::Bound, sync::Arc};
 /// A key: 1 to [`KEY_BYTES_MAX`] bytes, ordered as bytes.
 pub type Key = Vec<u8>;
 
-/// A value.
+/// A value to write.
 pub type Bytes = Vec<u8>;
 
+/// A key or a value that was read. Clones share it; it may be a part of a block of a file, which is kept in memory as
+/// long as it is.
+pub use ::fjall::Slice;
+
 /// Pairs in key order, read lazily. An error does not end it by itself: callers stop at the first.
-pub type RangeIter<'a> = Box<dyn Iterator<Item = Result<(Key, Bytes), EngineError>> + 'a>;
+pub type RangeIter<'a> = Box<dyn Iterator<Item = Result<(Slice, Slice), EngineError>> + 'a>;
 
 /// The longest key. Longer sort keys are cut by whoever builds them and compared in full on reading.
 pub const KEY_BYTES_MAX: usize = 1024;
@@ -86,7 +90,7 @@ impl Table {
 /// newest, so that two calls may see two states.
 pub trait Read {
     /// The value of `key`.
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, EngineError>;
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Slice>, EngineError>;
 
     /// The pairs with `from <= key < to` in ascending order; without `to`, up to the end of the table.
     /// Empty if `to <= from`.
@@ -97,7 +101,7 @@ pub trait Read {
 }
 
 impl<R: Read + ?Sized> Read for Arc<R> {
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Slice>, EngineError> {
         (**self).get(table, key)
     }
 
@@ -191,16 +195,16 @@ pub trait Engine: Read + Send + Sync + 'static {
         let mut from = prefix.to_vec();
         loop {
             // Each round starts behind the keys just deleted, so that it need not walk their tombstones.
-            let keys: Vec<Key> = self
+            let keys: Vec<Slice> = self
                 .range(table, &from, end.as_deref())
                 .take(DROP_KEYS_PER_BATCH)
                 .map(|pair| pair.map(|(key, _)| key))
                 .collect::<Result<_, _>>()?;
             let Some(last) = keys.last() else { return Ok(()) };
-            from.clone_from(last);
+            from = last.to_vec();
             let mut batch = Batch::default();
             for key in keys {
-                batch.delete(table, key);
+                batch.delete(table, &*key);
             }
             self.commit(batch, Durability::Buffered)?;
         }

@@ -2,7 +2,7 @@
 
 use std::{cmp::Ordering, iter::Peekable, sync::Arc};
 
-use super::{Batch, Bytes, EngineError, Key, RangeIter, Read, Table, bounds};
+use super::{Batch, Bytes, EngineError, Key, RangeIter, Read, Slice, Table, bounds};
 
 /// Reads what `base` would hold if the pending writes were committed to it.
 ///
@@ -62,9 +62,9 @@ impl<R: Read + ?Sized> Clone for Overlay<'_, R> {
 }
 
 impl<R: Read + ?Sized> Read for Overlay<'_, R> {
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Slice>, EngineError> {
         match self.pending.table(table).get(key) {
-            Some(written) => Ok(written.clone()),
+            Some(written) => Ok(written.as_ref().map(Slice::from)),
             None => self.base.get(table, key),
         }
     }
@@ -76,7 +76,7 @@ impl<R: Read + ?Sized> Read for Overlay<'_, R> {
         if pending.is_empty() {
             return base;
         }
-        Box::new(Merged::new(base, pending.range::<[u8], _>(bounds), Key::cmp))
+        Box::new(Merged::new(base, pending.range::<[u8], _>(bounds), <[u8]>::cmp))
     }
 
     fn range_rev<'a>(&'a self, table: Table, from: &[u8], to: Option<&[u8]>) -> RangeIter<'a> {
@@ -95,17 +95,17 @@ struct Merged<'a, P: Iterator> {
     base: Peekable<RangeIter<'a>>,
     pending: Peekable<P>,
     /// Orders keys as both sequences do.
-    order: fn(&Key, &Key) -> Ordering,
+    order: fn(&[u8], &[u8]) -> Ordering,
 }
 
 impl<'a, P: Iterator> Merged<'a, P> {
-    fn new(base: RangeIter<'a>, pending: P, order: fn(&Key, &Key) -> Ordering) -> Self {
+    fn new(base: RangeIter<'a>, pending: P, order: fn(&[u8], &[u8]) -> Ordering) -> Self {
         Self { base: base.peekable(), pending: pending.peekable(), order }
     }
 }
 
 impl<'a, P: Iterator<Item = (&'a Key, &'a Option<Bytes>)>> Iterator for Merged<'a, P> {
-    type Item = Result<(Key, Bytes), EngineError>;
+    type Item = Result<(Slice, Slice), EngineError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
@@ -121,7 +121,7 @@ impl<'a, P: Iterator<Item = (&'a Key, &'a Option<Bytes>)>> Iterator for Merged<'
             }
             let (key, written) = self.pending.next()?;
             if let Some(value) = written {
-                return Some(Ok((key.clone(), value.clone())));
+                return Some(Ok((key.into(), value.into())));
             }
         }
     }

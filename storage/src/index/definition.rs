@@ -103,7 +103,7 @@ pub fn wanted(design: &Design) -> Vec<IndexDefinition> {
             Some(ElementKind::Field) if element.property(Property::Indexed) == Some(Value::Bool(true)) => {
                 Some(((id.as_field(), PartPath::default()), Vec::new()))
             }
-            Some(ElementKind::View) => sorted_view(design, *id),
+            Some(ElementKind::View) => sorted_view(design, *id).map(|view| (view.by, view.columns)),
             _other => None,
         };
         if let Some((by, columns)) = found.filter(|(by, _)| shows_one_value(design, by)) {
@@ -120,11 +120,21 @@ pub fn wanted(design: &Design) -> Vec<IndexDefinition> {
     wanted.into_iter().filter(count).collect()
 }
 
-/// The order and columns of a view that sorts.
-pub fn sorted_view(design: &Design, view: ElementId) -> Option<(CellPath, Vec<CellPath>)> {
-    let definition = ViewDefinition::of(design, view)?;
-    let by = definition.sort?.by.path()?;
-    Some((by, definition.columns.iter().filter_map(ViewCell::path).collect()))
+/// A view that sorts.
+pub(crate) struct SortedView {
+    /// By what.
+    pub(crate) by: CellPath,
+    /// Greatest first.
+    pub(crate) descending: bool,
+    /// What it shows.
+    pub(crate) columns: Vec<CellPath>,
+}
+
+/// A view's order and columns; none of one that does not sort.
+pub(crate) fn sorted_view(design: &Design, view: ElementId) -> Option<SortedView> {
+    let ViewDefinition { sort, columns } = ViewDefinition::of(design, view)?;
+    let ViewSort { by, descending } = sort?;
+    Some(SortedView { by: by.path()?, descending, columns: columns.iter().filter_map(ViewCell::path).collect() })
 }
 
 /// A field of many values has no single one to sort by.

@@ -6,7 +6,7 @@
 use super::{Index, definition::CellPath, sort_key::put_sort_key};
 use crate::{
     bytes::{Take, put_varint},
-    engine::{Batch, Bytes, EngineError, Key, Read, Table},
+    engine::{Batch, Bytes, EngineError, Key, Read, Slice, Table},
     fold::{Design, incremental::Prefix},
     record_row::{self, CellRow},
 };
@@ -16,15 +16,24 @@ use tandem_wire::{ListId, RecordId, Value};
 pub(crate) const WITH_VALUE: u8 = 0;
 pub(crate) const WITHOUT_VALUE: u8 = 1;
 
-/// An index's entry, read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+/// The key of an entry.
+#[derive(Debug, Clone)]
+pub(crate) struct EntryKey(pub(crate) Slice);
+
+impl EntryKey {
     /// The place in the order: without the record.
-    pub place: Vec<u8>,
+    pub(crate) fn place(&self) -> &[u8] {
+        self.parts().0
+    }
+
     /// The record.
-    pub record: RecordId,
-    /// What the columns show.
-    pub columns: Bytes,
+    pub(crate) fn record(&self) -> RecordId {
+        RecordId(*self.parts().1)
+    }
+
+    fn parts(&self) -> (&[u8], &[u8; 16]) {
+        self.0[PREFIX_BYTES..].split_last_chunk().expect("keys are our own")
+    }
 }
 
 impl Index {
@@ -64,46 +73,37 @@ impl Index {
         key.extend_from_slice(&self.number.to_be_bytes());
         put_place(&mut key, shows(&self.definition.by), design);
         key.extend_from_slice(&record.0);
-        let mut columns = Vec::new();
-        for column in &self.definition.columns {
-            match shows(column) {
-                None => columns.push(0),
-                Some(value) => {
-                    put_varint(&mut columns, value.len() as u64 + 1);
-                    columns.extend_from_slice(value);
-                }
-            }
-        }
-        (key, columns)
-    }
-
-    /// Reads an entry.
-    pub(crate) fn read(&self, key: &[u8], columns: Bytes) -> Entry {
-        let (rest, record) = key.split_last_chunk().expect("keys are our own");
-        Entry { place: rest[PREFIX_BYTES..].to_vec(), record: RecordId(*record), columns }
+        (key, put_columns(self.definition.columns.iter().map(shows)))
     }
 }
 
 /// Bytes of a key before the place.
 const PREFIX_BYTES: usize = 8 + 4;
 
-/// The canonical bytes of what an entry's columns show.
-pub(crate) fn columns(entry: &[u8]) -> Vec<Option<&[u8]>> {
-    let mut rest = Take(entry);
+/// The columns of an entry, from the canonical bytes of what they show.
+pub(crate) fn put_columns<'a>(shows: impl Iterator<Item = Option<&'a [u8]>>) -> Bytes {
     let mut columns = Vec::new();
-    while !rest.is_empty() {
-        columns.push(match rest.varint() {
-            0 => None,
-            length => Some(rest.slice(length as usize - 1)),
-        });
+    for value in shows {
+        match value {
+            None => columns.push(0),
+            Some(value) => {
+                put_varint(&mut columns, value.len() as u64 + 1);
+                columns.extend_from_slice(value);
+            }
+        }
     }
     columns
 }
 
-/// The values of columns; none where a cell shows nothing.
-pub(crate) fn values(columns: &[Option<&[u8]>]) -> Vec<Option<Value>> {
-    let decode = |bytes: &[u8]| Value::decode(bytes).expect("bodies were checked");
-    columns.iter().map(|column| column.map(decode).filter(|value| *value != Value::Null)).collect()
+/// What [`put_columns`] was given.
+pub(crate) fn columns(columns: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
+    let mut rest = Take(columns);
+    std::iter::from_fn(move || {
+        (!rest.is_empty()).then(|| match rest.varint() {
+            0 => None,
+            length => Some(rest.slice(length as usize - 1)),
+        })
+    })
 }
 
 /// Where a record that shows these bytes stands in an order: the same with an index or without.
@@ -156,8 +156,8 @@ pub(crate) fn follow<R: Read>(
         }
         let before = base.get(Table::Records, key)?;
         for index in concerned {
-            let entry = |row: &Bytes| index.entry(generation, design, record, row);
-            let (old, new) = (before.as_ref().and_then(entry), row.and_then(entry));
+            let entry = |row: &[u8]| index.entry(generation, design, record, row);
+            let (old, new) = (before.as_deref().and_then(entry), row.and_then(|row| entry(row)));
             if old == new {
                 continue;
             }

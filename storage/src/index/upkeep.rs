@@ -92,7 +92,7 @@ pub(crate) fn bad_entries<R: Read>(
         let (key, row) = pair?;
         let Some((key, columns)) = index.entry(generation, design, key.record, &row) else { continue };
         expected += 1;
-        bad += u64::from(rows.get(Table::Index, &key)? != Some(columns));
+        bad += u64::from(rows.get(Table::Index, &key)?.as_deref() != Some(&*columns));
     }
     let start = index.prefix(generation);
     let mut present: u64 = 0;
@@ -111,7 +111,7 @@ pub(crate) fn forget_others<E: Engine>(engine: &E, live: Prefix) -> Result<(), E
     for pair in engine.range(Table::Meta, &start, prefix_end(&start).as_deref()) {
         let (key, _) = pair?;
         if !key.starts_with(&own) {
-            batch.delete(Table::Meta, key);
+            batch.delete(Table::Meta, &*key);
         }
     }
     if batch.is_empty() { Ok(()) } else { engine.commit(batch, Durability::Buffered) }

@@ -8,14 +8,14 @@ use super::{
     order::{Rank, Sort},
 };
 use crate::{
-    engine::{EngineError, Read, Table, prefix_end},
+    engine::{EngineError, RangeIter, Read, Slice, Table, prefix_end},
     filter::EvalError,
     fold::incremental::rows_of_list,
     index::{
         CellPath, Index,
-        entry::{self, Entry, WITH_VALUE, WITHOUT_VALUE, is_without_value, place_of},
+        entry::{self, EntryKey, WITH_VALUE, WITHOUT_VALUE, is_without_value, place_of, put_columns},
     },
-    record_row,
+    record_row::{self, NOTHING},
     store::Views,
 };
 use std::{
@@ -31,61 +31,51 @@ const CANDIDATES_MAX: usize = 50_000;
 /// The same where another index has the order asked for, and can be walked until the page is full.
 const CANDIDATES_MAX_BESIDE_A_WALK: usize = 2_000;
 
-/// The canonical bytes of [`Value::Null`]: what an empty cell shows.
-const NOTHING: [u8; 1] = [0];
-
 /// A query over one state.
 pub(super) struct Plan<'a, R> {
     rows: &'a R,
     views: &'a Views,
     list: ListId,
     query: &'a Query,
+    /// What the cells of the query's filters show, in canonical bytes.
+    shown: Vec<Vec<u8>>,
     names: Names,
     undecided: Cell<u64>,
 }
 
 /// A record and its row.
-type IdAndRow = (RecordId, Vec<u8>);
-
-/// A record with its place in the order asked for.
-type Placed = (Vec<u8>, Found);
+type IdAndRow = (RecordId, Slice);
 
 /// A record that a query asks for.
 pub(super) struct Found {
     pub(super) id: RecordId,
-    pub(super) row: Vec<u8>,
+    pub(super) row: Slice,
 }
 
 impl<'a, R: Read> Plan<'a, R> {
     pub(super) fn new(rows: &'a R, views: &'a Views, list: ListId, query: &'a Query) -> Self {
         let names = query.condition.as_ref().map(|condition| Names::of(&views.fold, condition)).unwrap_or_default();
-        Self { rows, views, list, query, names, undecided: Cell::new(0) }
+        let shown = query.filters.iter().map(|(.., value)| value.encode()).collect();
+        Self { rows, views, list, query, shown, names, undecided: Cell::new(0) }
     }
 
     /// The records themselves.
     pub(super) fn records(&self) -> Result<Page<Found>, EngineError> {
-        let ranked = |(rank, row): (Rank, Vec<u8>)| (rank.place, Found { id: rank.id, row });
+        let ranked = |(rank, row): (Rank, Slice)| {
+            let found = Found { id: rank.id, row };
+            Ok((rank, found))
+        };
         let sort = self.query.sort.as_ref();
         let by_order = sort.and_then(|sort| self.index(|index| sort.is_by(&index.definition.by)));
-        if let Some(found) = self.at_one_place()? {
-            return self.page(found.into_iter());
+        if let Some(entries) = self.at_one_place() {
+            return self.page(self.fetched(entries).map(|found| found.map(|(_, found)| (found.id, found))));
         }
-        if let Some(candidates) = self.candidates(by_order.is_some())? {
-            return self.page(self.least(candidates.into_iter().map(Ok))?.into_iter().map(ranked));
+        if let Some(ids) = self.candidates(by_order.is_some())? {
+            let found = ids.into_iter().filter_map(|id| self.fitting(id).transpose());
+            return self.page(self.least(found)?.into_iter().map(ranked));
         }
         if let Some((index, sort)) = by_order.zip(sort) {
-            let mut found = Vec::new();
-            for entry in self.walk(index, sort) {
-                let Entry { place, record, .. } = entry?;
-                let Some(row) = self.fetch(record)? else { continue };
-                if self.fits(record, &row) {
-                    found.push((place, Found { id: record, row }));
-                    if found.len() > self.limit() {
-                        break;
-                    }
-                }
-            }
-            return self.page(found.into_iter());
+            return self.page(self.fetched(self.walk(index, sort)));
         }
         let all = rows_of_list(self.rows, self.views.fold.prefix(), self.list).filter_map(|pair| match pair {
             Ok((key, row)) => self.fits(key.record, &row).then_some(Ok((key.record, row))),
@@ -102,31 +92,25 @@ impl<'a, R: Read> Plan<'a, R> {
         let condition = self.query.condition.as_ref();
         let can = self.query.filters.is_empty() && condition.is_none_or(is_covered);
         let Some(index) = self.index(covers).filter(|_| can) else {
-            let page = self.records()?;
-            let value = |row: &[u8], (field, part): &CellPath| {
-                let value = record_row::winner(row, *field, part)?;
-                Some(Value::decode(value).expect("bodies were checked")).filter(|value| *value != Value::Null)
-            };
             let of = |found: Found| {
-                let values = cells.iter().map(|cell| value(&found.row, cell)).collect();
-                Columns { id: found.id, values }
+                let shows = cells.iter().map(|(field, part)| record_row::winner(&found.row, *field, part));
+                Columns { id: found.id, shows: put_columns(shows).into() }
             };
-            let rows = page.rows.into_iter().map(of).collect();
-            return Ok(Page { rows, next: page.next, undecided: page.undecided });
+            return Ok(self.records()?.map(of));
         };
-        let mut found = Vec::new();
-        for entry in self.walk(index, sort) {
-            let Entry { place, record, columns } = entry?;
-            let shows = entry::columns(&columns);
-            let fits = |condition: &Condition| self.holds(ColumnCells { cells, shows: &shows }.fit(condition));
-            if condition.is_none_or(fits) {
-                found.push((place, Columns { id: record, values: entry::values(&shows) }));
-                if found.len() > self.limit() {
-                    break;
-                }
-            }
-        }
-        self.page(found.into_iter())
+        let fits = |shows: &Slice| {
+            condition.is_none_or(|condition| {
+                let shows: Vec<_> = entry::columns(shows).collect();
+                self.holds(ColumnCells { cells, shows: &shows }.fit(condition))
+            })
+        };
+        self.page(self.walk(index, sort).filter_map(|entry| match entry {
+            Ok((key, shows)) => fits(&shows).then(|| {
+                let columns = Columns { id: key.record(), shows };
+                Ok((key, columns))
+            }),
+            Err(error) => Some(Err(error)),
+        }))
     }
 
     /// How many records that fit show each value of a cell, most first; start and limit do not count.
@@ -140,7 +124,11 @@ impl<'a, R: Read> Plan<'a, R> {
             }
         };
         match self.candidates(false)? {
-            Some(found) => found.iter().for_each(|(_, row)| count(row)),
+            Some(ids) => {
+                for id in ids {
+                    self.fitting(id)?.iter().for_each(|(_, row)| count(row));
+                }
+            }
             None => {
                 for pair in rows_of_list(self.rows, self.views.fold.prefix(), self.list) {
                     let (key, row) = pair?;
@@ -168,12 +156,12 @@ impl<'a, R: Read> Plan<'a, R> {
     }
 
     fn fits(&self, id: RecordId, row: &[u8]) -> bool {
-        let shows = |(field, part, value): &(FieldId, PartPath, Value)| {
-            record_row::winner(row, *field, part).unwrap_or(&NOTHING) == value.encode()
+        let shows = |((field, part, _), value): (&(FieldId, PartPath, Value), &Vec<u8>)| {
+            record_row::winner(row, *field, part).unwrap_or(&NOTHING) == value
         };
         let holds = |condition: &Condition| self.holds(RowCells { id, row, names: &self.names }.fit(condition));
         record_row::exists(row)
-            && self.query.filters.iter().all(shows)
+            && self.query.filters.iter().zip(&self.shown).all(shows)
             && self.query.condition.as_ref().is_none_or(holds)
     }
 
@@ -193,31 +181,53 @@ impl<'a, R: Read> Plan<'a, R> {
     }
 
     /// One record, if it is among what is asked for.
-    pub(super) fn one(&self, id: RecordId) -> Result<Option<(Rank, Vec<u8>)>, EngineError> {
-        let Some(row) = self.fetch(id)?.filter(|row| self.fits(id, row)) else { return Ok(None) };
+    pub(super) fn one(&self, id: RecordId) -> Result<Option<(Rank, Slice)>, EngineError> {
+        let Some((_, row)) = self.fitting(id)? else { return Ok(None) };
         let rank = self.rank(id, &row);
         Ok((!is_before(self.first_rank().as_ref(), &rank)).then_some((rank, row)))
     }
 
-    fn fetch(&self, record: RecordId) -> Result<Option<Vec<u8>>, EngineError> {
+    fn fetch(&self, record: RecordId) -> Result<Option<Slice>, EngineError> {
         let key = RecordKey { list: self.list, record };
         self.rows.get(Table::Records, &self.views.fold.prefix().record(key))
     }
 
-    /// At most one more than the limit, which tells whether there is a next page.
-    fn page<T: HasId>(&self, found: impl Iterator<Item = (Vec<u8>, T)>) -> Result<Page<T>, EngineError> {
+    fn fitting(&self, record: RecordId) -> Result<Option<IdAndRow>, EngineError> {
+        let row = self.fetch(record)?.filter(|row| self.fits(record, row));
+        Ok(row.map(|row| (record, row)))
+    }
+
+    /// The records of entries, as far as they fit.
+    fn fetched(
+        &self,
+        entries: impl Iterator<Item = Result<(EntryKey, Slice), EngineError>>,
+    ) -> impl Iterator<Item = Result<(EntryKey, Found), EngineError>> {
+        entries.filter_map(|entry| {
+            let fetch = |(key, _): (EntryKey, Slice)| {
+                let found = self.fitting(key.record())?;
+                Ok(found.map(|(id, row)| (key, Found { id, row })))
+            };
+            entry.and_then(fetch).transpose()
+        })
+    }
+
+    /// At most as many as the limit. One more tells that there is a next page.
+    fn page<S: Stands, T>(
+        &self,
+        found: impl Iterator<Item = Result<(S, T), EngineError>>,
+    ) -> Result<Page<T>, EngineError> {
         let mut rows = Vec::new();
-        let mut last = None;
-        let mut more = false;
-        for (place, row) in found {
+        let mut last: Option<S> = None;
+        let mut next = None;
+        for found in found {
+            let (stands, row) = found?;
             if rows.len() == self.limit() {
-                more = true;
+                next = last.map(|last| Cursor::new(self.list, self.query, last.place().to_vec(), last.id()));
                 break;
             }
-            last = Some((place, row.id()));
             rows.push(row);
+            last = Some(stands);
         }
-        let next = last.filter(|_| more).map(|(place, id)| Cursor::new(self.list, self.query, place, id));
         Ok(Page { rows, next, undecided: self.undecided.get() })
     }
 
@@ -225,10 +235,10 @@ impl<'a, R: Read> Plan<'a, R> {
     fn least(
         &self,
         records: impl Iterator<Item = Result<IdAndRow, EngineError>>,
-    ) -> Result<Vec<(Rank, Vec<u8>)>, EngineError> {
+    ) -> Result<Vec<(Rank, Slice)>, EngineError> {
         let limit = self.limit().saturating_add(1);
         let start = self.first_rank();
-        let mut least: BinaryHeap<(Rank, Vec<u8>)> = BinaryHeap::new();
+        let mut least: BinaryHeap<(Rank, Slice)> = BinaryHeap::new();
         for record in records {
             let (id, row) = record?;
             let rank = self.rank(id, &row);
@@ -262,42 +272,34 @@ impl<'a, R: Read> Plan<'a, R> {
     /// Entries of an index in the order asked for, from where it starts.
     fn walk<'b>(
         &'b self,
-        index: &'b Index,
+        index: &Index,
         sort: &Sort,
-    ) -> impl Iterator<Item = Result<Entry, EngineError>> + use<'b, R> {
-        let descending = sort.descending;
+    ) -> impl Iterator<Item = Result<(EntryKey, Slice), EngineError>> + use<'b, R> {
+        let prefix = index.prefix(self.views.fold.prefix());
+        let key = |place: &[u8]| [&prefix, place].concat();
+        let (with_value, without) = (key(&[WITH_VALUE]), key(&[WITHOUT_VALUE]));
+        let end = key(&[WITHOUT_VALUE + 1]);
         let start = self.first_rank();
-        let key = move |place: &[u8]| [&index.prefix(self.views.fold.prefix()), place].concat();
-        let sections = [(WITH_VALUE, WITHOUT_VALUE), (WITHOUT_VALUE, WITHOUT_VALUE + 1)].into_iter();
-        let entries = sections.flat_map(move |(section, next)| {
-            let (mut from, mut to) = (key(&[section]), key(&[next]));
-            if let Some((start, _)) = &start {
-                let starts_here = is_without_value(&start.place) == (section == WITHOUT_VALUE);
-                let starts_behind = is_without_value(&start.place) && section == WITH_VALUE;
-                let start = [&key(&start.place)[..], &start.id.0].concat();
-                match descending {
-                    _ if starts_behind => to.clone_from(&from),
-                    false if starts_here => from = start,
-                    true if starts_here => to = next_key(start),
-                    _starts_before => {}
-                }
-            }
-            match descending {
-                false => self.rows.range(Table::Index, &from, Some(&to)),
-                true => self.rows.range_rev(Table::Index, &from, Some(&to)),
-            }
+        let ends_before_values =
+            sort.descending && start.as_ref().is_some_and(|(start, _)| is_without_value(&start.place));
+        let start = start.map(|(start, inclusive)| {
+            let at = [&key(&start.place)[..], &start.id.0].concat();
+            if inclusive != sort.descending { at } else { next_key(at) }
         });
-        let behind = self.first_rank().filter(|(_, inclusive)| !inclusive);
-        entries.map(|pair| pair.map(|(key, columns)| index.read(&key, columns))).filter(move |entry| {
-            let is_start = |entry: &Entry| {
-                behind.as_ref().is_some_and(|(start, _)| start.id == entry.record && start.place == entry.place)
-            };
-            entry.as_ref().map_or(true, |entry| !is_start(entry))
-        })
+        let entries: RangeIter<'b> = match (sort.descending, start) {
+            (false, start) => self.rows.range(Table::Index, &start.unwrap_or(with_value), Some(&end)),
+            (true, Some(start)) if ends_before_values => self.rows.range_rev(Table::Index, &without, Some(&start)),
+            (true, start) => {
+                let sections = [(with_value, start.unwrap_or_else(|| without.clone())), (without, end)];
+                let rows = self.rows;
+                Box::new(sections.into_iter().flat_map(|(from, to)| rows.range_rev(Table::Index, &from, Some(&to))))
+            }
+        };
+        entries.map(|pair| pair.map(|(key, shows)| (EntryKey(key), shows)))
     }
 
-    /// The records that fit, if an index tells which few they can be. `can_walk` says that there is another good way.
-    fn candidates(&self, can_walk: bool) -> Result<Option<Vec<IdAndRow>>, EngineError> {
+    /// The records that can fit, if an index tells that they are few. `can_walk` says that there is another good way.
+    fn candidates(&self, can_walk: bool) -> Result<Option<Vec<RecordId>>, EngineError> {
         let max = if can_walk { CANDIDATES_MAX_BESIDE_A_WALK } else { CANDIDATES_MAX };
         let mut fewest: Option<Vec<RecordId>> = None;
         for index in self.views.indexes.iter().filter(|index| index.definition.list == self.list) {
@@ -307,44 +309,25 @@ impl<'a, R: Read> Plan<'a, R> {
                 fewest = Some(ids);
             }
         }
-        let Some(ids) = fewest else { return Ok(None) };
-        let mut found = Vec::new();
-        for id in ids {
-            let Some(row) = self.fetch(id)? else { continue };
-            if self.fits(id, &row) {
-                found.push((id, row));
-            }
-        }
-        Ok(Some(found))
+        Ok(fewest)
     }
 
     /// Without a sort, records go by their ids, and so do those at one place of an index: they are read until the page is
     /// full.
-    fn at_one_place(&self) -> Result<Option<Vec<Placed>>, EngineError> {
+    fn at_one_place(&self) -> Option<impl Iterator<Item = Result<(EntryKey, Slice), EngineError>>> {
         if self.query.sort.is_some() {
-            return Ok(None);
+            return None;
         }
         let place = |index: &Index| point(self.query, &index.definition.by, self.views.fold.design());
         let mut own = self.views.indexes.iter().filter(|index| index.definition.list == self.list);
-        let Some((index, place)) = own.find_map(|index| Some((index, place(index)?))) else { return Ok(None) };
+        let (index, place) = own.find_map(|index| Some((index, place(index)?)))?;
         let prefix = [index.prefix(self.views.fold.prefix()), place].concat();
         let from = match &self.query.start {
             Start::After(cursor) => next_key([&prefix[..], &cursor.record.0].concat()),
             Start::First | Start::At(_) => prefix.clone(),
         };
-        let mut found = Vec::new();
-        for pair in self.rows.range(Table::Index, &from, prefix_end(&prefix).as_deref()) {
-            let (key, columns) = pair?;
-            let id = index.read(&key, columns).record;
-            let Some(row) = self.fetch(id)? else { continue };
-            if self.fits(id, &row) {
-                found.push((Vec::new(), Found { id, row }));
-                if found.len() > self.limit() {
-                    break;
-                }
-            }
-        }
-        Ok(Some(found))
+        let entries = self.rows.range(Table::Index, &from, prefix_end(&prefix).as_deref());
+        Some(entries.map(|pair| pair.map(|(key, shows)| (EntryKey(key), shows))))
     }
 
     /// The records in these ranges of an index, if they are no more than `max`.
@@ -354,8 +337,7 @@ impl<'a, R: Read> Plan<'a, R> {
         for range in ranges {
             let key = |place: &[u8]| [&prefix, place].concat();
             for pair in self.rows.range(Table::Index, &key(&range.from), Some(&key(&range.to))) {
-                let (key, columns) = pair?;
-                ids.push(index.read(&key, columns).record);
+                ids.push(EntryKey(pair?.0).record());
                 if ids.len() > max {
                     return Ok(None);
                 }
@@ -376,18 +358,39 @@ fn next_key(mut key: Vec<u8>) -> Vec<u8> {
     key
 }
 
-trait HasId {
+/// Where a record stands in the order asked for.
+trait Stands {
+    fn place(&self) -> &[u8];
     fn id(&self) -> RecordId;
 }
 
-impl HasId for Found {
+impl Stands for EntryKey {
+    fn place(&self) -> &[u8] {
+        self.place()
+    }
+
+    fn id(&self) -> RecordId {
+        self.record()
+    }
+}
+
+impl Stands for Rank {
+    fn place(&self) -> &[u8] {
+        &self.place
+    }
+
     fn id(&self) -> RecordId {
         self.id
     }
 }
 
-impl HasId for Columns {
+/// By their ids, all records have one place.
+impl Stands for RecordId {
+    fn place(&self) -> &[u8] {
+        &[]
+    }
+
     fn id(&self) -> RecordId {
-        self.id
+        *self
     }
 }

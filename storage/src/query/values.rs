@@ -21,18 +21,26 @@ impl<R: Read> Reader<R> {
 }
 
 impl Values {
-    fn of(row: &[u8]) -> Self {
+    pub(super) fn of(row: &[u8]) -> Self {
         let shown = record_row::cells(row).filter_map(|cell| {
-            let value = Value::decode(cell.value()?).expect("bodies were checked");
-            (value != Value::Null).then(|| (cell.field, cell.part(), value))
+            let value = record_row::value(cell.value()?)?;
+            Some((cell.field, cell.part(), value))
         });
         Self(shown.collect())
     }
 
     /// What a cell shows.
     pub fn get(&self, field: FieldId, part: &PartPath) -> Option<&Value> {
-        let at = self.0.binary_search_by(|(of, at, _)| (of, at).cmp(&(&field, part))).ok()?;
-        Some(&self.0[at].2)
+        Some(&self.0[self.find(field, part)?].2)
+    }
+
+    /// Takes out what a cell shows.
+    pub fn take(&mut self, field: FieldId, part: &PartPath) -> Option<Value> {
+        Some(self.0.remove(self.find(field, part)?).2)
+    }
+
+    fn find(&self, field: FieldId, part: &PartPath) -> Option<usize> {
+        self.0.binary_search_by(|(of, at, _)| (of, at).cmp(&(&field, part))).ok()
     }
 
     /// All cells that show something.

@@ -2,7 +2,7 @@
 
 use super::{Reader, Record};
 use crate::{
-    engine::{EngineError, Read, Table, prefix_end},
+    engine::{EngineError, Read, Slice, Table, prefix_end},
     log::{RunEvents, events_of, runs_from},
     record_row,
 };
@@ -35,7 +35,7 @@ impl<R: Read> Reader<R> {
     }
 
     /// The stored bytes of each run of the log, in order of arrival.
-    pub fn runs(&self) -> impl Iterator<Item = Result<Vec<u8>, EngineError>> + '_ {
+    pub fn runs(&self) -> impl Iterator<Item = Result<Slice, EngineError>> + '_ {
         runs_from(&self.rows, self.prefix().workspace, 0).map(|run| Ok(run?.1))
     }
 

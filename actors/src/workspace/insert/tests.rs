@@ -11,7 +11,9 @@ use std::{
 };
 use tandem_storage::{
     EngineError, Load, Query, Reader, Store,
-    engine::{Batch, Bytes, Durability, Engine, Fault, Key, MemoryEngine, MemorySnapshot, RangeIter, Read, Table},
+    engine::{
+        Batch, Bytes, Durability, Engine, Fault, Key, MemoryEngine, MemorySnapshot, RangeIter, Read, Slice, Table,
+    },
     log,
     query::{Sort, winner},
 };
@@ -56,7 +58,7 @@ fn full() -> EngineError {
 }
 
 impl Read for Full {
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Slice>, EngineError> {
         self.memory.get(table, key)
     }
 

@@ -71,7 +71,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::engine::{Batch, Durability, Engine, FjallEngine, Options, Read, Table, conformance::batch};
+    use crate::engine::{Batch, Durability, Engine, FjallEngine, Options, Read, Slice, Table, conformance::batch};
 
     fn open(dir: &Path) -> FjallEngine {
         FjallEngine::open(dir, Options { cache_bytes: 1 << 20, write_buffer_bytes: 1 << 20 }).unwrap()
@@ -169,8 +169,9 @@ mod tests {
     }
 
     fn all(engine: &FjallEngine) -> BTreeMap<(Table, Vec<u8>), Vec<u8>> {
-        let of = |table| engine.range(table, b"", None).map(move |pair| pair.map(|(key, value)| ((table, key), value)));
-        [Table::Log, Table::Meta].into_iter().flat_map(of).collect::<Result<_, _>>().unwrap()
+        let pair = |table, (key, value): (Slice, Slice)| ((table, key.to_vec()), value.to_vec());
+        let of = |table| engine.range(table, b"", None).map(move |found| pair(table, found.unwrap()));
+        [Table::Log, Table::Meta].into_iter().flat_map(of).collect()
     }
 
     proptest! {

@@ -36,7 +36,7 @@ use super::{
     validity::{self, Place},
 };
 use crate::{
-    engine::{EngineError, Overlay, Read, Table, prefix_end},
+    engine::{EngineError, Overlay, Read, Slice, Table, prefix_end},
     record_row,
 };
 use std::{
@@ -489,14 +489,11 @@ pub fn rows_of_list<R: Read>(
     rows: &R,
     prefix: Prefix,
     list: ListId,
-) -> impl Iterator<Item = Result<(RecordKey, Vec<u8>), EngineError>> + '_ {
+) -> impl Iterator<Item = Result<(RecordKey, Slice), EngineError>> + '_ {
     record_rows(rows, with(prefix.bytes().to_vec(), &[&list.0]))
 }
 
-fn record_rows<R: Read>(
-    rows: &R,
-    from: Vec<u8>,
-) -> impl Iterator<Item = Result<(RecordKey, Vec<u8>), EngineError>> + '_ {
+fn record_rows<R: Read>(rows: &R, from: Vec<u8>) -> impl Iterator<Item = Result<(RecordKey, Slice), EngineError>> + '_ {
     let pairs = rows.range(Table::Records, &from, prefix_end(&from).as_deref());
     pairs.map(|pair| {
         let (key, value) = pair?;
@@ -506,7 +503,7 @@ fn record_rows<R: Read>(
     })
 }
 
-fn range<R: Read>(rows: &R, from: Vec<u8>) -> impl Iterator<Item = Result<(Vec<u8>, Vec<u8>), EngineError>> + '_ {
+fn range<R: Read>(rows: &R, from: Vec<u8>) -> impl Iterator<Item = Result<(Slice, Slice), EngineError>> + '_ {
     let to = prefix_end(&from);
     rows.range(ROWS, &from, to.as_deref())
 }

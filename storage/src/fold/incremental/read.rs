@@ -78,7 +78,7 @@ impl<R: Read, E: Events> Lookup<'_, R, E> {
     /// Who waits for, or is said something about by, what is at the end of keys with this start.
     pub(super) fn keys_after(&self, start: Vec<u8>) -> Result<Vec<Vec<u8>>, EngineError> {
         let to = prefix_end(&start);
-        self.rows.range(ROWS, &start, to.as_deref()).map(|pair| Ok(pair?.0)).collect()
+        self.rows.range(ROWS, &start, to.as_deref()).map(|pair| Ok(pair?.0.to_vec())).collect()
     }
 
     pub(super) fn stop_of(&self, term: Vec<u8>) -> Result<Option<(u64, u16)>, EngineError> {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    engine::{Engine, MemoryEngine, MemorySnapshot},
+    engine::{Engine, MemoryEngine, MemorySnapshot, Slice},
     fold::{
         incremental::{Applied, Prefix},
         naive,
@@ -40,7 +40,8 @@ enum Pause {
 type Rows = Vec<(Table, Vec<(Key, Bytes)>)>;
 
 fn rows_of(rows: &Overlay<'_, MemorySnapshot>) -> Rows {
-    let all = |table| rows.range(table, &[], None).map(Result::unwrap).collect();
+    let owned = |(key, row): (Slice, Slice)| (key.to_vec(), row.to_vec());
+    let all = |table| rows.range(table, &[], None).map(|pair| owned(pair.unwrap())).collect();
     Table::ALL.into_iter().map(|table| (table, all(table))).collect()
 }
 
