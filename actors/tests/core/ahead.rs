@@ -3,7 +3,7 @@
 use crate::bench::Bench;
 use std::sync::Arc;
 use tandem_actors::{Change, Command, Committed, Refused, Transaction};
-use tandem_storage::engine::{Batch, Durability, Engine, Read, Table};
+use tandem_storage::engine::{Batch, Durability, Engine, Read, Slice, Table};
 use tandem_wire::{Value, design::Property};
 
 /// Numbers that look random, the same for the same seed.
@@ -69,7 +69,7 @@ impl Hasty {
     }
 }
 
-fn rows(bench: &Bench) -> Vec<(Table, Vec<u8>, Vec<u8>)> {
+fn rows(bench: &Bench) -> Vec<(Table, Slice, Slice)> {
     let of =
         |table| bench.engine.range(table, &[0], None).map(move |pair| pair.map(|(key, value)| (table, key, value)));
     Table::ALL.into_iter().flat_map(of).collect::<Result<_, _>>().unwrap()

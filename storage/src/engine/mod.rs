@@ -119,7 +119,7 @@ impl<R: Read + ?Sized> Read for Arc<R> {
 pub struct Nothing;
 
 impl Read for Nothing {
-    fn get(&self, _: Table, _: &[u8]) -> Result<Option<Bytes>, EngineError> {
+    fn get(&self, _: Table, _: &[u8]) -> Result<Option<Slice>, EngineError> {
         Ok(None)
     }
 
