@@ -2,7 +2,7 @@
 //! system and from inside an actor's handler; and the examples.
 
 use actix::{Actor, Context, Handler, Message};
-use std::{path::Path, thread, time::Duration};
+use std::{path::Path, sync::mpsc, thread, time::Duration};
 use tandem_actors::{
     Begin, Change, Command, Handle, Node, Options, RowChange, Transaction, UndoOf, Update, fresh_batch, fresh_record,
 };
@@ -80,6 +80,22 @@ async fn use_async(dir: &Path) {
     assert!(changes.iter().all(|change| matches!(change, RowChange::Remove { .. })), "{changes:?}");
     node.close().unwrap();
     assert!(subscription.next_update().await.is_none());
+}
+
+#[test]
+fn no_commands_are_answered_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::open(dir.path(), Options::default()).unwrap();
+    let workspace = node.create_workspace("w", "Ada").unwrap();
+    let ids = notes(&workspace);
+    let (tell, told) = mpsc::channel();
+    let (some, none) = (workspace.submit(vec![note(ids, "a", None)]).unwrap(), workspace.submit(vec![]).unwrap());
+    thread::spawn(move || tell.send((some.wait().unwrap().len(), none.wait().unwrap().len())));
+    assert_eq!(told.recv_timeout(Duration::from_secs(20)), Ok((1, 0)));
+    let (tell, told) = mpsc::channel();
+    let none = workspace.submit(vec![]).unwrap();
+    thread::spawn(move || tell.send(none.wait().unwrap().len()));
+    assert_eq!(told.recv_timeout(Duration::from_secs(20)), Ok(0), "with nobody beside them");
 }
 
 #[test]

@@ -148,13 +148,13 @@ impl<E: Engine> Core<E> {
         Group { log, answers, tips, views, fold, runs }
     }
 
-    /// Decides what follows as if this batch were committed, until [`Core::is_committed`].
+    /// Decides what follows as if this batch were committed, until [`Core::goes_ahead_no_more`].
     pub fn goes_ahead_of(&mut self, batch: Arc<Batch>) {
         self.ahead = batch;
     }
 
-    /// What was being committed is.
-    pub fn is_committed(&mut self) {
+    /// What it went ahead of is committed.
+    pub fn goes_ahead_no_more(&mut self) {
         self.ahead = Arc::default();
     }
 

@@ -127,9 +127,9 @@ impl<E: Engine> Workspace<E> {
     /// Decides what waits. A group that is written meanwhile is waited for only when the next one is full.
     fn flush(&mut self) {
         loop {
-            let is_alone = self.waiting.len() == 1 && self.decided.commands == 0;
+            let is_alone = self.waiting.len() == 1 && self.decided.asked.is_empty();
             self.decide();
-            if self.decided.commands == 0 {
+            if self.decided.asked.is_empty() {
                 return;
             }
             if self.is_writing() && self.decided.commands < self.group_commands_max {
@@ -157,7 +157,8 @@ impl<E: Engine> Workspace<E> {
                 }
             }
         }
-        if !commands.is_empty() {
+        // Who asks for nothing waits for what was asked before.
+        if !self.decided.asked.is_empty() {
             let open = self.decided.open.take().unwrap_or_else(|| self.core.open());
             match self.core.extend(open, now_ms(), &commands) {
                 Ok(open) => self.decided.open = Some(open),
@@ -190,13 +191,17 @@ impl<E: Engine> Workspace<E> {
                 let (views, applied) = (self.core.store().views(), self.core.store().next_arrival());
                 writer.hand(Work { batch, runs, views, applied, answers });
             }
-            (Some((batch, runs)), _) => {
-                let done = self.place.write(&batch).and_then(|()| self.core.upkeep());
-                done.unwrap_or_else(|error| self.place.fail(&error));
-                self.place.show(&batch, self.core.store().views(), self.core.store().next_arrival(), answers);
-                self.place.keeper.keep(runs);
-            }
+            (Some(work), _) => self.write(work, answers).unwrap_or_else(|error| self.place.fail(&error)),
         }
+    }
+
+    /// Writes a group here and now.
+    fn write(&mut self, (batch, runs): ToWrite, answers: Vec<(Answer<Answers>, Answers)>) -> Result<(), EngineError> {
+        self.place.write(&batch)?;
+        self.core.upkeep()?;
+        self.place.show(&batch, self.core.store().views(), self.core.store().next_arrival(), answers);
+        self.place.keeper.keep(runs);
+        Ok(())
     }
 
     /// What is to be written of a group, if anything, and the answers.
@@ -218,12 +223,12 @@ impl<E: Engine> Workspace<E> {
         if let Some(writer) = &self.writer {
             writer.wait();
         }
-        self.core.is_committed();
+        self.core.goes_ahead_no_more();
     }
 
     /// Does everything that waits, so that the core stands alone.
     fn finish(&mut self) {
-        while !self.waiting.is_empty() || self.decided.commands > 0 {
+        while !self.waiting.is_empty() || !self.decided.asked.is_empty() {
             self.flush();
             self.hand_over(false);
         }
@@ -241,11 +246,8 @@ impl<E: Engine> Workspace<E> {
     fn commit(&mut self, commands: &[Command]) -> Result<Answers, EngineError> {
         let group = self.core.decide(now_ms(), commands)?;
         let (work, answers) = self.settle(group)?;
-        if let Some((batch, runs)) = work {
-            self.place.write(&batch)?;
-            self.core.upkeep()?;
-            self.place.show(&batch, self.core.store().views(), self.core.store().next_arrival(), vec![]);
-            self.place.keeper.keep(runs);
+        if let Some(work) = work {
+            self.write(work, vec![])?;
         }
         Ok(answers)
     }
@@ -324,9 +326,9 @@ impl<E: Engine> Workspace<E> {
     }
 }
 
-fn tell(answers: Vec<(Answer<Answers>, Answers)>) {
+pub(super) fn tell(answers: Vec<(Answer<Answers>, Answers)>) {
     for (asked, answers) in answers {
-        // Who asked may have gone.
+        // Who asked may have gone; what was done stays done.
         let _ = asked.send(answers);
     }
 }

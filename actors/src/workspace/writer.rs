@@ -1,6 +1,6 @@
 //! Writing groups to the disk on a thread of its own, while the actor decides what comes next.
 
-use super::shell::{Answer, Answers, Published};
+use super::shell::{Answer, Answers, Published, stop, tell};
 use crate::{
     keeper::{Keeper, Staged},
     live::Feed,
@@ -46,10 +46,7 @@ impl<E: Engine> Place<E> {
         let published = Published { snapshot: Arc::new(self.engine.snapshot()), views, applied };
         *self.published.write().expect("readers do not panic") = published;
         self.feed.wake();
-        for (asked, answers) in answers {
-            // Who asked may have gone; what was done stays done.
-            let _ = asked.send(answers);
-        }
+        tell(answers);
     }
 
     fn perform(&self, work: Work) {
@@ -64,7 +61,7 @@ impl<E: Engine> Place<E> {
     /// After this, only reopening tells what the disk has.
     pub(super) fn fail(&self, error: &EngineError) -> ! {
         self.keeper.note_damage(error);
-        super::shell::stop(error)
+        stop(error)
     }
 }
 
