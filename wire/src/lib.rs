@@ -19,11 +19,13 @@ mod hash;
 mod id;
 mod key;
 pub mod limits;
+pub mod message;
 mod op;
 mod op_form;
 mod put;
 mod run;
 mod value;
+mod version;
 
 pub use body::{AdmitText, Blame, Bodies, GenesisText, Payload, RefusalText};
 pub use chain::{ChainId, EventRef, OpRef};
@@ -33,3 +35,4 @@ pub use key::{SecretKey, Signature};
 pub use op::*;
 pub use run::{BadRun, Run};
 pub use value::{BadValue, Decimal, Value};
+pub use version::{ChainEnd, TableDigest, VersionTable};

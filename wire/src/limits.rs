@@ -48,3 +48,21 @@ pub const WALL_MS_MAX: u64 = 1 << 48;
 pub const SEQ_MAX: u64 = 1 << 48;
 /// Decimal places of a decimal value.
 pub const DECIMAL_SCALE_MAX: u8 = 28;
+/// Bytes of a frame before its sender has shown to be a member.
+pub const OPENING_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of a frame.
+pub const FRAME_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of the runs of one message.
+pub const BATCH_BYTES_MAX: usize = 256 * 1024;
+/// Runs of one message.
+pub const BATCH_RUNS_MAX: usize = 4096;
+/// Bytes of runs that are on their way to a node that has not said yet that it took them in.
+pub const WINDOW_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Ends of chains in one part of a version table.
+pub const TABLE_PART_ENDS_MAX: usize = 4096;
+/// Places of a forked chain in one message.
+pub const POINTS_MAX: usize = 4096;
+/// Runs by which a newcomer shows that it is a member.
+pub const SHOWN_RUNS_MAX: usize = 16;
+/// Bytes of held events that are kept for one author.
+pub const HELD_BYTES_MAX: u64 = 4 * 1024 * 1024;
