@@ -104,6 +104,7 @@ pub mod handle;
 pub mod keeper;
 pub mod live;
 pub mod node;
+pub mod peer_link;
 pub mod recover;
 mod registry;
 pub mod typed;

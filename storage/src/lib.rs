@@ -15,6 +15,7 @@ pub mod guard;
 pub mod heads;
 pub mod history;
 pub mod index;
+pub mod lacking;
 pub mod live;
 mod load;
 pub mod log;
@@ -24,6 +25,7 @@ mod replay;
 pub mod rescue;
 pub mod sort_order;
 pub mod store;
+pub mod take;
 
 pub use engine::EngineError;
 pub use heads::Heads;

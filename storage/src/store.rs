@@ -188,10 +188,21 @@ impl<E: Engine> Store<E> {
 
     /// Applies what is in the log and not yet in the views. `progress` is told the number of events applied so far.
     pub fn catch_up(&mut self, progress: &mut dyn FnMut(u64)) -> Result<(), EngineError> {
+        self.catch_up_telling(progress, &mut |_, _| {})
+    }
+
+    /// The same; `tell` is shown each batch of the views before it is committed, and the number of the first run that is
+    /// not in it.
+    pub fn catch_up_telling(
+        &mut self,
+        progress: &mut dyn FnMut(u64),
+        tell: &mut dyn FnMut(&Batch, u64),
+    ) -> Result<(), EngineError> {
         let (engine, workspace, pointer, indexes) = (&*self.engine, self.workspace, self.pointer, &self.indexes);
         let finish: Finish<'_> = &mut |fold, applied, batch| {
             follow(batch, engine, fold.prefix(), indexes, fold.design())?;
             batch.put(Table::Meta, pointer_key(workspace), encode(&Pointer { applied, ..pointer }));
+            tell(batch, applied);
             Ok(())
         };
         let (fold, from) = ((*self.fold).clone(), pointer.applied);

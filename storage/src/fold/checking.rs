@@ -9,7 +9,7 @@ use super::{
 };
 use crate::engine::{Engine, EngineError, MemoryEngine, Overlay};
 use std::sync::Arc;
-use tandem_wire::{DeviceKey, Event, FieldId, PartPath, RecordKey, Role, Value};
+use tandem_wire::{DeviceKey, Event, FieldId, PartPath, RecordKey, Role, Value, VersionTable};
 
 struct Log<'a>(&'a [Arc<Event>]);
 
@@ -33,7 +33,27 @@ pub fn delivered(events: &[Arc<Event>], order: &[usize]) -> View {
     let view = fold.view(&rows).expect("memory does not fail");
     let loaded = Fold::load(prefix, &rows, &log).expect("memory does not fail");
     assert_eq!(loaded.view(&rows).expect("memory does not fail"), view, "loaded again");
+    if let Some(table) = table_of(events, order) {
+        assert_eq!(fold.version_table(), table, "delivered in the order {order:?}");
+        assert_eq!(loaded.version_table(), table, "loaded again");
+    }
     view
+}
+
+/// The ends of all branches, if the events came in an order in which each follows the one before it in its chain.
+fn table_of(events: &[Arc<Event>], order: &[usize]) -> Option<VersionTable> {
+    let mut table = VersionTable::default();
+    for i in order {
+        let (event, mut before) = (&events[*i], order.iter().take_while(|other| *other != i));
+        if let Some(prev) = event.header().prev {
+            before.find(|other| events[**other].id() == prev)?;
+        }
+        let is_prev = |other: &usize| events[*other].header().prev == Some(event.id());
+        if !order.iter().any(is_prev) {
+            table.insert(event.reference());
+        }
+    }
+    Some(table)
 }
 
 /// What the events mean, in whatever order they come: as told, the other way round, rotated, evens first.

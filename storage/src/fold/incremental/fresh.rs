@@ -95,6 +95,7 @@ impl Fold {
         let chain = self.chains.get(&header.chain);
         let is_all_there_is = chain
             .is_some_and(|row| row.head == Some((header.seq, event.id())) && row.first_fork.is_none())
+            && !self.ends.contains_key(&header.chain)
             && self.frontier.is_only(event.id());
         let may_be_cut = self.members.cuts.contains_key(&header.chain.device);
         if header.chain.is_control() || self.waiting > 0 || may_be_cut || !is_all_there_is {

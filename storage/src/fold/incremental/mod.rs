@@ -12,6 +12,7 @@
 
 mod archive;
 mod control;
+mod ends;
 mod fresh;
 mod frontier;
 mod read;
@@ -26,6 +27,7 @@ pub use read::Events;
 pub use rows::{ChainRow, EventKey, EventRow, EventState, LogPlace, Look, Prefix};
 
 use self::{
+    ends::AllEnds,
     frontier::Frontier,
     read::Lookup,
     rows::{Kind, ROWS, decode, encode, with},
@@ -43,16 +45,19 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
-use tandem_wire::{ChainId, DesignDigest, DeviceKey, Event, EventId, EventRef, ListId, RecordId, RecordKey, Role};
+use tandem_wire::{Act, ChainEnd, ChainId, DesignDigest, DeviceKey, Event, EventId, EventRef, ListId, RecordId, RecordKey, Role};
 
 /// The part of the view that is kept in memory.
 #[derive(Debug, Clone)]
 pub struct Fold {
     prefix: Prefix,
     chains: BTreeMap<ChainId, ChainRow>,
+    ends: AllEnds,
     pasts: Vec<Past>,
     past_numbers: BTreeMap<Past, u32>,
     control: Vec<ControlEvent>,
+    /// Devices that a control event makes a member, an owner or an authority, whether that has effect or not.
+    named: Arc<BTreeSet<DeviceKey>>,
     terms: Arc<Terms>,
     stops: Stops,
     members: Arc<Members>,
@@ -89,9 +94,11 @@ impl Fold {
         let mut fold = Self {
             prefix,
             chains: BTreeMap::new(),
+            ends: AllEnds::new(),
             pasts: Vec::new(),
             past_numbers: BTreeMap::new(),
             control: Vec::new(),
+            named: Arc::default(),
             terms: Arc::default(),
             stops: Stops::new(),
             members: Arc::default(),
@@ -101,6 +108,7 @@ impl Fold {
             waiting: 0,
         };
         fold.load_chains(rows)?;
+        fold.load_ends(rows)?;
         for kind in [Kind::Awaited, Kind::Unmet] {
             fold.waiting += range(rows, prefix.kind(kind)).map(|pair| pair.map(|_| 1)).sum::<Result<u64, _>>()?;
         }
@@ -116,6 +124,7 @@ impl Fold {
             let EventState::Valid { past, .. } = row.state else { unreachable!("only valid ones are control") };
             control.push(ControlEvent { event: events.event(row.at)?, past: fold.past(past) });
         }
+        fold.named = Arc::new(control.iter().flat_map(|c| named_by(&c.event)).collect());
         fold.control = control;
         fold.resolve(&Lookup { fold: &fold.clone(), rows, events })?;
         Ok(fold)
@@ -144,7 +153,9 @@ impl Fold {
         if work.rows.get(ROWS, &self.prefix.event(key))?.is_some() {
             return Ok(Applied::Known);
         }
+        let before = self.chains[&event.header().chain];
         let applied = self.settle(&mut work, key, EventRow { id: event.id(), at, state: EventState::Held }, event)?;
+        self.extend_ends(&mut work, event, before);
         let mut queue = self.woken_by(&mut work, Place::from(&event.reference()), applied)?;
         while let Some((key, event)) = queue.pop() {
             let row = work.lookup(self).row(key)?.expect("a held event has a row");
@@ -153,6 +164,7 @@ impl Fold {
                 continue;
             }
             let state = self.settle(&mut work, key, row, &event)?;
+            self.settle_ends(&mut work, event.header().chain);
             queue.extend(self.woken_by(&mut work, Place::from(&event.reference()), state)?);
         }
         Ok(applied)
@@ -254,6 +266,7 @@ impl Fold {
             let number = self.control.len() as u32;
             work.put(&self.prefix.number(Kind::Control, number), &key);
             self.control.push(ControlEvent { event: event.clone(), past: past.clone() });
+            Arc::make_mut(&mut self.named).extend(named_by(event));
             control_changed = true;
         }
         control_changed |= self.take_verdicts(work, key, event, past_number, &mut again)?;
@@ -438,6 +451,22 @@ impl Fold {
         self.frontier.tips(control)
     }
 
+    /// Whether a control event makes this device a member, an owner or an authority, with effect or without. Once it is
+    /// so, it stays so.
+    pub fn names(&self, device: DeviceKey) -> bool {
+        self.named.contains(&device)
+    }
+
+    /// Whether an event waits for others.
+    pub fn has_held(&self) -> bool {
+        self.waiting > 0
+    }
+
+    /// The greatest valid event of a chain.
+    pub fn head_of(&self, chain: ChainId) -> Option<ChainEnd> {
+        self.chains.get(&chain)?.head.map(|(seq, id)| ChainEnd { seq, id })
+    }
+
     /// The chains that have events, with their heads.
     pub fn chains(&self) -> impl Iterator<Item = (&ChainId, &ChainRow)> {
         self.chains.iter()
@@ -473,6 +502,17 @@ impl Fold {
         let records = records_in(rows, self.prefix).collect::<Result<_, _>>()?;
         Ok(View { control, records })
     }
+}
+
+/// The devices that a control event brings in.
+fn named_by(event: &Event) -> impl Iterator<Item = DeviceKey> + '_ {
+    event.header().ops.iter().filter_map(|op| match &op.act {
+        Act::Genesis(_) => Some(event.header().chain.device),
+        Act::Admit(admit) => Some(admit.device),
+        Act::HandOver(device) => Some(*device),
+        Act::Bind(bind) => Some(bind.authority.device),
+        _names_nobody => None,
+    })
 }
 
 /// Every record of a view, in the order of their keys, empty states left out.

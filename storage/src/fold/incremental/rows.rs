@@ -47,6 +47,8 @@ pub(super) enum Kind {
     Tip = b't',
     /// A control event that no later control event names → [`super::Tip`].
     ControlTip = b'T',
+    /// Chain → where its stored events end, if not just with its head.
+    End = b'd',
 }
 
 /// A chain as this node knows it.

@@ -1,0 +1,676 @@
+//! The pure core of a link: one workspace, one peer, one authenticated stream between them.
+//!
+//! # A whole dialogue
+//!
+//! Ada's node dials Bob's. Both have the workspace; each has written something that the other lacks.
+//!
+//! ```text
+//! Ada                                             Bob
+//!  │ Hello {tag, state: a1}                        │    The tag tells him which workspace, for he has it too.
+//!  ├──────────────────────────────────────────────▶│    To a stranger he would not even say that he has it.
+//!  │                      Hello {tag, state: b1}   │
+//!  │◀──────────────────────────────────────────────┤    Equal states, and that were all: nothing else is said.
+//!  │ Table {round 0: chain → ends}                 │
+//!  ├──────────────────────────────────────────────▶│    Each tells what it has: for each chain where it ends,
+//!  │                 Table {round 0: chain → ends} │    or only what differs from when they agreed last.
+//!  │◀──────────────────────────────────────────────┤
+//!  │ Runs {runs, state: a1, is_through: false}     │    What the other lacks, control chains first, in the order in
+//!  ├──────────────────────────────────────────────▶│    which it came here; up to 256 KiB in a message, and only as
+//!  │ Runs {runs, state: a1, is_through: true}      │    much as the other has room for: 4 MiB that it has not said
+//!  ├──────────────────────────────────────────────▶│    to have on its disk.
+//!  │             Taken {bytes, state: b2, through} │
+//!  │◀──────────────────────────────────────────────┤    On Bob's disk: that makes room again.
+//!  │       Runs {runs, state: b2, is_through: true}│
+//!  │◀──────────────────────────────────────────────┤
+//!  │ Taken {bytes, state: a2, is_through: true}    │    Ada has everything now, and computed herself what that is:
+//!  ├──────────────────────────────────────────────▶│    a2 = b2. Both are up to date, and both know it.
+//!  ┆                                               ┆
+//!  │ Runs {one edit, state: a3, is_through: true}  │    Hours later: an edit goes out as soon as it is durable.
+//!  ├──────────────────────────────────────────────▶│    Bob hands it on to his other peers, just so.
+//!  │             Taken {bytes, state: b3, through} │
+//!  │◀──────────────────────────────────────────────┤
+//! ```
+//!
+//! When both are through and what they say they have is still not the same, one of them left something out. They then
+//! tell each other their tables again (`round 1`), at growing intervals. Nobody ever takes the other's word for what it
+//! has itself.
+//!
+//! A chain that forked: when both have an end that the other does not know, neither can tell where the branches meet.
+//! Who should have known the other's end asks, by telling some places of its own (`Points`); the other answers with its
+//! own, and each goes on from the last one that it knows.
+//!
+//! The newcomer with a ticket says `Join` first; the other, when it has admitted it, says `Hello`, and from there on it
+//! is this same dialogue, with everything lacking on one side.
+//!
+//! # Using it
+//!
+//! *Input*: [`PeerSession::frame`], [`PeerSession::advanced`], [`PeerSession::fetched`], [`PeerSession::found`],
+//! [`PeerSession::taken`], [`PeerSession::tick`]. Each gives *outputs*, to be carried out in their order. After
+//! [`Output::Close`] the session is over. *Questions*: [`PeerSession::standing`], [`PeerSession::agreed`].
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+};
+use tandem_storage::{
+    fold::incremental::Fold,
+    lacking::Lacking,
+    take::Received,
+};
+use tandem_wire::{
+    ChainEnd, ChainId, DeviceKey, EventRef, TableDigest, VersionTable, WorkspaceId,
+    limits::{BATCH_BYTES_MAX, WINDOW_BYTES_MAX},
+    message::{Bye, Hello, Join, Message, PROTOCOL, Points, RunBytes, Runs, Side, State, TablePart, Taken, tag},
+};
+
+/// After so long without a word, ask whether anybody is there.
+const PING_AFTER_MS: u64 = 15_000;
+/// After so long without a word, nobody is.
+const DEAD_AFTER_MS: u64 = 45_000;
+/// How long to wait before tables are told again, the first time; each further time twice as long.
+const ROUND_AFTER_MS: u64 = 1_000;
+/// How long at most.
+const ROUND_AFTER_MS_MAX: u64 = 60_000;
+
+/// Who talks to whom about what.
+#[derive(Debug, Clone)]
+pub struct Ends {
+    /// The workspace.
+    pub workspace: WorkspaceId,
+    /// This node.
+    pub own: DeviceKey,
+    /// The other one, as the transport has authenticated it.
+    pub peer: DeviceKey,
+    /// Which end this is.
+    pub side: Side,
+    /// What only the two ends of the connection know.
+    pub secret: [u8; 32],
+}
+
+/// What is to be done, in this order.
+#[derive(Debug)]
+pub enum Output {
+    /// Send this frame.
+    Send(Vec<u8>),
+    /// Find out what a replica with this table lacks, about [`BATCH_BYTES_MAX`] of it, and hand it to
+    /// [`PeerSession::fetched`].
+    Fetch(VersionTable),
+    /// Find places of this chain and hand them to [`PeerSession::found`].
+    Find(ChainId),
+    /// Take these runs in, after those before; when they are on the disk (or left out), [`PeerSession::advanced`] and
+    /// then [`PeerSession::taken`].
+    Take(Vec<Received>),
+    /// Both have the same now.
+    Agreed,
+    /// The link is to be closed when everything before is sent.
+    Close(Closed),
+}
+
+/// Why a link is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Closed {
+    /// The other says so.
+    #[error("the other node closed the link: {0:?}")]
+    ByPeer(Bye),
+    /// What came breaks the rules of the dialogue.
+    #[error("the other node broke the protocol: {0}")]
+    Violation(&'static str),
+    /// The other speaks a later version.
+    #[error("the other node speaks version {0} of the protocol, newer than this program: update")]
+    Newer(u16),
+    /// Nothing was heard for too long.
+    #[error("nothing was heard from the other node for too long")]
+    Dead,
+    /// The other is no member any more.
+    #[error("the other node's device was removed from the workspace")]
+    Removed,
+}
+
+/// How the two replicas stand to one another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// They have not greeted yet.
+    Greeting,
+    /// Something is on its way. `lacking` events, of those that are known of, are to come here.
+    Syncing {
+        /// How many.
+        lacking: u64,
+    },
+    /// Both have said that they have the same.
+    UpToDate,
+    /// Both have sent everything, and still they have not the same.
+    Different,
+}
+
+/// See the module's doc.
+pub struct PeerSession {
+    ends: Ends,
+    fold: Arc<Fold>,
+    own: VersionTable,
+    digest: TableDigest,
+    has_greeted: bool,
+    /// What this node had when it greeted.
+    greeted_with: VersionTable,
+    is_open: bool,
+    was_member: bool,
+    round: Round,
+    /// What both had when they agreed last.
+    agreed: Option<Arc<VersionTable>>,
+    /// What the other has or is being sent.
+    theirs: Option<VersionTable>,
+    /// What is known to be theirs since the fetch under way was asked for.
+    meanwhile: Vec<(Option<EventRef>, EventRef)>,
+    fetch: Fetch,
+    asked: BTreeSet<ChainId>,
+    met: BTreeSet<ChainId>,
+    sent_bytes: u64,
+    acknowledged_bytes: u64,
+    taken_bytes: u64,
+    /// Bytes of each batch that the workspace takes in.
+    taking: VecDeque<u64>,
+    heard: Option<State>,
+    told: Option<State>,
+    heard_ms: u64,
+    pinged: bool,
+    now_ms: u64,
+    clock_off_ms: i64,
+    was_up_to_date: bool,
+}
+
+/// Telling each other tables.
+#[derive(Debug, Default)]
+struct Round {
+    number: u32,
+    coming: Vec<EventRef>,
+    is_coming: bool,
+    next_ms: u64,
+    wait_ms: u64,
+}
+
+/// Finding out what the other lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fetch {
+    /// Nothing to do: it has all that is here, but for what is unclear.
+    Idle,
+    /// There may be something.
+    Wanted,
+    /// It is being found out.
+    UnderWay {
+        /// There may be something else meanwhile.
+        again: bool,
+    },
+    /// What is being found out is of no use.
+    Outdated,
+}
+
+impl PeerSession {
+    /// As the one who dials. `agreed` is what both had when they agreed last, if that is known; a `join` comes before the
+    /// greeting of who is no member yet.
+    pub fn dial(
+        ends: Ends,
+        fold: Arc<Fold>,
+        agreed: Option<Arc<VersionTable>>,
+        join: Option<Join>,
+        now_ms: u64,
+    ) -> (Self, Vec<Output>) {
+        let mut session = Self::new(ends, fold, agreed, now_ms);
+        let mut out = Vec::new();
+        match join {
+            Some(join) => out.push(send(&Message::Join(join))),
+            None => session.greet(&mut out),
+        }
+        (session, out)
+    }
+
+    /// As the one who is dialled, and knows by the opening which workspace is meant: by a hello, or by a join that it has
+    /// granted.
+    pub fn listen(
+        ends: Ends,
+        fold: Arc<Fold>,
+        agreed: Option<Arc<VersionTable>>,
+        hello: Option<&Hello>,
+        now_ms: u64,
+    ) -> (Self, Vec<Output>) {
+        let mut session = Self::new(ends, fold, agreed, now_ms);
+        let mut out = Vec::new();
+        session.greet(&mut out);
+        if let Some(hello) = hello {
+            session.open(hello, &mut out);
+        }
+        (session, out)
+    }
+
+    fn new(ends: Ends, fold: Arc<Fold>, agreed: Option<Arc<VersionTable>>, now_ms: u64) -> Self {
+        let own = fold.version_table();
+        let (digest, was_member) = (own.digest(), fold.role_of(ends.peer).is_some());
+        Self {
+            ends,
+            fold,
+            own,
+            digest,
+            has_greeted: false,
+            greeted_with: VersionTable::default(),
+            is_open: false,
+            was_member,
+            round: Round { wait_ms: ROUND_AFTER_MS, ..Round::default() },
+            agreed,
+            theirs: None,
+            meanwhile: Vec::new(),
+            fetch: Fetch::Idle,
+            asked: BTreeSet::new(),
+            met: BTreeSet::new(),
+            sent_bytes: 0,
+            acknowledged_bytes: 0,
+            taken_bytes: 0,
+            taking: VecDeque::new(),
+            heard: None,
+            told: None,
+            heard_ms: now_ms,
+            pinged: false,
+            now_ms,
+            clock_off_ms: 0,
+            was_up_to_date: false,
+        }
+    }
+
+    /// A frame came in.
+    pub fn frame(&mut self, now_ms: u64, bytes: &[u8]) -> Vec<Output> {
+        self.now_ms = now_ms;
+        (self.heard_ms, self.pinged) = (now_ms, false);
+        let mut out = Vec::new();
+        match Message::decode(bytes) {
+            Ok(message) => match self.message(message, &mut out) {
+                Ok(()) => self.go_on(&mut out),
+                Err(closed) => close(closed, &mut out),
+            },
+            Err(tandem_wire::message::BadMessage::Newer(version)) => close(Closed::Newer(version), &mut out),
+            Err(tandem_wire::message::BadMessage::Damaged) => {
+                close(Closed::Violation("a frame cannot be read"), &mut out);
+            }
+        }
+        out
+    }
+
+    /// The workspace has moved on, by whatever came in or was written here.
+    pub fn advanced(&mut self, fold: Arc<Fold>) -> Vec<Output> {
+        let mut out = Vec::new();
+        self.own = fold.version_table();
+        self.fold = fold;
+        let digest = self.own.digest();
+        if digest == self.digest {
+            return out;
+        }
+        self.digest = digest;
+        let is_member = self.fold.role_of(self.ends.peer).is_some();
+        if self.was_member && !is_member {
+            close(Closed::Removed, &mut out);
+            return out;
+        }
+        self.was_member = is_member;
+        self.want_fetch();
+        self.go_on(&mut out);
+        out
+    }
+
+    /// What [`Output::Fetch`] asked for.
+    pub fn fetched(&mut self, lacking: Lacking) -> Vec<Output> {
+        let mut out = Vec::new();
+        let meanwhile = std::mem::take(&mut self.meanwhile);
+        if self.fetch == Fetch::Outdated {
+            self.fetch = Fetch::Wanted;
+            self.go_on(&mut out);
+            return out;
+        }
+        let is_all = lacking.is_all && self.fetch == Fetch::UnderWay { again: false };
+        self.fetch = if is_all { Fetch::Idle } else { Fetch::Wanted };
+        self.theirs = Some(lacking.then);
+        meanwhile.into_iter().for_each(|(before, last)| self.is_theirs(before, last));
+        for chain in lacking.unclear {
+            if self.met.contains(&chain) {
+                // Nothing at all in common.
+                self.theirs.as_mut().expect("just set").set(chain, []);
+                self.fetch = Fetch::Wanted;
+            } else if self.asked.insert(chain) {
+                out.push(Output::Find(chain));
+            }
+        }
+        if !lacking.runs.is_empty() {
+            let runs: Vec<RunBytes> = lacking.runs.iter().map(|run| RunBytes(run.to_vec())).collect();
+            self.sent_bytes += bytes_of(&runs);
+            let state = self.state();
+            self.told = Some(state);
+            out.push(send(&Message::Runs(Runs { runs, state })));
+        }
+        self.go_on(&mut out);
+        out
+    }
+
+    /// What [`Output::Find`] asked for.
+    pub fn found(&mut self, chain: ChainId, points: Vec<ChainEnd>) -> Vec<Output> {
+        vec![send(&Message::Points(Points { chain, points }))]
+    }
+
+    /// The runs of the oldest [`Output::Take`] are on the disk, or left out.
+    pub fn taken(&mut self) -> Vec<Output> {
+        let mut out = Vec::new();
+        self.taken_bytes += self.taking.pop_front().expect("runs were handed over");
+        let state = self.state();
+        self.told = Some(state);
+        out.push(send(&Message::Taken(Taken { bytes: self.taken_bytes, state })));
+        self.go_on(&mut out);
+        out
+    }
+
+    /// Time has passed; to be called every second or so.
+    pub fn tick(&mut self, now_ms: u64) -> Vec<Output> {
+        self.now_ms = now_ms;
+        let (mut out, silent_ms) = (Vec::new(), now_ms.saturating_sub(self.heard_ms));
+        if silent_ms >= DEAD_AFTER_MS {
+            out.push(Output::Close(Closed::Dead));
+            return out;
+        }
+        if silent_ms >= PING_AFTER_MS && !self.pinged {
+            self.pinged = true;
+            out.push(send(&Message::Ping(now_ms)));
+        }
+        self.go_on(&mut out);
+        out
+    }
+
+    /// How the two stand.
+    pub fn standing(&self) -> Standing {
+        if !self.is_open {
+            return Standing::Greeting;
+        }
+        match (self.is_quiet(), self.heard.is_some_and(|heard| heard.table == self.digest)) {
+            (true, true) => Standing::UpToDate,
+            (true, false) => Standing::Different,
+            (false, _) => Standing::Syncing { lacking: self.lacking_here() },
+        }
+    }
+
+    /// What both had when they agreed last: for the next session with this peer.
+    pub fn agreed(&self) -> Option<&Arc<VersionTable>> {
+        self.agreed.as_ref()
+    }
+
+    /// By how much the other's clock is ahead of this one's, as it said in its greeting.
+    pub fn clock_off_ms(&self) -> i64 {
+        self.clock_off_ms
+    }
+
+    /// What the other has, as far as is known.
+    pub fn theirs(&self) -> Option<&VersionTable> {
+        self.theirs.as_ref()
+    }
+
+    /// Events that the other has and this node lacks, as far as can be counted.
+    fn lacking_here(&self) -> u64 {
+        let theirs = self.theirs.iter().flat_map(VersionTable::chains);
+        let end = |ends: &BTreeSet<ChainEnd>| ends.iter().map(|end| end.seq + 1).max().unwrap_or(0);
+        theirs
+            .map(|(chain, ends)| {
+                end(ends).saturating_sub(self.own.ends(chain).map(|end| end.seq + 1).max().unwrap_or(0))
+            })
+            .sum()
+    }
+
+    fn greet(&mut self, out: &mut Vec<Output>) {
+        let tag = tag(self.ends.workspace, &self.ends.secret, self.ends.own, self.ends.side);
+        let agreed = self.agreed.as_ref().map(|table| table.digest());
+        let hello = Hello {
+            protocol: PROTOCOL,
+            tag,
+            state: self.digest,
+            agreed,
+            clock_ms: self.now_ms,
+            shown: Vec::new(),
+        };
+        self.has_greeted = true;
+        self.greeted_with = self.own.clone();
+        self.told = Some(State { table: self.digest, is_through: false });
+        out.push(send(&Message::Hello(hello)));
+    }
+
+    /// The other has greeted.
+    fn open(&mut self, hello: &Hello, out: &mut Vec<Output>) {
+        self.is_open = true;
+        self.clock_off_ms = hello.clock_ms.cast_signed().saturating_sub(self.now_ms.cast_signed());
+        if self.agreed.as_ref().map(|table| table.digest()) != hello.agreed {
+            self.agreed = None;
+        }
+        // What was told is what the greeting said, which the workspace may have left behind meanwhile.
+        let told = self.told.expect("greeted").table;
+        if hello.state == told {
+            self.theirs = Some(std::mem::take(&mut self.greeted_with));
+            let state = State { table: told, is_through: true };
+            (self.told, self.heard) = (Some(state), Some(state));
+            self.want_fetch();
+        } else {
+            self.tell_table(out);
+        }
+        self.go_on(out);
+    }
+
+    fn message(&mut self, message: Message, out: &mut Vec<Output>) -> Result<(), Closed> {
+        match message {
+            Message::Hello(hello) if !self.is_open => {
+                let other = match self.ends.side {
+                    Side::Dialer => Side::Listener,
+                    Side::Listener => Side::Dialer,
+                };
+                if hello.tag != tag(self.ends.workspace, &self.ends.secret, self.ends.peer, other) {
+                    return Err(Closed::Violation("it greets for another workspace"));
+                }
+                if !self.has_greeted {
+                    self.greet(out);
+                }
+                self.open(&hello, out);
+            }
+            Message::Bye(bye) => return Err(Closed::ByPeer(bye)),
+            Message::Ping(number) => out.push(send(&Message::Pong(number))),
+            Message::Pong(_) => {}
+            _early if !self.is_open => return Err(Closed::Violation("something came before the greeting")),
+            Message::Hello(_) | Message::Join(_) => return Err(Closed::Violation("it greets twice")),
+            Message::Table(part) => self.table_part(part, out)?,
+            Message::Points(points) => self.points(points, out)?,
+            Message::Runs(runs) => self.runs(runs, out)?,
+            Message::Taken(taken) => {
+                if taken.bytes < self.acknowledged_bytes || taken.bytes > self.sent_bytes {
+                    return Err(Closed::Violation("it took in what was not sent"));
+                }
+                self.acknowledged_bytes = taken.bytes;
+                self.heard = Some(taken.state);
+            }
+        }
+        Ok(())
+    }
+
+    fn table_part(&mut self, part: TablePart, out: &mut Vec<Output>) -> Result<(), Closed> {
+        if part.round < self.round.number {
+            return Ok(());
+        }
+        if part.round > self.round.number {
+            self.round.number = part.round;
+            self.tell_table(out);
+        }
+        if !std::mem::replace(&mut self.round.is_coming, true) {
+            self.round.coming.clear();
+        }
+        if !part.ends.is_sorted_by(|a, b| a < b) || part.ends.first() <= self.round.coming.last() && !part.ends.is_empty()
+        {
+            return Err(Closed::Violation("its table is not in order"));
+        }
+        self.round.coming.extend(part.ends);
+        if part.more {
+            return Ok(());
+        }
+        self.round.is_coming = false;
+        let told: VersionTable = self.round.coming.drain(..).collect();
+        let whole = match (part.since_agreed, &self.agreed) {
+            (false, _) => told,
+            (true, Some(agreed)) => told.on(agreed),
+            (true, None) => return Err(Closed::Violation("it tells what differs from nothing")),
+        };
+        // Both know what the other means by it: the next agreement is another one.
+        self.theirs = Some(whole);
+        self.asked.clear();
+        self.met.clear();
+        self.meanwhile.clear();
+        self.fetch = match self.fetch {
+            Fetch::UnderWay { .. } | Fetch::Outdated => Fetch::Outdated,
+            Fetch::Idle | Fetch::Wanted => Fetch::Wanted,
+        };
+        // Whoever tells its table waits for the other's word.
+        self.told = None;
+        Ok(())
+    }
+
+    fn points(&mut self, Points { chain, points }: Points, out: &mut Vec<Output>) -> Result<(), Closed> {
+        let Some(theirs) = &mut self.theirs else { return Err(Closed::Violation("places come before the table")) };
+        if self.met.insert(chain) {
+            points.into_iter().for_each(|point| theirs.insert(point.of(chain)));
+            self.fetch = match self.fetch {
+                Fetch::UnderWay { .. } | Fetch::Outdated => Fetch::Outdated,
+                Fetch::Idle | Fetch::Wanted => Fetch::Wanted,
+            };
+        }
+        if self.asked.insert(chain) {
+            out.push(Output::Find(chain));
+        }
+        Ok(())
+    }
+
+    fn runs(&mut self, Runs { runs, state }: Runs, out: &mut Vec<Output>) -> Result<(), Closed> {
+        self.heard = Some(state);
+        if runs.is_empty() {
+            return Ok(());
+        }
+        let bytes = bytes_of(&runs);
+        let under_way: u64 = self.taking.iter().sum();
+        if under_way + bytes > WINDOW_BYTES_MAX + BATCH_BYTES_MAX as u64 {
+            return Err(Closed::Violation("it sends more than there is room for"));
+        }
+        let mut received = Vec::with_capacity(runs.len());
+        for RunBytes(run) in runs {
+            let run = Received::verify(run).map_err(|_| Closed::Violation("a run is damaged or forged"))?;
+            self.is_theirs(run.before(), run.last());
+            received.push(run);
+        }
+        self.taking.push_back(bytes);
+        out.push(Output::Take(received));
+        Ok(())
+    }
+
+    /// The other has this event and those before it in its chain.
+    fn is_theirs(&mut self, before: Option<EventRef>, last: EventRef) {
+        if let Some(theirs) = &mut self.theirs {
+            theirs.advance(last.chain, before.map(ChainEnd::from), last.into());
+        }
+        if matches!(self.fetch, Fetch::UnderWay { .. }) {
+            self.meanwhile.push((before, last));
+        }
+    }
+
+    fn tell_table(&mut self, out: &mut Vec<Output>) {
+        let (table, since_agreed) = match &self.agreed {
+            Some(agreed) if self.round.number == 0 => (self.own.since(agreed), true),
+            _ => (self.own.clone(), false),
+        };
+        for part in TablePart::of(&table, self.round.number, since_agreed) {
+            out.push(send(&Message::Table(part)));
+        }
+    }
+
+    fn want_fetch(&mut self) {
+        if self.theirs.as_ref() == Some(&self.own) {
+            return;
+        }
+        self.fetch = match self.fetch {
+            Fetch::Idle => Fetch::Wanted,
+            Fetch::UnderWay { .. } => Fetch::UnderWay { again: true },
+            other => other,
+        };
+    }
+
+    /// Where this node stands, for the other.
+    fn state(&self) -> State {
+        let has_asked_in_vain = self.asked.iter().any(|chain| !self.met.contains(chain));
+        let is_through = self.theirs.is_some() && self.fetch == Fetch::Idle && !has_asked_in_vain;
+        State { table: self.digest, is_through }
+    }
+
+    /// Nothing is on its way, and both have sent everything that they know the other lacks.
+    fn is_quiet(&self) -> bool {
+        self.is_open
+            && self.state().is_through
+            && self.told == Some(self.state())
+            && self.sent_bytes == self.acknowledged_bytes
+            && self.taking.is_empty()
+            && self.heard.is_some_and(|heard| heard.is_through)
+    }
+
+    /// Whatever came, this follows.
+    fn go_on(&mut self, out: &mut Vec<Output>) {
+        if !self.is_open || out.iter().any(|output| matches!(output, Output::Close(_))) {
+            return;
+        }
+        let has_room = self.sent_bytes - self.acknowledged_bytes < WINDOW_BYTES_MAX - BATCH_BYTES_MAX as u64;
+        if self.fetch == Fetch::Wanted && has_room
+            && let Some(theirs) = &self.theirs
+        {
+            self.fetch = Fetch::UnderWay { again: false };
+            self.meanwhile.clear();
+            out.push(Output::Fetch(theirs.clone()));
+        }
+        // That this node is through is told when it comes to be so, without waiting for something to send.
+        if self.theirs.is_some() && self.state().is_through && self.told != Some(self.state()) {
+            let state = self.state();
+            self.told = Some(state);
+            out.push(send(&Message::Runs(Runs { runs: Vec::new(), state })));
+        }
+        self.compare(out);
+    }
+
+    /// When everything is quiet, both have the same, or tell their tables again.
+    fn compare(&mut self, out: &mut Vec<Output>) {
+        if !self.is_quiet() {
+            self.was_up_to_date = false;
+            return;
+        }
+        if self.standing() == Standing::UpToDate {
+            self.round.wait_ms = ROUND_AFTER_MS;
+            if !std::mem::replace(&mut self.was_up_to_date, true) {
+                self.agreed = Some(Arc::new(self.own.clone()));
+                self.theirs = Some(self.own.clone());
+                out.push(Output::Agreed);
+            }
+        } else if self.now_ms >= self.round.next_ms {
+            self.round.next_ms = self.now_ms + self.round.wait_ms;
+            self.round.wait_ms = (2 * self.round.wait_ms).min(ROUND_AFTER_MS_MAX);
+            self.round.number += 1;
+            self.heard = self.heard.map(|heard| State { is_through: false, ..heard });
+            self.tell_table(out);
+        }
+    }
+}
+
+fn send(message: &Message) -> Output {
+    Output::Send(message.encode())
+}
+
+/// Tells the other why, where it is not the one that said so.
+fn close(closed: Closed, out: &mut Vec<Output>) {
+    let bye = match closed {
+        Closed::ByPeer(_) | Closed::Dead => None,
+        Closed::Violation(_) => Some(Bye::Violation),
+        Closed::Newer(_) => Some(Bye::Newer),
+        Closed::Removed => Some(Bye::Removed),
+    };
+    out.extend(bye.map(|bye| send(&Message::Bye(bye))));
+    out.push(Output::Close(closed));
+}
+
+fn bytes_of(runs: &[RunBytes]) -> u64 {
+    runs.iter().map(|run| run.0.len() as u64).sum()
+}

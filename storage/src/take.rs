@@ -1,0 +1,179 @@
+//! Runs from elsewhere: which of them come into the log.
+//!
+//! What is left out here is only put off. Every node asks the same of a run, and what it asks (is the author named as a
+//! member somewhere, is the event before it here) only ever comes to be so: nodes that hear of the same events keep the
+//! same ones.
+
+use crate::{
+    EngineError, Store,
+    engine::{Batch, Engine, Read, Table},
+    fold::incremental::{EventState, Fold},
+    log::{self, RunEvents},
+};
+use std::{collections::BTreeSet, sync::Arc};
+use tandem_wire::{
+    Act, BadRun, ChainId, EventId, EventRef, Run, VersionTable, WorkspaceId,
+    limits::HELD_BYTES_MAX,
+};
+
+/// A run from elsewhere: its signature is its author's, and its bytes are canonical.
+#[derive(Debug, Clone)]
+pub struct Received {
+    bytes: Vec<u8>,
+    events: RunEvents,
+}
+
+/// Which runs come into the log.
+#[derive(Debug, Default)]
+pub struct Taking {
+    /// To be committed.
+    pub log: Batch,
+    /// How many runs are in it.
+    pub taken: u64,
+    /// How many of the given runs this is about. The others are to be looked at when these are in the views: they may be
+    /// by authors who are named there for the first time.
+    pub looked_at: usize,
+    /// What became of those that do not come in.
+    pub left: Vec<(usize, Left)>,
+}
+
+/// Why a run stays out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// All of its events are here.
+    Known,
+    /// It belongs to another workspace.
+    Foreign,
+    /// Nobody has named its author.
+    Stranger,
+    /// The event before it is not here.
+    Gap,
+    /// Its author has too much here that waits for other events.
+    HeldTooMuch,
+}
+
+impl Received {
+    /// Checks a run's bytes.
+    pub fn verify(bytes: Vec<u8>) -> Result<Self, BadRun> {
+        let events = Run::decode(&bytes)?.into_events().into_iter().map(Arc::new).collect();
+        Ok(Self { bytes, events })
+    }
+
+    /// Its stored bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Its events.
+    pub fn events(&self) -> &RunEvents {
+        &self.events
+    }
+
+    /// The event before its first.
+    pub fn before(&self) -> Option<EventRef> {
+        let first = self.events[0].header();
+        first.prev.map(|id| EventRef { chain: first.chain, seq: first.seq - 1, id })
+    }
+
+    /// Its last event.
+    pub fn last(&self) -> EventRef {
+        self.events.last().expect("a run has events").reference()
+    }
+
+    fn chain(&self) -> ChainId {
+        self.events[0].header().chain
+    }
+}
+
+impl<E: Engine> Store<E> {
+    /// Looks at runs of one workspace, in the order in which they came.
+    pub fn look_at(&self, workspace: WorkspaceId, runs: &[Received]) -> Result<Taking, EngineError> {
+        let (snapshot, mut taking) = (self.engine().snapshot(), Taking::default());
+        let mut with: BTreeSet<EventId> = BTreeSet::new();
+        for (index, run) in runs.iter().enumerate() {
+            let left = self.reason_to_leave(&snapshot, workspace, run, &with)?;
+            if left == Some(Left::Stranger) && taking.taken > 0 {
+                return Ok(taking);
+            }
+            taking.looked_at = index + 1;
+            match left {
+                Some(left) => taking.left.push((index, left)),
+                None => {
+                    let arrival = self.next_arrival() + taking.taken;
+                    taking.log.put(Table::Log, log::key(self.workspace(), arrival), run.bytes.clone());
+                    taking.taken += 1;
+                    with.extend(run.events.iter().map(|event| event.id()));
+                }
+            }
+        }
+        Ok(taking)
+    }
+
+    fn reason_to_leave<R: Read>(
+        &self,
+        rows: &R,
+        workspace: WorkspaceId,
+        run: &Received,
+        with: &BTreeSet<EventId>,
+    ) -> Result<Option<Left>, EngineError> {
+        let (fold, first) = (self.fold(), run.events[0].header());
+        if first.workspace != workspace {
+            return Ok(Some(Left::Foreign));
+        }
+        let founds = matches!(first.ops[0].act, Act::Genesis(_));
+        if !founds && !fold.names(first.chain.device) {
+            return Ok(Some(Left::Stranger));
+        }
+        let is_here = |event: EventRef| Ok::<_, EngineError>(with.contains(&event.id) || fold.has(rows, event)?);
+        // What is before an event that is here, is here too.
+        if is_here(run.last())? {
+            return Ok(Some(Left::Known));
+        }
+        if let Some(before) = run.before()
+            && !is_here(before)?
+        {
+            return Ok(Some(Left::Gap));
+        }
+        let held = held_bytes(rows, fold, run.chain())?;
+        let is_too_much = held > 0 && held + run.bytes.len() as u64 > HELD_BYTES_MAX;
+        Ok(is_too_much.then_some(Left::HeldTooMuch))
+    }
+}
+
+/// Stored bytes of the runs whose events wait for others, of one author.
+fn held_bytes<R: Read>(rows: &R, fold: &Fold, chain: ChainId) -> Result<u64, EngineError> {
+    if !fold.has_held() {
+        return Ok(0);
+    }
+    let (mut bytes, table) = (0, fold.version_table());
+    for number in [chain.number & !1, chain.number | 1] {
+        let chain = ChainId { number, ..chain };
+        bytes += held_bytes_of_chain(rows, fold, chain, &table)?;
+    }
+    Ok(bytes)
+}
+
+/// What is held in a chain is all behind its head.
+fn held_bytes_of_chain<R: Read>(
+    rows: &R,
+    fold: &Fold,
+    chain: ChainId,
+    table: &VersionTable,
+) -> Result<u64, EngineError> {
+    let from = fold.head_of(chain).map_or(0, |head| head.seq);
+    if table.ends(chain).all(|end| end.seq <= from) {
+        return Ok(0);
+    }
+    let mut arrivals = BTreeSet::new();
+    for event in fold.events_from(rows, chain, from) {
+        let (_, row) = event?;
+        if row.state == EventState::Held {
+            arrivals.insert(row.at.arrival);
+        }
+    }
+    let sizes = arrivals.into_iter().map(|arrival| {
+        let run = rows.get(Table::Log, &log::key(fold.prefix().workspace, arrival))?;
+        Ok(run.map_or(0, |run| run.len() as u64))
+    });
+    sizes.sum()
+}
