@@ -9,19 +9,27 @@
 //! | `busy` | too much waits for the workspace; nothing was done | try again |
 //! | `damaged` | a file of the data folder cannot be read | restore it from a backup |
 //! | `device-key` | the device key cannot be read or made | see the message: permissions, or a damaged file |
+//! | `device-removed` | a removed device key is never used again | join with a new device key |
 //! | `disk-full` | there is no room for what was written | make room, open the node again |
 //! | `disk-low` | the disk is nearly full: the node is read-only | make room |
 //! | `empty-field` | a cell is empty whose field in the Rust type is no `Option` | make it one, or give it a default |
 //! | `extra-field` | the list has a field that the Rust type does not allow | allow it, or add it to the type |
+//! | `invite-awaits-approval` | a manager has to say yes | wait, then try again |
+//! | `invite-expired` | the invitation's time is over | ask for a new one |
+//! | `invite-unknown` | there is no such invitation, or the ticket is not for it | ask for a new one |
+//! | `invite-used-up` | as many as it allows have joined by it | ask for a new one |
+//! | `invite-withdrawn` | the invitation was taken back | ask for a new one |
 //! | `io` | the operating system refused to read or write | see the message |
 //! | `left` | the workspace was left: its copy here is for reading | join again |
 //! | `locked` | another process uses the data folder | stop it, or use its interface |
+//! | `member-exists` | the device is a member already | change its role instead |
 //! | `name` | a name is empty, too long, taken, or has control characters | choose another |
 //! | `newer-format` | the data folder was written by a newer version | update |
 //! | `not-own` | only the device that made a change can undo it | ask its author |
 //! | `not-undoable` | the event changed members or the design, not records | put those back by name |
 //! | `record-exists` | a record with this id exists already | change it instead |
 //! | `role` | the member's role does not allow it | ask a manager |
+//! | `senior` | the owner, or a manager senior to this one, cannot be changed by it | ask who is senior |
 //! | `stale` | something else is there than what the caller had seen | read again, decide again |
 //! | `stopped` | the workspace was closed or removed | open the node again |
 //! | `too-large` | an event would be beyond a limit of the format | split the transaction |
@@ -32,6 +40,7 @@
 //! | `unknown-event` | there is no such event | check its id |
 //! | `unknown-field` | the list has no such field | the message names those that there are |
 //! | `unknown-list` | the workspace has no such list | check its name |
+//! | `unknown-member` | no such device is a member | check its key |
 //! | `unknown-record` | no such record exists | check its id; it may have been removed |
 //! | `unknown-workspace` | the node has no such workspace | check its id |
 //! | `value` | what a record shows is no value of the Rust type, or the other way round | see the message |

@@ -3,7 +3,8 @@
 use crate::undo::{Undo, Undone};
 use tandem_storage::{Heads, fold::RecordState, history::Author, index::ViewDefinition};
 use tandem_wire::{
-    ActorId, BatchId, CellKey, ElementId, EventId, FieldId, ListId, RecordKey, Role, Value, WorkspaceId,
+    ActorId, BatchId, CellKey, DeviceKey, ElementId, EventId, FieldId, Invite, Invited, ListId, MemberId, OpRef,
+    RecordKey, Role, Value, WorkspaceId,
     design::{ElementKind, FieldType, Property},
 };
 
@@ -51,8 +52,49 @@ pub enum Command {
         /// Its value.
         value: Value,
     },
+    /// Change who is a member, and what members may do.
+    Members(MemberChange),
     /// Take changes of this device back, as new changes. [`crate::Handle::undo`] makes these.
     Undo(Undo),
+}
+
+/// A change of who is a member. Only managers make them.
+#[derive(Debug, Clone, PartialEq)]
+pub enum MemberChange {
+    /// Offer membership to who knows the secret behind a key.
+    Invite(Invite),
+    /// Take an invitation back. Who joined by it stays.
+    Withdraw(OpRef),
+    /// Make a device a member's.
+    Admit(Admission),
+    /// Change a device's role. What it wrote that nobody here has seen counts as by the lower role.
+    SetRole {
+        /// Whose.
+        device: DeviceKey,
+        /// The new role.
+        role: Role,
+    },
+    /// End a device's membership. What it wrote that nobody here has seen is masked everywhere.
+    Remove(DeviceKey),
+    /// Let an admission stand whose author was removed.
+    Keep(OpRef),
+}
+
+/// See [`MemberChange::Admit`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Admission {
+    /// The person.
+    pub member: MemberId,
+    /// Their name.
+    pub name: String,
+    /// Their device.
+    pub device: DeviceKey,
+    /// What they may do; by an invitation, what that says.
+    pub role: Role,
+    /// The invitation that they come with, and their proof of knowing its secret.
+    pub invited: Option<Invited>,
+    /// A person has said yes, where the invitation asks for that.
+    pub approved: bool,
 }
 
 /// Changes that belong together. Each builds on those before it; what the last of them leaves is what is done, so that
@@ -89,6 +131,11 @@ pub enum Change {
     Set(CellKey, Value),
     /// The same for a value from elsewhere: one that the field's type cannot hold is kept as it is, and flagged.
     SetRaw(CellKey, Value),
+    /// Give a cell a value in place of everything that was written into it side by side: the conflict is over.
+    Resolve(CellKey, Value),
+    /// Of a record that somebody removed while somebody else edited it: the edit stands, and the removal is taken off the
+    /// inbox.
+    Keep(RecordKey),
     /// Remove a record.
     Delete(RecordKey),
     /// Bring a removed record back.
@@ -102,6 +149,8 @@ pub struct Committed {
     pub events: Vec<EventId>,
     /// The elements that it defined.
     pub elements: Vec<ElementId>,
+    /// Of a change of members: the op that it became, by which an invitation or admission is named.
+    pub made: Option<OpRef>,
     /// Of an undo: what was taken back and what was left.
     pub undone: Option<Box<Undone>>,
 }
@@ -197,12 +246,47 @@ pub enum Refused {
     /// It changed members or the design.
     #[error("{} changed no records, so that it cannot be undone: put the design or the role back instead", short(.0))]
     NotUndoable(EventId),
+    /// No such device is a member.
+    #[error("device {0} is no member; `tandem members` shows who is")]
+    UnknownMember(DeviceKey),
+    /// The device is a member already.
+    #[error("device {0} is a member already")]
+    MemberExists(DeviceKey),
+    /// A removed device never comes back.
+    #[error("device {0} was removed and cannot come back: the person joins with a new device key")]
+    DeviceRemoved(DeviceKey),
+    /// Nobody changes the owner, and a manager only those who are junior.
+    #[error("device {0} is senior to this one: only who is senior to a manager changes what the manager may do")]
+    Senior(DeviceKey),
+    /// The invitation does not let the device in.
+    #[error("the invitation {0}")]
+    NotInvited(NotInvited),
     /// The node has the workspace already.
     #[error("this node has the workspace already; `tandem workspace rm` removes it, or use another data folder")]
     WorkspaceExists(WorkspaceId),
     /// The workspace was left.
     #[error("this workspace was left: its copy here is for reading only")]
     Left,
+}
+
+/// Why an invitation lets nobody in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotInvited {
+    /// There is none, or the proof is not for it.
+    #[error("is unknown, or the ticket is not for it")]
+    Unknown,
+    /// It was taken back.
+    #[error("was withdrawn")]
+    Withdrawn,
+    /// Its time is over.
+    #[error("has expired")]
+    Expired,
+    /// As many as it allows have joined by it.
+    #[error("is used up")]
+    UsedUp,
+    /// A person has to say yes.
+    #[error("needs a manager's approval: `tandem members approve`")]
+    AwaitsApproval,
 }
 
 /// What is there instead of what a caller had seen.
@@ -262,6 +346,11 @@ impl Refused {
             Self::UnknownBatch(_) => "unknown-batch",
             Self::NotOwn { .. } => "not-own",
             Self::NotUndoable(_) => "not-undoable",
+            Self::UnknownMember(_) => "unknown-member",
+            Self::MemberExists(_) => "member-exists",
+            Self::DeviceRemoved(_) => "device-removed",
+            Self::Senior(_) => "senior",
+            Self::NotInvited(why) => why.code(),
             Self::WorkspaceExists(_) => "workspace-exists",
             Self::Left => "left",
         }
@@ -279,6 +368,19 @@ impl Refused {
             .to_owned()
         };
         Self::Role { needed: name(Some(needed)), present: name(present) }
+    }
+}
+
+impl NotInvited {
+    /// A code for programs, which never changes.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unknown => "invite-unknown",
+            Self::Withdrawn => "invite-withdrawn",
+            Self::Expired => "invite-expired",
+            Self::UsedUp => "invite-used-up",
+            Self::AwaitsApproval => "invite-awaits-approval",
+        }
     }
 }
 

@@ -3,10 +3,16 @@
 //! It knows nothing of events, logs or folds. With one author nobody is ever concurrent, so that maps are enough; what
 //! commands mean between members who had not seen each other's is for models to come.
 
+use crate::disk::Disk;
 use std::collections::BTreeMap;
 use tandem_actors::{Change, Command};
+use tandem_storage::{
+    Store,
+    engine::Engine,
+    fold::{RecordState, incremental::records_in},
+};
 use tandem_wire::{
-    ElementId, FieldId, ListId, PartPath, RecordKey, Value,
+    CellKey, ElementId, FieldId, ListId, PartPath, RecordKey, Value,
     design::{BaseType, ElementKind, FieldType, Property},
     limits::{EVENT_BYTES_MAX, NAME_BYTES_MAX},
 };
@@ -36,10 +42,51 @@ pub struct Element {
 /// A record that exists or did.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Record {
+    /// Whether anybody made it.
+    pub created: bool,
     /// Whether it does.
     pub exists: bool,
     /// What its cells show; those that show nothing are left out.
     pub cells: BTreeMap<(FieldId, PartPath), Value>,
+    /// How many losers are beside what a cell shows; cells without are left out.
+    pub beside: BTreeMap<(FieldId, PartPath), usize>,
+    /// Removals that lost against an edit, and that nobody has answered.
+    pub lost_deletes: usize,
+    /// Changes that show only in the history.
+    pub unseen: usize,
+}
+
+impl Record {
+    fn of(state: &RecordState) -> Self {
+        let mut record = Self {
+            created: !state.creates.is_empty(),
+            exists: state.exists(),
+            lost_deletes: state.losing_deletes().count(),
+            ..Self::default()
+        };
+        for (cell, siblings) in &state.cells {
+            if let Some(value) = siblings[0].value().filter(|value| *value != Value::Null) {
+                record.cells.insert(cell.clone(), value);
+            }
+            if siblings.len() > 1 {
+                record.beside.insert(cell.clone(), siblings.len() - 1);
+            }
+        }
+        record
+    }
+
+    fn set(&mut self, cell: &CellKey, value: &Value, resolves: bool) {
+        let at = (cell.field, cell.part.clone());
+        // A cell with losers is written anew also with the value that it shows.
+        self.unseen += usize::from(self.beside.contains_key(&at));
+        match value {
+            Value::Null => drop(self.cells.remove(&at)),
+            value => drop(self.cells.insert(at.clone(), value.clone())),
+        }
+        if resolves {
+            self.beside.remove(&at);
+        }
+    }
 }
 
 /// The code of the refusal that a command must get.
@@ -63,9 +110,33 @@ impl Model {
             Command::CreateView { list, name, .. } => after.create_view(*list, name, elements)?,
             Command::AddChoices { .. } => unreachable!("the workload makes no choices"),
             Command::Put { element, property, value } => after.put(*element, *property, value)?,
+            Command::Members(_) => unreachable!("the model knows no members"),
             Command::Undo(_) => unreachable!("the workload undoes nothing"),
         }
         Ok(after)
+    }
+
+    /// What a node shows.
+    pub fn shown_by(store: &Store<Disk>) -> Self {
+        let (snapshot, mut model) = (store.engine().snapshot(), Self::default());
+        let design = store.fold().design();
+        for (id, element) in &design.elements {
+            let Some(kind) = ElementKind::from_number(element.kind) else { continue };
+            let properties = element.properties.keys().filter_map(|number| {
+                let property = Property::from_number(*number)?;
+                // What a field holds is no property that the model puts.
+                Some((*number, element.property(property)?)).filter(|_| property != Property::Type)
+            });
+            let list = element.parent.map(ElementId::as_list);
+            let field_type = if kind == ElementKind::Field { design.field_type(id.as_field()) } else { None };
+            let element = Element { kind, list, field_type, properties: properties.collect() };
+            model.elements.insert(*id, element);
+        }
+        for record in records_in(&snapshot, store.fold().prefix()) {
+            let (key, state) = record.expect("memory can be read");
+            model.records.insert(key, Record::of(&state));
+        }
+        model
     }
 
     /// The lists that are not dropped.
@@ -95,13 +166,13 @@ impl Model {
 
     fn change(&mut self, change: &Change) -> Result<(), Code> {
         let key = match change {
-            Change::Create(key) | Change::Delete(key) | Change::Restore(key) => *key,
-            Change::Set(cell, _) | Change::SetRaw(cell, _) => cell.record,
+            Change::Create(key) | Change::Delete(key) | Change::Restore(key) | Change::Keep(key) => *key,
+            Change::Set(cell, _) | Change::SetRaw(cell, _) | Change::Resolve(cell, _) => cell.record,
         };
         if !self.lists().any(|list| list == key.list) {
             return Err("unknown-list");
         }
-        if let Change::Set(cell, value) | Change::SetRaw(cell, value) = change {
+        if let Change::Set(cell, value) | Change::SetRaw(cell, value) | Change::Resolve(cell, value) = change {
             let field = self.fields(cell.record.list).find(|(id, _)| *id == cell.field);
             let (_, field) = field.ok_or("unknown-field")?;
             let is_checked = matches!(change, Change::Set(..));
@@ -109,29 +180,28 @@ impl Model {
                 return Err("type");
             }
         }
-        let known = self.records.get(&key).map(|record| record.exists);
+        let known = self.records.get(&key).filter(|record| record.created).map(|record| record.exists);
         match (change, known) {
-            (Change::Create(_) | Change::Restore(_), Some(true)) => Err("record-exists"),
+            (Change::Create(_) | Change::Restore(_), Some(true)) => return Err("record-exists"),
             (Change::Restore(_), None)
-            | (Change::Set(..) | Change::SetRaw(..) | Change::Delete(_), None | Some(false)) => Err("unknown-record"),
-            (Change::Create(_), None) => {
-                self.records.insert(key, Record { exists: true, cells: BTreeMap::new() });
-                Ok(())
-            }
-            (Change::Create(_) | Change::Restore(_) | Change::Delete(_), Some(existed)) => {
-                self.records.get_mut(&key).expect("known").exists = !existed;
-                Ok(())
-            }
-            (Change::Set(cell, value) | Change::SetRaw(cell, value), Some(true)) => {
-                let cells = &mut self.records.get_mut(&key).expect("known").cells;
-                let at = (cell.field, cell.part.clone());
-                match value {
-                    Value::Null => cells.remove(&at),
-                    value => cells.insert(at, value.clone()),
-                };
-                Ok(())
-            }
+            | (
+                Change::Set(..) | Change::SetRaw(..) | Change::Resolve(..) | Change::Keep(_) | Change::Delete(_),
+                None | Some(false),
+            ) => return Err("unknown-record"),
+            _possible => {}
         }
+        let record = self.records.entry(key).or_default();
+        match change {
+            Change::Create(_) | Change::Restore(_) => (record.created, record.exists) = (true, true),
+            Change::Delete(_) => record.exists = false,
+            Change::Set(cell, value) | Change::SetRaw(cell, value) => record.set(cell, value, false),
+            Change::Resolve(cell, value) => record.set(cell, value, true),
+            Change::Keep(_) => record.lost_deletes = 0,
+        }
+        if matches!(change, Change::Create(_) | Change::Restore(_) | Change::Delete(_)) {
+            record.lost_deletes = 0;
+        }
+        Ok(())
     }
 
     /// What a transaction removes again it never did: such a record is as it was before, but gone.
@@ -139,7 +209,9 @@ impl Model {
         self.records.retain(|key, record| {
             if !record.exists {
                 let Some(before) = before.records.get(key) else { return false };
+                record.created = before.created;
                 record.cells.clone_from(&before.cells);
+                record.beside.clone_from(&before.beside);
             }
             true
         });
@@ -270,7 +342,7 @@ fn is_large(value: &Value) -> bool {
 mod tests {
     use super::*;
     use tandem_actors::Transaction;
-    use tandem_wire::{CellKey, RecordId};
+    use tandem_wire::RecordId;
 
     #[test]
     fn a_command_is_done_whole_or_refused_whole() {

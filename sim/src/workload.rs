@@ -2,7 +2,7 @@
 
 use crate::{
     chance::{Ratio, Stream},
-    model::Model,
+    model::{Model, Record},
 };
 use tandem_actors::{Change, Command, Transaction};
 use tandem_storage::index::definition::{ViewCell, ViewDefinition, ViewSort};
@@ -62,6 +62,7 @@ pub fn describe(command: &Command) -> String {
         Command::CreateView { list, name, .. } => format!("create view {name:?} of {list:?}"),
         Command::AddChoices { field, choices } => format!("add {} choices to {field:?}", choices.len()),
         Command::Put { element, property, .. } => format!("put {property:?} on {element:?}"),
+        Command::Members(change) => format!("{change:?}").split([' ', '(']).next().unwrap_or_default().to_lowercase(),
         Command::Undo(undo) => format!("undo {} events", undo.events.len()),
     }
 }
@@ -118,7 +119,7 @@ fn change(stream: &mut Stream, model: &Model, lists: &[ListId]) -> Change {
     let unknown = ListId(stream.bytes());
     let list = if stream.happens(Ratio(1, 60)) { unknown } else { *stream.pick(lists).expect("there are some") };
     let all: Vec<RecordKey> = (0..RECORDS).map(|n| RecordKey { list, record: RecordId([n as u8; 16]) }).collect();
-    let known = |key: &RecordKey| model.records.get(key).map(|record| record.exists);
+    let known = |key: &RecordKey| model.records.get(key).filter(|record| record.created).map(|record| record.exists);
     let mut one = |wanted: &[Option<bool>]| {
         let fitting: Vec<RecordKey> = all.iter().copied().filter(|key| wanted.contains(&known(key))).collect();
         // Mostly one that the change is legal on; now and then any.
@@ -127,6 +128,15 @@ fn change(stream: &mut Stream, model: &Model, lists: &[ListId]) -> Change {
     };
     let (new, gone, there) = (one(&[None]), one(&[Some(false)]), one(&[Some(true)]));
     let something_to_set = model.existing(list).next().is_some() && model.fields(list).next().is_some();
+    let conflicted = model.existing(list).find(|(_, record)| !record.beside.is_empty());
+    if let Some((key, record)) = conflicted.filter(|_| stream.happens(Ratio(1, 8))) {
+        return resolve(stream, *key, record);
+    }
+    if let Some((key, _)) = model.existing(list).find(|(_, record)| record.lost_deletes > 0)
+        && stream.happens(Ratio(1, 8))
+    {
+        return Change::Keep(*key);
+    }
     match stream.below(20) {
         0..=3 => Change::Create(new),
         4 => Change::Create(gone),
@@ -135,6 +145,13 @@ fn change(stream: &mut Stream, model: &Model, lists: &[ListId]) -> Change {
         7 | 8 => Change::Restore(gone),
         _ => set(stream, model, there),
     }
+}
+
+fn resolve(stream: &mut Stream, key: RecordKey, record: &Record) -> Change {
+    let cells: Vec<_> = record.beside.keys().collect();
+    let (field, part) = *stream.pick(&cells).expect("there are some");
+    let value = record.cells.get(&(*field, part.clone())).cloned().unwrap_or(Value::Null);
+    Change::Resolve(CellKey { record: key, field: *field, part: part.clone() }, value)
 }
 
 fn set(stream: &mut Stream, model: &Model, record: RecordKey) -> Change {

@@ -128,7 +128,11 @@ fn start<'a, R: Read>(
     let (mut known, mut unknown) = (BTreeSet::new(), BTreeSet::new());
     for end in theirs.ends(chain) {
         let is_here = ends.contains(&end) || fold.has(rows, end.of(chain))?;
-        if is_here { known.insert(end) } else { unknown.insert(end) };
+        if is_here {
+            known.insert(end)
+        } else {
+            unknown.insert(end)
+        };
     }
     if ends.is_subset(&known) {
         return Ok(Start::Nothing);

@@ -11,10 +11,7 @@ use crate::{
     log::{self, RunEvents},
 };
 use std::{collections::BTreeSet, sync::Arc};
-use tandem_wire::{
-    Act, BadRun, ChainId, EventId, EventRef, Run, VersionTable, WorkspaceId,
-    limits::HELD_BYTES_MAX,
-};
+use tandem_wire::{Act, BadRun, ChainId, EventId, EventRef, Run, VersionTable, WorkspaceId, limits::HELD_BYTES_MAX};
 
 /// A run from elsewhere: its signature is its author's, and its bytes are canonical.
 #[derive(Debug, Clone)]

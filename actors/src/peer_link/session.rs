@@ -52,11 +52,7 @@ use std::{
     collections::{BTreeSet, VecDeque},
     sync::Arc,
 };
-use tandem_storage::{
-    fold::incremental::Fold,
-    lacking::Lacking,
-    take::Received,
-};
+use tandem_storage::{fold::incremental::Fold, lacking::Lacking, take::Received};
 use tandem_wire::{
     ChainEnd, ChainId, DeviceKey, EventRef, TableDigest, VersionTable, WorkspaceId,
     limits::{BATCH_BYTES_MAX, WINDOW_BYTES_MAX},
@@ -418,14 +414,8 @@ impl PeerSession {
     fn greet(&mut self, out: &mut Vec<Output>) {
         let tag = tag(self.ends.workspace, &self.ends.secret, self.ends.own, self.ends.side);
         let agreed = self.agreed.as_ref().map(|table| table.digest());
-        let hello = Hello {
-            protocol: PROTOCOL,
-            tag,
-            state: self.digest,
-            agreed,
-            clock_ms: self.now_ms,
-            shown: Vec::new(),
-        };
+        let hello =
+            Hello { protocol: PROTOCOL, tag, state: self.digest, agreed, clock_ms: self.now_ms, shown: Vec::new() };
         self.has_greeted = true;
         self.greeted_with = self.own.clone();
         self.told = Some(State { table: self.digest, is_through: false });
@@ -497,7 +487,8 @@ impl PeerSession {
         if !std::mem::replace(&mut self.round.is_coming, true) {
             self.round.coming.clear();
         }
-        if !part.ends.is_sorted_by(|a, b| a < b) || part.ends.first() <= self.round.coming.last() && !part.ends.is_empty()
+        if !part.ends.is_sorted_by(|a, b| a < b)
+            || part.ends.first() <= self.round.coming.last() && !part.ends.is_empty()
         {
             return Err(Closed::Violation("its table is not in order"));
         }
@@ -616,7 +607,8 @@ impl PeerSession {
             return;
         }
         let has_room = self.sent_bytes - self.acknowledged_bytes < WINDOW_BYTES_MAX - BATCH_BYTES_MAX as u64;
-        if self.fetch == Fetch::Wanted && has_room
+        if self.fetch == Fetch::Wanted
+            && has_room
             && let Some(theirs) = &self.theirs
         {
             self.fetch = Fetch::UnderWay { again: false };

@@ -95,6 +95,10 @@ impl<'a, R: Read> Draft<'a, R> {
         self.key.device()
     }
 
+    pub(super) fn workspace(&self) -> WorkspaceId {
+        self.workspace
+    }
+
     /// Adds one event and applies it to the draft's views.
     pub(super) fn add(
         &mut self,

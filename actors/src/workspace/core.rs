@@ -3,7 +3,7 @@
 use super::{
     check,
     compose::{Decided, Draft, Drafted, Recent, Shared, too_large},
-    design, expect, transaction, undo,
+    design, expect, members, transaction, undo,
 };
 use crate::command::{Command, Committed, NameKind, Refused, Transaction};
 use std::{borrow::Borrow, collections::BTreeMap, sync::Arc};
@@ -130,7 +130,7 @@ impl<E: Engine> Core<E> {
             now_ms,
         );
         for command in commands {
-            answers.push(self.decide_one(&mut draft, command)?);
+            answers.push(self.decide_one(&mut draft, now_ms, command)?);
         }
         Ok(Open { drafted: draft.pause(), answers })
     }
@@ -179,6 +179,7 @@ impl<E: Engine> Core<E> {
     fn decide_one<R: Read>(
         &self,
         draft: &mut Draft<'_, R>,
+        now_ms: u64,
         command: &Command,
     ) -> Result<Result<Committed, Refused>, EngineError> {
         let needed = match command {
@@ -188,6 +189,7 @@ impl<E: Engine> Core<E> {
             | Command::CreateView { .. }
             | Command::AddChoices { .. }
             | Command::Put { .. } => Role::Designer,
+            Command::Members(_) => Role::Manager,
         };
         let present = draft.fold.role_of(self.key.device());
         if present.is_none_or(|role| role < needed) {
@@ -200,6 +202,7 @@ impl<E: Engine> Core<E> {
             Command::CreateView { list, name, definition } => design::create_view(draft, *list, name, definition),
             Command::AddChoices { field, choices } => design::add_choices(draft, *field, choices),
             Command::Put { element, property, value } => design::put(draft, *element, *property, value),
+            Command::Members(change) => members::change(draft, now_ms, change),
             Command::Undo(what) => undo::undo(draft, self.key.device(), what),
         }
     }

@@ -11,6 +11,7 @@ mod core;
 mod design;
 mod expect;
 mod insert;
+mod members;
 mod shell;
 mod transaction;
 mod undo;

@@ -49,7 +49,17 @@ struct Pending {
     revival: Option<Act>,
     /// Values by cell, in the order of their first set.
     index: BTreeMap<(FieldId, PartPath), usize>,
-    values: Vec<(CellKey, Value)>,
+    values: Vec<Put>,
+    /// Deletes that lost are to be taken off the inbox.
+    is_kept: bool,
+}
+
+/// What a cell is to show.
+struct Put {
+    cell: CellKey,
+    value: Value,
+    /// In place of all siblings, not only of the winner.
+    resolves: bool,
 }
 
 impl Touched {
@@ -57,8 +67,10 @@ impl Touched {
         let design = draft.fold.design();
         let (record, checked) = match change {
             Change::Set(cell, value) => (cell.record, check::cell(design, cell, value)),
-            Change::SetRaw(cell, value) => (cell.record, check::raw_cell(design, cell, value)),
-            Change::Create(record) | Change::Delete(record) | Change::Restore(record) => {
+            Change::SetRaw(cell, value) | Change::Resolve(cell, value) => {
+                (cell.record, check::raw_cell(design, cell, value))
+            }
+            Change::Create(record) | Change::Delete(record) | Change::Restore(record) | Change::Keep(record) => {
                 (*record, check::list(design, record.list))
             }
         };
@@ -70,10 +82,16 @@ impl Touched {
         match change {
             Change::Create(_) | Change::Restore(_) if pending.exists => return Ok(Err(Refused::RecordExists(record))),
             Change::Restore(_) if !pending.was_created() => return Ok(Err(unknown())),
-            Change::Set(..) | Change::SetRaw(..) | Change::Delete(_) if !pending.exists => return Ok(Err(unknown())),
+            Change::Set(..) | Change::SetRaw(..) | Change::Resolve(..) | Change::Delete(_) | Change::Keep(_)
+                if !pending.exists =>
+            {
+                return Ok(Err(unknown()));
+            }
             Change::Create(_) => pending.revive(Act::Create),
             Change::Restore(_) => pending.revive(Act::Restore),
-            Change::Set(cell, value) | Change::SetRaw(cell, value) => pending.set(cell, value),
+            Change::Set(cell, value) | Change::SetRaw(cell, value) => pending.set(cell, value, false),
+            Change::Resolve(cell, value) => pending.set(cell, value, true),
+            Change::Keep(_) => pending.is_kept = true,
             Change::Delete(_) => pending.exists = false,
         }
         Ok(Ok(()))
@@ -101,7 +119,15 @@ impl Touched {
 impl Pending {
     fn new(found: RecordState) -> Self {
         let existed = found.exists();
-        Self { found, existed, exists: existed, revival: None, index: BTreeMap::new(), values: Vec::new() }
+        Self {
+            found,
+            existed,
+            exists: existed,
+            revival: None,
+            index: BTreeMap::new(),
+            values: Vec::new(),
+            is_kept: false,
+        }
     }
 
     fn was_created(&self) -> bool {
@@ -116,34 +142,40 @@ impl Pending {
         }
     }
 
-    fn set(&mut self, cell: &CellKey, value: &Value) {
+    fn set(&mut self, cell: &CellKey, value: &Value, resolves: bool) {
         let next = self.values.len();
         match *self.index.entry((cell.field, cell.part.clone())).or_insert(next) {
-            at if at < next => self.values[at].1 = value.clone(),
-            _new => self.values.push((cell.clone(), value.clone())),
+            at if at < next => {
+                self.values[at].value = value.clone();
+                self.values[at].resolves |= resolves;
+            }
+            _new => self.values.push(Put { cell: cell.clone(), value: value.clone(), resolves }),
         }
     }
 
     fn into_ops(self, record: RecordKey) -> Vec<OpWithBody> {
-        let Self { found, existed, exists, revival, values, index: _ } = self;
+        let Self { found, existed, exists, revival, values, index: _, is_kept } = self;
         if !exists {
             let seen = if existed { current(&found) } else { vec![] };
             return seen.chunks(PREDS_MAX).map(|preds| on_record(record, Act::Delete, preds.to_vec())).collect();
         }
         let revival = revival.map(|act| on_record(record, act, unanswered_deletes(&found)));
-        let sets = values.iter().filter_map(|(cell, value)| set_op(&found, cell, value));
-        revival.into_iter().chain(sets).collect()
+        let deletes = if is_kept && revival.is_none() { unanswered_deletes(&found) } else { vec![] };
+        let kept = deletes.chunks(PREDS_MAX).map(|preds| on_record(record, Act::Resolve, preds.to_vec()));
+        let sets = values.iter().filter_map(|put| set_op(&found, put));
+        revival.into_iter().chain(kept).chain(sets).collect()
     }
 }
 
 /// Replaces the winner that the author sees; its losers stay in conflict until somebody resolves them.
-fn set_op(found: &RecordState, cell: &CellKey, value: &Value) -> Option<OpWithBody> {
+fn set_op(found: &RecordState, Put { cell, value, resolves }: &Put) -> Option<OpWithBody> {
     let siblings = found.cells.get(&(cell.field, cell.part.clone())).map_or(&[][..], Vec::as_slice);
     let shown = siblings.first().and_then(|winner| winner.value());
     if shown.as_ref().unwrap_or(&Value::Null) == value && siblings.len() <= 1 {
         return None;
     }
-    let preds = siblings.first().map(|winner| op_of(&winner.stamp)).into_iter().collect();
+    let replaced = if *resolves { siblings.len().min(PREDS_MAX) } else { 1 };
+    let preds = sorted(siblings.iter().take(replaced).map(|sibling| op_of(&sibling.stamp)));
     Some((Op { target: Target::Cell(cell.clone()), preds, act: Act::Set }, value.encode()))
 }
 

@@ -87,6 +87,7 @@ impl CliError {
                 | Refused::UnknownElement(_)
                 | Refused::UnknownRecord { .. }
                 | Refused::UnknownEvent(_)
+                | Refused::UnknownMember(_)
                 | Refused::UnknownBatch(_) => Exit::NotFound,
                 Refused::DiskLow { .. } => Exit::Data,
                 Refused::RecordExists(_)
@@ -97,6 +98,10 @@ impl CliError {
                 | Refused::Stale(_)
                 | Refused::NotOwn { .. }
                 | Refused::NotUndoable(_)
+                | Refused::MemberExists(_)
+                | Refused::DeviceRemoved(_)
+                | Refused::Senior(_)
+                | Refused::NotInvited(_)
                 | Refused::WorkspaceExists(_)
                 | Refused::Left => Exit::Failure,
             },

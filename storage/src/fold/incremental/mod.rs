@@ -45,7 +45,9 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
-use tandem_wire::{Act, ChainEnd, ChainId, DesignDigest, DeviceKey, Event, EventId, EventRef, ListId, RecordId, RecordKey, Role};
+use tandem_wire::{
+    Act, ChainEnd, ChainId, DesignDigest, DeviceKey, Event, EventId, EventRef, ListId, RecordId, RecordKey, Role,
+};
 
 /// The part of the view that is kept in memory.
 #[derive(Debug, Clone)]
@@ -455,6 +457,11 @@ impl Fold {
     /// so, it stays so.
     pub fn names(&self, device: DeviceKey) -> bool {
         self.named.contains(&device)
+    }
+
+    /// The valid control events, without those that only hold verdicts, in the order in which they came to be valid.
+    pub fn control(&self) -> impl Iterator<Item = &ControlEvent> {
+        self.control.iter()
     }
 
     /// Whether an event waits for others.
