@@ -18,6 +18,7 @@ pub mod ledger;
 pub mod model;
 pub mod node;
 pub mod options;
+pub mod peers;
 pub mod planted;
 pub mod queue;
 pub mod seed;

@@ -24,6 +24,8 @@ pub struct Model {
     pub elements: BTreeMap<ElementId, Element>,
     /// Every record ever created.
     pub records: BTreeMap<RecordKey, Record>,
+    /// The first answer that was another than it must be.
+    pub wrong: Option<String>,
 }
 
 /// A list, a field or a view.

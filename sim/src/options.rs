@@ -1,12 +1,24 @@
 //! What a run is told besides its seed.
 
 use crate::planted::Planted;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use std::fmt;
+
+/// Who is in the world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Cast {
+    /// One node, looked at after every step.
+    Alone,
+    /// The nodes of several members, and the network between them.
+    Peers,
+}
 
 /// The same seed with the same options is the same run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
 pub struct Options {
+    /// Who is in the world
+    #[arg(long, default_value_t = Self::default().cast)]
+    pub cast: Cast,
     /// Commands that each seed's workload hands in while things break
     #[arg(long, default_value_t = Self::default().commands)]
     pub commands: u32,
@@ -20,14 +32,27 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { commands: 200, group_commands_max: 8, planted: None }
+        Self { cast: Cast::Peers, commands: 400, group_commands_max: 8, planted: None }
+    }
+}
+
+impl Options {
+    /// One node, and as many commands as it is looked at closely for.
+    pub fn alone() -> Self {
+        Self { cast: Cast::Alone, commands: 200, ..Self::default() }
+    }
+}
+
+impl fmt::Display for Cast {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.to_possible_value().expect("none is hidden").get_name())
     }
 }
 
 /// As the command line takes them.
 impl fmt::Display for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "--commands {} --group-commands-max {}", self.commands, self.group_commands_max)?;
+        write!(f, "--cast {} --commands {} --group-commands-max {}", self.cast, self.commands, self.group_commands_max)?;
         self.planted.map_or(Ok(()), |planted| write!(f, " --planted {planted}"))
     }
 }

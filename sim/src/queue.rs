@@ -28,6 +28,13 @@ impl<T> Queue<T> {
         self.number += 1;
     }
 
+    /// Takes back what was planned and is chosen, in the order in which it would have happened.
+    pub fn retract(&mut self, chosen: impl Fn(&T) -> bool) -> Vec<T> {
+        let keys: Vec<(u64, u64)> =
+            self.planned.iter().filter(|(_, what)| chosen(what)).map(|(key, _)| *key).collect();
+        keys.into_iter().filter_map(|key| self.planned.remove(&key)).collect()
+    }
+
     /// Moves on to what happens next.
     pub fn advance(&mut self) -> Option<T> {
         let ((at_us, _), what) = self.planned.pop_first()?;

@@ -2,7 +2,8 @@
 
 use crate::{
     checks::Violation,
-    options::Options,
+    options::{Cast, Options},
+    peers,
     trace::{Marks, Trace},
     world::World,
 };
@@ -30,16 +31,50 @@ pub struct Totals {
     pub marks: std::collections::BTreeMap<&'static str, (u64, u64)>,
 }
 
+/// A world, whoever is in it.
+trait Play {
+    fn run(&mut self) -> Result<[u8; 32], Violation>;
+    fn events(&self) -> u64;
+    fn into_trace(self) -> Trace;
+}
+
+macro_rules! play {
+    ($world:ty) => {
+        impl Play for $world {
+            fn run(&mut self) -> Result<[u8; 32], Violation> {
+                Self::run(self)
+            }
+
+            fn events(&self) -> u64 {
+                Self::events(self)
+            }
+
+            fn into_trace(self) -> Trace {
+                self.trace
+            }
+        }
+    };
+}
+
+play!(World);
+play!(peers::World);
+
 /// Lets one seed happen. A panic in a core is a violation like any other.
 pub fn run_once(seed: u64, options: Options) -> Outcome {
-    let mut world = World::new(seed, options);
+    match options.cast {
+        Cast::Alone => play(World::new(seed, options)),
+        Cast::Peers => play(peers::World::new(seed, options)),
+    }
+}
+
+fn play(mut world: impl Play) -> Outcome {
     let result = catch_unwind(AssertUnwindSafe(|| world.run())).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("something without words");
         Violation::of("nothing-panics", text)
     });
     let events = if result.is_ok() { world.events() } else { 0 };
-    Outcome { result, trace: world.trace, events }
+    Outcome { result, trace: world.into_trace(), events }
 }
 
 /// Lets one seed happen twice, and it must be the same both times.

@@ -13,7 +13,7 @@ const SEEDS_TO_DETECTION_MAX: u64 = 200;
 fn seeds_pass_and_reach_the_rare_places() {
     let mut totals = Totals::default();
     for seed in 0..12 {
-        let outcome = seed::run(seed, Options::default());
+        let outcome = seed::run(seed, Options::alone());
         let lines = &outcome.trace.lines;
         assert!(outcome.result.is_ok(), "seed {seed}: {:?}\n{}", outcome.result, lines.join("\n"));
         totals.add(&outcome);
@@ -39,7 +39,7 @@ fn seeds_pass_and_reach_the_rare_places() {
 
 #[test]
 fn another_seed_is_another_run() {
-    let options = Options { commands: 20, ..Options::default() };
+    let options = Options { commands: 20, ..Options::alone() };
     let hash = |seed| seed::run_once(seed, options).trace.hash();
     assert_eq!(hash(1), hash(1));
     assert_ne!(hash(1), hash(2));
@@ -60,7 +60,7 @@ fn every_planted_fault_is_found() {
         }
     };
     for planted in Planted::value_variants() {
-        let options = Options { planted: Some(*planted), ..Options::default() };
+        let options = Options { planted: Some(*planted), ..Options::alone() };
         let failed = |seed| Some((seed, seed::run_once(seed, options).result.err()?));
         let (seed, violation) = (0..SEEDS_TO_DETECTION_MAX)
             .find_map(failed)

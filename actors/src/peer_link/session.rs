@@ -83,6 +83,17 @@ pub struct Ends {
     pub secret: [u8; 32],
 }
 
+impl Ends {
+    /// Whether the other's opening is about this workspace.
+    pub fn is_meant_by(&self, opening: &[u8; 16]) -> bool {
+        let other = match self.side {
+            Side::Dialer => Side::Listener,
+            Side::Listener => Side::Dialer,
+        };
+        *opening == tag(self.workspace, &self.secret, self.peer, other)
+    }
+}
+
 /// What is to be done, in this order.
 #[derive(Debug)]
 pub enum Output {
@@ -445,11 +456,7 @@ impl PeerSession {
     fn message(&mut self, message: Message, out: &mut Vec<Output>) -> Result<(), Closed> {
         match message {
             Message::Hello(hello) if !self.is_open => {
-                let other = match self.ends.side {
-                    Side::Dialer => Side::Listener,
-                    Side::Listener => Side::Dialer,
-                };
-                if hello.tag != tag(self.ends.workspace, &self.ends.secret, self.ends.peer, other) {
+                if !self.ends.is_meant_by(&hello.tag) {
                     return Err(Closed::Violation("it greets for another workspace"));
                 }
                 if !self.has_greeted {

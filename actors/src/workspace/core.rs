@@ -12,6 +12,7 @@ use tandem_storage::{
     engine::{Batch, Engine, Overlay, Read, Table},
     fold::incremental::Fold,
     log,
+    take::{Received, Taking},
 };
 use tandem_wire::{
     Act, CellKey, ChainId, DesignDigest, DeviceKey, Event, EventRef, Genesis, GenesisText, Header, MemberId, Op,
@@ -89,6 +90,18 @@ impl<E: Engine> Core<E> {
     /// Takes a load in. It is durable and in the views when this returns.
     pub(super) fn load(&mut self, load: Load) -> Result<(), EngineError> {
         self.store.load(load)
+    }
+
+    /// Which runs from elsewhere come into the log. Then, in this order: commit the batch, durably; [`Core::catch_up`]; and
+    /// look at the runs that this look left out, if any.
+    pub fn look_at(&self, runs: &[Received]) -> Result<Taking, EngineError> {
+        self.store.look_at(self.workspace, runs)
+    }
+
+    /// Brings the views up to the log; `tell` is shown each batch of them, and the number of the first run that is not in
+    /// it.
+    pub fn catch_up(&mut self, tell: &mut dyn FnMut(&Batch, u64)) -> Result<(), EngineError> {
+        self.store.catch_up_telling(&mut |_| {}, tell)
     }
 
     /// Log and views.

@@ -1,0 +1,208 @@
+//! What must hold among peers, each a small function.
+
+use super::peer::Peer;
+use crate::{checks::Violation, disk::Disk, model::Model, node::WORKSPACE, trace::short};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+use tandem_actors::{Command, Committed, Refused, peer_link::Standing, workspace::Core};
+use tandem_storage::{
+    Store,
+    engine::Engine,
+    fold::{Status, naive},
+    log, store,
+};
+use tandem_wire::{Act, Event, EventId, OpRef, Role, Run, TableDigest, Target};
+
+/// What the model says that these answers leave; a broken expectation is kept in it and told by [`shown_is_the_model`].
+pub(super) fn model_after(
+    core: &Core<Disk>,
+    before: Model,
+    commands: &[Command],
+    answers: &[Result<Committed, Refused>],
+) -> Model {
+    let role = core.store().fold().role_of(core.device());
+    let mut model = before;
+    for (command, answer) in commands.iter().zip(answers) {
+        let needed = match command {
+            Command::Change(_) | Command::Undo(_) => Role::Writer,
+            Command::Members(_) => Role::Manager,
+            Command::CreateList { .. }
+            | Command::AddFields { .. }
+            | Command::CreateView { .. }
+            | Command::AddChoices { .. }
+            | Command::Put { .. } => Role::Designer,
+        };
+        let wrong = |model: &mut Model, expected: String| {
+            model.wrong.get_or_insert(format!("{} must be {expected}, but was {answer:?}", crate::workload::describe(command)));
+        };
+        if role.is_none_or(|role| role < needed) {
+            if answer.as_ref().err().map(Refused::code) != Some("role") {
+                wrong(&mut model, "refused as role".into());
+            }
+            continue;
+        }
+        if matches!(command, Command::Members(_)) {
+            continue;
+        }
+        let made = answer.as_ref().map_or(&[][..], |done| &done.elements);
+        match (model.after(command, made), answer) {
+            (Err(code), Err(refused)) if refused.code() == code => {}
+            (Err(code), _) => wrong(&mut model, format!("refused as {code}")),
+            (Ok(after), Ok(done)) if (after == model) == done.events.is_empty() => model = after,
+            (Ok(after), _) => {
+                let expected = if after == model { "nothing" } else { "done" };
+                wrong(&mut model, expected.into());
+            }
+        }
+    }
+    model
+}
+
+/// A group's answers were the model's, and the views now show what it says.
+pub(super) fn shown_is_the_model(store: &Store<Disk>, model: &Model) -> Result<(), Violation> {
+    if let Some(wrong) = &model.wrong {
+        return Violation::of("answers-are-the-models", wrong.clone());
+    }
+    let shown = Model::shown_by(store);
+    for (key, record) in &model.records {
+        let mut expected = record.clone();
+        expected.unseen = 0;
+        let found = shown.records.get(key).cloned().unwrap_or_default();
+        if found != expected {
+            return Violation::of("shown-is-the-model", format!("{key:?} is {found:?}, not {expected:?}"));
+        }
+    }
+    for (id, element) in &model.elements {
+        let found = shown.elements.get(id);
+        for (property, value) in &element.properties {
+            let is = found.and_then(|found| found.properties.get(property));
+            if is != Some(value) {
+                return Violation::of("shown-is-the-model", format!("property {property} of {id} is {is:?}, not {value:?}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// P1: what was acknowledged is there. What a crash left open is there whole or not at all.
+pub(super) fn acknowledged_is_kept(peer: &Peer) -> Result<(), Violation> {
+    let there: BTreeSet<EventId> = events(&peer.disk).iter().map(|event| event.id()).collect();
+    if let Some(lost) = peer.kept.difference(&there).next() {
+        return Violation::of("acknowledged-is-kept", format!("event {lost:?} is not in the log"));
+    }
+    let found = peer.unanswered.intersection(&there).count();
+    if found != 0 && found != peer.unanswered.len() {
+        return Violation::of("groups-are-whole", format!("{found} of {} events", peer.unanswered.len()));
+    }
+    Ok(())
+}
+
+/// P2: equal sets of events, wherever and whenever, have the same views to the byte.
+#[derive(Debug, Default)]
+pub(super) struct Views(BTreeMap<TableDigest, [u8; 32]>);
+
+impl Views {
+    /// Says whether this set was seen for the first time.
+    pub(super) fn compare(&mut self, store: &Store<Disk>) -> Result<bool, Violation> {
+        let (table, digest) = (store.fold().version_table().digest(), digest_of(store));
+        match self.0.insert(table, digest) {
+            Some(before) if before != digest => {
+                let details = format!("{table:?} was {} and is {}", short(&before), short(&digest));
+                Violation::of("same-events-same-views", details)
+            }
+            before => Ok(before.is_none()),
+        }
+    }
+}
+
+/// P2: the views are what the specification makes of the log's events, and of a rebuild.
+pub(super) fn views_are_the_naive_fold(store: &Store<Disk>) -> Result<(), Violation> {
+    let (own, naive) = (digest_of(store), naive::view(&events(store.engine())).digest());
+    if own == naive {
+        return Ok(());
+    }
+    Violation::of("views-are-the-naive-fold", format!("{} and {}", short(&own), short(&naive)))
+}
+
+/// P7: nobody shows to be up to date with a peer that never had what it has itself.
+pub(super) fn up_to_date_is_true(peer: &Peer, standing: Standing, other: &Peer) -> Result<(), Violation> {
+    let table = peer.table().expect("up").digest();
+    if standing == Standing::UpToDate && !other.had.contains(&table) {
+        return Violation::of("up-to-date-is-true", format!("{table:?} was never had by the other"));
+    }
+    Ok(())
+}
+
+/// P3: every value that was written is shown, or kept beside what is shown, or was replaced by who had seen it, or is
+/// listed as masked or held.
+pub(super) fn nothing_is_dropped(store: &Store<Disk>) -> Result<(), Violation> {
+    let events = events(store.engine());
+    let snapshot = store.engine().snapshot();
+    let control = store.fold().control_view(&snapshot).expect("memory can be read");
+    let model = tandem_storage::fold::incremental::records_in(&snapshot, store.fold().prefix());
+    let mut shown: BTreeSet<(EventId, u16)> = BTreeSet::new();
+    for record in model {
+        let (_, state) = record.expect("memory can be read");
+        let siblings = state.cells.values().flatten().map(|sibling| (sibling.stamp.event.id, sibling.stamp.op));
+        shown.extend(siblings);
+    }
+    let replaced: BTreeSet<OpRef> =
+        events.iter().flat_map(|event| event.header().ops.iter().flat_map(|op| op.preds.iter().copied())).collect();
+    for event in &events {
+        let listed = control.masked.contains_key(&event.id()) || control.held.contains(&event.id());
+        for (index, op) in event.header().ops.iter().enumerate() {
+            let is_write = matches!((&op.act, &op.target), (Act::Set, Target::Cell(_)));
+            let index = index as u16;
+            if is_write && !listed && !shown.contains(&(event.id(), index)) && !replaced.contains(&event.op_ref(index)) {
+                return Violation::of("nothing-is-dropped", format!("op {index} of event {:?}", event.id()));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// P5: what a removed device wrote beyond what its remover had seen is masked.
+pub(super) fn removed_change_nothing(
+    store: &Store<Disk>,
+    removals: &[super::members::Removal],
+) -> Result<u64, Violation> {
+    let (events, snapshot) = (events(store.engine()), store.engine().snapshot());
+    let control = store.fold().control_view(&snapshot).expect("memory can be read");
+    let mut late = 0;
+    for removal in removals.iter().filter(|removal| store.fold().role_of(removal.device).is_none()) {
+        let has_effect = control.grants.iter().any(|(device, event, _, role)| {
+            *device == removal.device && role.is_none() && *event == removal.event
+        });
+        if !has_effect {
+            continue;
+        }
+        for event in events.iter().filter(|event| event.header().chain.device == removal.device) {
+            let within = removal.seen.contains(&event.id());
+            let masked = control.masked.get(&event.id());
+            late += u64::from(!within && masked.is_some());
+            if !within && masked.is_none_or(Status::is_live) && !control.held.contains(&event.id()) {
+                return Violation::of("removed-change-nothing", format!("event {:?} is beyond the cut", event.id()));
+            }
+        }
+    }
+    Ok(late)
+}
+
+/// The events of a log.
+pub(super) fn events(disk: &Disk) -> Vec<Arc<Event>> {
+    let runs = log::runs_from(disk, WORKSPACE, 0).map(|run| run.expect("memory can be read").1);
+    runs.flat_map(|bytes| Run::decode_trusted(&bytes).expect("it was verified").into_events())
+        .map(Arc::new)
+        .collect::<Vec<_>>()
+        .into_iter()
+        .scan(BTreeSet::new(), |seen, event| Some((seen.insert(event.id()), event)))
+        .filter(|(is_new, _)| *is_new)
+        .map(|(_, event)| event)
+        .collect()
+}
+
+fn digest_of(store: &Store<Disk>) -> [u8; 32] {
+    store::digest(store.fold(), &store.engine().snapshot()).expect("memory can be read")
+}
