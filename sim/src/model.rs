@@ -200,15 +200,17 @@ impl Model {
             Change::Resolve(cell, value) => record.set(cell, value, true),
             Change::Keep(_) => record.lost_deletes = 0,
         }
-        if matches!(change, Change::Create(_) | Change::Restore(_) | Change::Delete(_)) {
-            record.lost_deletes = 0;
-        }
         Ok(())
     }
 
     /// What a transaction removes again it never did: such a record is as it was before, but gone.
     fn forget_what_was_removed(&mut self, before: &Self) {
         self.records.retain(|key, record| {
+            let existed = before.records.get(key).is_some_and(|before| before.exists);
+            if !record.exists || !existed {
+                // It is gone, or what brought it back answers all removals.
+                record.lost_deletes = 0;
+            }
             if !record.exists {
                 let Some(before) = before.records.get(key) else { return false };
                 record.created = before.created;

@@ -94,6 +94,8 @@ struct Link {
     secret: [u8; 32],
     ways: [Way; 2],
     edge: usize,
+    /// Nothing comes through any more.
+    is_cut: bool,
 }
 
 #[derive(Debug)]
@@ -427,7 +429,7 @@ impl World {
     }
 
     fn send(&mut self, link: LinkId, end: usize, bytes: &[u8]) {
-        let Some(found) = self.links.get_mut(&link) else { return };
+        let Some(found) = self.links.get_mut(&link).filter(|found| !found.is_cut) else { return };
         let (from, to) = (found.nodes[end], found.nodes[1 - end]);
         let blocked = self.blocked.iter().filter(|blocked| (blocked.from, blocked.to) == (from, to));
         let until = blocked.map(|blocked| blocked.until_us).max().unwrap_or(0);
@@ -498,7 +500,7 @@ impl World {
         let link = self.next_link;
         self.next_link += 1;
         let secret = self.streams.net.bytes();
-        self.links.insert(link, Link { nodes: [dialer, listener], secret, ways: [Way::default(); 2], edge });
+        self.links.insert(link, Link { nodes: [dialer, listener], secret, ways: [Way::default(); 2], edge, is_cut: false });
         let mut frames = Frames::new();
         frames.open();
         let (ends, now_ms) = (self.ends(link, 0), self.clock_ms(dialer));
@@ -563,7 +565,9 @@ impl World {
 
     /// A link is cut: of what is on its way, some comes out in part, the rest is lost.
     fn cut(&mut self, link: LinkId) {
-        let Some(nodes) = self.links.get(&link).map(|link| link.nodes) else { return };
+        let Some(found) = self.links.get_mut(&link).filter(|found| !found.is_cut) else { return };
+        found.is_cut = true;
+        let nodes = found.nodes;
         let lost = self.queue.retract(|happening| matches!(happening, Happening::Bytes(other, ..) if *other == link));
         for happening in lost {
             let Happening::Bytes(_, end, mut bytes) = happening else { unreachable!("these were chosen") };
@@ -710,6 +714,13 @@ impl World {
             self.peers[at].clock_off_ms = 0;
             self.queue.plan(DOWN_US, Happening::Open(at));
             self.line(at, "heal", "");
+        }
+        // Whoever linked two members may have been removed meanwhile: everybody finds the owner.
+        for at in 1..self.peers.len() {
+            if !self.edges.contains(&(at, 0)) {
+                self.edges.push((at, 0));
+                self.queue.plan(DOWN_US, Happening::Dial(self.edges.len() - 1));
+            }
         }
     }
 
