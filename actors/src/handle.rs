@@ -23,7 +23,7 @@ use tandem_storage::{
     store::{self, Verified, Views},
 };
 use tandem_wire::{DeviceKey, MemberId, Role, WorkspaceId};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 /// How often a caller looks how far a long piece of work is.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
@@ -37,6 +37,7 @@ pub struct Handle {
     pub(crate) address: Addr<Workspace<Disk>>,
     pub(crate) published: Arc<RwLock<Published<Disk>>>,
     pub(crate) feed: Arc<Feed>,
+    pub(crate) shown: watch::Receiver<u64>,
 }
 
 /// A member's device, as [`Handle::members`] lists it.

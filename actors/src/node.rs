@@ -205,7 +205,7 @@ impl Node {
         let core = Core::new(store, self.key.clone(), id).with_pair(self.keeper().pair(id));
         let keeper = self.keeper.clone().expect("open");
         let actor = Workspace::new(core, keeper, entry.left, self.options.group_commands_max);
-        let (published, feed) = (actor.published(), actor.feed());
+        let (published, feed, shown) = (actor.published(), actor.feed(), actor.shown());
         let mailbox = self.options.mailbox_messages_max;
         let address = self.runtime.as_ref().expect("running").call(move || {
             Workspace::create(move |ctx| {
@@ -213,7 +213,7 @@ impl Node {
                 actor
             })
         });
-        let handle = Handle { id, number, device: self.device(), address, published, feed };
+        let handle = Handle { id, number, device: self.device(), address, published, feed, shown };
         open.insert(id, handle.clone());
         Ok(handle)
     }

@@ -32,7 +32,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { cast: Cast::Peers, commands: 400, group_commands_max: 8, planted: None }
+        Self { cast: Cast::Peers, commands: 600, group_commands_max: 8, planted: None }
     }
 }
 
@@ -52,7 +52,11 @@ impl fmt::Display for Cast {
 /// As the command line takes them.
 impl fmt::Display for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "--cast {} --commands {} --group-commands-max {}", self.cast, self.commands, self.group_commands_max)?;
+        write!(
+            f,
+            "--cast {} --commands {} --group-commands-max {}",
+            self.cast, self.commands, self.group_commands_max
+        )?;
         self.planted.map_or(Ok(()), |planted| write!(f, " --planted {planted}"))
     }
 }

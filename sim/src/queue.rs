@@ -30,8 +30,7 @@ impl<T> Queue<T> {
 
     /// Takes back what was planned and is chosen, in the order in which it would have happened.
     pub fn retract(&mut self, chosen: impl Fn(&T) -> bool) -> Vec<T> {
-        let keys: Vec<(u64, u64)> =
-            self.planned.iter().filter(|(_, what)| chosen(what)).map(|(key, _)| *key).collect();
+        let keys: Vec<(u64, u64)> = self.planned.iter().filter(|(_, what)| chosen(what)).map(|(key, _)| *key).collect();
         keys.into_iter().filter_map(|key| self.planned.remove(&key)).collect()
     }
 

@@ -69,6 +69,16 @@ impl<E: Engine> Core<E> {
         Self { pair, ..self }
     }
 
+    /// Writes another pair of chains from now on. Nothing is being committed.
+    pub fn begin_pair(&mut self, pair: u32) {
+        self.pair = pair;
+    }
+
+    /// Whether this node writes this chain.
+    pub fn writes(&self, chain: ChainId) -> bool {
+        chain.device == self.device() && chain.number & !1 == self.pair
+    }
+
     /// The workspace.
     pub fn workspace(&self) -> WorkspaceId {
         self.workspace

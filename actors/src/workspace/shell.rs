@@ -10,6 +10,7 @@ use crate::{
     command::{Command, Committed, Refused},
     keeper::{Keeper, Staged},
     live::{Feed, Publisher},
+    node::fresh_bytes,
 };
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
 use std::{
@@ -23,11 +24,13 @@ use std::{
 };
 use tandem_storage::{
     EngineError, Load,
-    engine::{Batch, Engine},
+    engine::{Batch, Durability, Engine},
+    rescue::WorkspaceHead,
     store::{Verified, Views},
+    take::Received,
 };
 use tandem_wire::{Event, EventRef};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 /// Does what commands ask, in groups: while one is written, the next is decided.
 pub struct Workspace<E: Engine> {
@@ -83,6 +86,8 @@ pub enum Perform {
     Commands(Vec<Command>, Answer<Answers>),
     /// Make these records, and answer when they are durable and shown.
     Insert(Box<Insert>, Answer<Result<Inserted, Refused>>),
+    /// Take runs from elsewhere in, and answer when they are durable and shown, or left out.
+    Take(Vec<Received>, Answer<Result<(), Refused>>),
     /// Check log and views.
     Verify(Progress, Reply<Result<Verified, EngineError>>),
     /// Make the views anew.
@@ -109,7 +114,8 @@ impl<E: Engine> Workspace<E> {
         let feed = Publisher(Arc::default());
         feed.0.begin_at(core.store().next_arrival());
         let published = Arc::new(RwLock::new(publish(&core)));
-        let place = Place { engine: core.store().engine().clone(), keeper, published, feed: feed.0.clone() };
+        let shown = watch::Sender::new(core.store().next_arrival());
+        let place = Place { engine: core.store().engine().clone(), keeper, published, feed: feed.0.clone(), shown };
         let (waiting, place, decided) = (VecDeque::new(), Arc::new(place), Decided::default());
         Self { core, left, waiting, group_commands_max, place, decided, writer: None, feed }
     }
@@ -117,6 +123,11 @@ impl<E: Engine> Workspace<E> {
     /// Where subscribers find what was touched.
     pub(crate) fn feed(&self) -> Arc<Feed> {
         self.feed.0.clone()
+    }
+
+    /// Tells the number of the next run whenever readers see something new.
+    pub(crate) fn shown(&self) -> watch::Receiver<u64> {
+        self.place.shown.subscribe()
     }
 
     /// Where readers find the state.
@@ -318,11 +329,62 @@ impl<E: Engine> Workspace<E> {
         })
     }
 
+    fn take(&mut self, runs: &[Received]) -> Result<(), Refused> {
+        self.place.keeper.room()?;
+        self.try_take(runs).unwrap_or_else(|error| self.place.fail(&error));
+        Ok(())
+    }
+
+    /// The log first, and then the views: an event that cannot be applied must not end every member's node again and
+    /// again, see [`tandem_storage::fence`].
+    fn try_take(&mut self, runs: &[Received]) -> Result<(), EngineError> {
+        let mut rest = runs;
+        while !rest.is_empty() {
+            let taking = self.core.look_at(rest)?;
+            for (index, left) in &taking.left {
+                tracing::debug!(?left, event = ?rest[*index].last(), "a run was left out");
+            }
+            let left: Vec<usize> = taking.left.iter().map(|(index, _)| *index).collect();
+            let own_came_back = rest[..taking.looked_at]
+                .iter()
+                .enumerate()
+                .any(|(index, run)| !left.contains(&index) && self.core.writes(run.last().chain));
+            if own_came_back {
+                self.begin_afresh()?;
+            }
+            rest = &rest[taking.looked_at..];
+            if taking.taken == 0 {
+                continue;
+            }
+            self.place.engine.commit(taking.log, Durability::Synced)?;
+            let (feed, prefix) = (self.feed.0.clone(), self.core.store().fold().prefix());
+            self.core.catch_up(&mut |batch, applied| feed.push(applied, batch, prefix))?;
+            self.core.upkeep()?;
+            *self.place.published.write().expect("readers do not panic") = publish(&self.core);
+            self.feed.0.wake();
+            self.place.shown.send_replace(self.core.store().next_arrival());
+        }
+        Ok(())
+    }
+
+    /// What this node wrote comes back to it from others: its disk is older than what it once sent, so that its chains may
+    /// go on elsewhere. It never writes them again.
+    fn begin_afresh(&mut self) -> Result<(), EngineError> {
+        let pair = u32::from_le_bytes(fresh_bytes()) & !1;
+        tracing::warn!("this node's own events came back from others: it begins new chains");
+        let workspace = self.core.workspace();
+        let said = self.place.keeper.set(workspace, |head| Some(WorkspaceHead { pair, ..head }));
+        said.map_err(|source| EngineError::Io { path: "HEAD".into(), source })?;
+        self.core.begin_pair(pair);
+        Ok(())
+    }
+
     /// Shows a state of which subscribers cannot be told what was touched.
     fn show_anew(&self) {
         self.feed.0.begin_at(self.core.store().next_arrival());
         *self.place.published.write().expect("readers do not panic") = publish(&self.core);
         self.feed.0.wake();
+        self.place.shown.send_replace(self.core.store().next_arrival());
     }
 }
 
@@ -385,6 +447,10 @@ impl<E: Engine> Handler<Perform> for Workspace<E> {
             Perform::Insert(insert, answer) => {
                 self.finish();
                 let _ = answer.send(self.insert(*insert));
+            }
+            Perform::Take(runs, answer) => {
+                self.finish();
+                let _ = answer.send(self.take(&runs));
             }
             Perform::Verify(done, answer) => {
                 self.finish();

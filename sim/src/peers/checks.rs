@@ -35,7 +35,10 @@ pub(super) fn model_after(
             | Command::Put { .. } => Role::Designer,
         };
         let wrong = |model: &mut Model, expected: String| {
-            model.wrong.get_or_insert(format!("{} must be {expected}, but was {answer:?}", crate::workload::describe(command)));
+            model.wrong.get_or_insert(format!(
+                "{} must be {expected}, but was {answer:?}",
+                crate::workload::describe(command)
+            ));
         };
         if role.is_none_or(|role| role < needed) {
             if answer.as_ref().err().map(Refused::code) != Some("role") {
@@ -79,7 +82,10 @@ pub(super) fn shown_is_the_model(store: &Store<Disk>, model: &Model) -> Result<(
         for (property, value) in &element.properties {
             let is = found.and_then(|found| found.properties.get(property));
             if is != Some(value) {
-                return Violation::of("shown-is-the-model", format!("property {property} of {id} is {is:?}, not {value:?}"));
+                return Violation::of(
+                    "shown-is-the-model",
+                    format!("property {property} of {id} is {is:?}, not {value:?}"),
+                );
             }
         }
     }
@@ -155,12 +161,29 @@ pub(super) fn nothing_is_dropped(store: &Store<Disk>) -> Result<(), Violation> {
         for (index, op) in event.header().ops.iter().enumerate() {
             let is_write = matches!((&op.act, &op.target), (Act::Set, Target::Cell(_)));
             let index = index as u16;
-            if is_write && !listed && !shown.contains(&(event.id(), index)) && !replaced.contains(&event.op_ref(index)) {
+            if is_write && !listed && !shown.contains(&(event.id(), index)) && !replaced.contains(&event.op_ref(index))
+            {
                 return Violation::of("nothing-is-dropped", format!("op {index} of event {:?}", event.id()));
             }
         }
     }
     Ok(())
+}
+
+/// Whether something is shown again that a masked event had replaced.
+pub(super) fn a_loser_came_back(store: &Store<Disk>) -> bool {
+    let snapshot = store.engine().snapshot();
+    let control = store.fold().control_view(&snapshot).expect("memory can be read");
+    let events = events(store.engine());
+    let masked = events.iter().filter(|event| control.masked.contains_key(&event.id()));
+    let replaced: BTreeSet<OpRef> =
+        masked.flat_map(|event| event.header().ops.iter().flat_map(|op| op.preds.clone())).collect();
+    let records = tandem_storage::fold::incremental::records_in(&snapshot, store.fold().prefix());
+    let mut siblings = records.flat_map(|record| {
+        let (_, state) = record.expect("memory can be read");
+        state.cells.into_values().flatten().map(|sibling| sibling.stamp.event.op(sibling.stamp.op)).collect::<Vec<_>>()
+    });
+    siblings.any(|op| replaced.contains(&op))
 }
 
 /// P5: what a removed device wrote beyond what its remover had seen is masked.
@@ -172,9 +195,10 @@ pub(super) fn removed_change_nothing(
     let control = store.fold().control_view(&snapshot).expect("memory can be read");
     let mut late = 0;
     for removal in removals.iter().filter(|removal| store.fold().role_of(removal.device).is_none()) {
-        let has_effect = control.grants.iter().any(|(device, event, _, role)| {
-            *device == removal.device && role.is_none() && *event == removal.event
-        });
+        let has_effect = control
+            .grants
+            .iter()
+            .any(|(device, event, _, role)| *device == removal.device && role.is_none() && *event == removal.event);
         if !has_effect {
             continue;
         }

@@ -45,11 +45,8 @@ pub(super) fn draw(stream: &mut Stream, peer: &Peer, devices: &[DeviceKey]) -> O
     if fold.role_of(peer.device()) != Some(Role::Manager) {
         return None;
     }
-    let others: Vec<DeviceKey> = devices
-        .iter()
-        .copied()
-        .filter(|device| *device != peer.device() && fold.role_of(*device).is_some())
-        .collect();
+    let others: Vec<DeviceKey> =
+        devices.iter().copied().filter(|device| *device != peer.device() && fold.role_of(*device).is_some()).collect();
     let device = *stream.pick(&others)?;
     let change = if stream.happens(Ratio(1, 2)) {
         MemberChange::Remove(device)

