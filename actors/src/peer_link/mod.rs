@@ -1,7 +1,12 @@
 //! Links to peers. [`session`] is the dialogue about one workspace, [`frames`] how its messages stand in a stream.
 
 pub mod frames;
+#[cfg(feature = "iroh")]
+pub mod iroh;
+pub mod link;
+pub mod memory;
 pub mod session;
+pub mod transport;
 
 pub use frames::{Frames, framed};
 pub use session::{Closed, Ends, Output, PeerSession, Standing};

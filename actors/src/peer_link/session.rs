@@ -357,10 +357,10 @@ impl PeerSession {
         vec![send(&Message::Points(Points { chain, points }))]
     }
 
-    /// The runs of the oldest [`Output::Take`] are on the disk, or left out.
-    pub fn taken(&mut self) -> Vec<Output> {
+    /// The runs of the `count` oldest [`Output::Take`] are on the disk, or left out.
+    pub fn taken(&mut self, count: usize) -> Vec<Output> {
         let mut out = Vec::new();
-        self.taken_bytes += self.taking.pop_front().expect("runs were handed over");
+        self.taken_bytes += self.taking.drain(..count).sum::<u64>();
         let state = self.state();
         self.told = Some(state);
         out.push(send(&Message::Taken(Taken { bytes: self.taken_bytes, state })));

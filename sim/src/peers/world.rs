@@ -313,7 +313,7 @@ impl World {
             Done::Answered(answers) => self.answered(at, &answers)?,
             Done::Taken(link) => {
                 let end = self.end_of(link, at);
-                self.tell(link, end, |session, _| session.taken())?;
+                self.tell(link, end, |session, _| session.taken(1))?;
             }
         }
         if self.peers[at].is_busy() {

@@ -1,0 +1,188 @@
+//! The network: QUIC by public key, by way of iroh.
+//!
+//! Nothing is contacted that the user did not name: iroh is used with its minimal preset, so without anybody's relays,
+//! DNS or registries. Others on the local network are found by multicast (mDNS), unless that is switched off; a relay is
+//! used if its address is given.
+
+use super::transport::{DialError, Pending, Transport, Wire};
+use iroh::{
+    Endpoint, EndpointAddr, EndpointId, RelayMode, RelayUrl, SecretKey as IrohKey, TransportAddr,
+    endpoint::{Connection, IncomingAddr, RecvStream, SendStream, presets},
+};
+use iroh_mdns_address_lookup::MdnsAddressLookup;
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    str::FromStr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+use tandem_wire::{DeviceKey, SecretKey};
+use tokio::sync::{Mutex as AsyncMutex, mpsc};
+
+/// Names the protocol on the network; a later one, which is not understood by earlier programs, has another name.
+const ALPN: &[u8] = b"tandem/1";
+/// What the connection's secret is exported for.
+const SECRET_LABEL: &[u8] = b"tandem 1 connection";
+/// Streams that may wait to be accepted.
+const WAITING_MAX: usize = 64;
+
+/// How a node is on the network.
+#[derive(Debug, Clone, Default)]
+pub struct NetworkOptions {
+    /// Where to listen; without, on a free port of all interfaces.
+    pub listen: Option<SocketAddr>,
+    /// Whether others on the local network find this node, and it them.
+    pub discovery: bool,
+    /// A relay for nodes that cannot reach each other directly.
+    pub relay: Option<String>,
+}
+
+/// The network cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum NetworkError {
+    /// The address of the relay is none.
+    #[error("{0} is no address of a relay; write it like https://relay.example.org")]
+    Relay(String),
+    /// The address cannot be listened at.
+    #[error("cannot listen: {0}")]
+    Bind(String),
+    /// The local network cannot be asked.
+    #[error("cannot look for others on the local network: {0}; switch it off with `network.discovery = false`")]
+    Discovery(String),
+}
+
+/// See the module's doc.
+#[derive(Debug)]
+pub struct IrohTransport {
+    endpoint: Endpoint,
+    shared: Arc<Shared>,
+    waiting: AsyncMutex<mpsc::Receiver<Wire>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    connections: Mutex<BTreeMap<DeviceKey, Connection>>,
+    accepted: mpsc::Sender<Wire>,
+}
+
+impl IrohTransport {
+    /// Begins to listen. To be called on a tokio runtime, which then carries the network's work.
+    pub async fn bind(key: &SecretKey, options: NetworkOptions) -> Result<Self, NetworkError> {
+        let mut builder = Endpoint::builder(presets::Minimal)
+            .secret_key(IrohKey::from_bytes(&key.to_bytes()))
+            .alpns(vec![ALPN.to_vec()])
+            .relay_mode(relay_mode(options.relay.as_deref())?);
+        if let Some(listen) = options.listen {
+            builder = builder.clear_ip_transports();
+            builder = builder.bind_addr(listen).map_err(|error| NetworkError::Bind(error.to_string()))?;
+        }
+        if options.discovery {
+            builder = builder.address_lookup(MdnsAddressLookup::builder().service_name("tandem"));
+        }
+        let endpoint = builder.bind().await.map_err(|error| NetworkError::Bind(format!("{error:#}")))?;
+        let (accepted, waiting) = mpsc::channel(WAITING_MAX);
+        let shared = Arc::new(Shared { connections: Mutex::default(), accepted });
+        tokio::spawn(listen(endpoint.clone(), shared.clone()));
+        Ok(Self { endpoint, shared, waiting: AsyncMutex::new(waiting) })
+    }
+
+    async fn connection(&self, device: DeviceKey, hints: Vec<SocketAddr>) -> Result<Connection, DialError> {
+        let known = self.shared.connections().get(&device).cloned();
+        if let Some(connection) = known.filter(|connection| connection.close_reason().is_none()) {
+            return Ok(connection);
+        }
+        let failed = |why: String| DialError { device, why };
+        let id = EndpointId::from_bytes(&device.0).map_err(|error| failed(error.to_string()))?;
+        let address = EndpointAddr::from_parts(id, hints.into_iter().map(TransportAddr::Ip));
+        let connection = self.endpoint.connect(address, ALPN).await.map_err(|error| failed(format!("{error:#}")))?;
+        self.shared.keep(&connection);
+        tokio::spawn(accept_streams(connection.clone(), None, self.shared.clone()));
+        Ok(connection)
+    }
+}
+
+impl Transport for IrohTransport {
+    fn dial(&self, device: DeviceKey, hints: Vec<SocketAddr>) -> Pending<'_, Result<Wire, DialError>> {
+        Box::pin(async move {
+            let connection = self.connection(device, hints).await?;
+            let failed = |error: String| DialError { device, why: error };
+            let streams = connection.open_bi().await.map_err(|error| failed(error.to_string()))?;
+            let address = address_of(&connection);
+            wire(&connection, streams, address).ok_or_else(|| failed("the connection has no secret".into()))
+        })
+    }
+
+    fn accept(&self) -> Pending<'_, Option<Wire>> {
+        Box::pin(async move { self.waiting.lock().await.recv().await })
+    }
+
+    fn addresses(&self) -> Vec<SocketAddr> {
+        self.endpoint.addr().ip_addrs().copied().collect()
+    }
+
+    fn close(&self) -> Pending<'_, ()> {
+        Box::pin(self.endpoint.close())
+    }
+}
+
+impl Shared {
+    fn connections(&self) -> MutexGuard<'_, BTreeMap<DeviceKey, Connection>> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keep(&self, connection: &Connection) {
+        let mut connections = self.connections();
+        connections.retain(|_, kept| kept.close_reason().is_none());
+        connections.insert(DeviceKey(*connection.remote_id().as_bytes()), connection.clone());
+    }
+}
+
+fn relay_mode(relay: Option<&str>) -> Result<RelayMode, NetworkError> {
+    let Some(relay) = relay else { return Ok(RelayMode::Disabled) };
+    let url = RelayUrl::from_str(relay).map_err(|_| NetworkError::Relay(relay.into()))?;
+    Ok(RelayMode::custom([url]))
+}
+
+async fn listen(endpoint: Endpoint, shared: Arc<Shared>) {
+    while let Some(incoming) = endpoint.accept().await {
+        let address = match incoming.remote_addr() {
+            IncomingAddr::Ip(address) => Some(address),
+            _through_others => None,
+        };
+        let shared = shared.clone();
+        tokio::spawn(async move {
+            match incoming.await {
+                Ok(connection) => {
+                    shared.keep(&connection);
+                    accept_streams(connection, address, shared).await;
+                }
+                Err(error) => tracing::debug!(%error, "a connection did not come about"),
+            }
+        });
+    }
+}
+
+async fn accept_streams(connection: Connection, address: Option<SocketAddr>, shared: Arc<Shared>) {
+    while let Ok(streams) = connection.accept_bi().await {
+        let address = address_of(&connection).or(address);
+        let Some(wire) = wire(&connection, streams, address) else { return };
+        if shared.accepted.send(wire).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn wire(connection: &Connection, (write, read): (SendStream, RecvStream), address: Option<SocketAddr>) -> Option<Wire> {
+    let mut secret = [0; 32];
+    connection.export_keying_material(&mut secret, SECRET_LABEL, &[]).ok()?;
+    let peer = DeviceKey(*connection.remote_id().as_bytes());
+    Some(Wire { peer, secret, address, read: Box::new(read), write: Box::new(write) })
+}
+
+/// Where the other end is seen now, if not through a relay.
+fn address_of(connection: &Connection) -> Option<SocketAddr> {
+    connection.paths().iter().find_map(|path| match path.remote_addr() {
+        TransportAddr::Ip(address) => Some(*address),
+        _through_others => None,
+    })
+}
