@@ -126,9 +126,9 @@ pub enum WorkspaceCommand {
     New {
         /// Its name
         name: String,
-        /// Your name in it
-        #[arg(long, value_name = "NAME", env = "USER", default_value = "me")]
-        member: String,
+        /// Your name in it [default: the name of your user on this machine]
+        #[arg(long, value_name = "NAME")]
+        member: Option<String>,
     },
     /// List the workspaces of this node
     Ls(Json),

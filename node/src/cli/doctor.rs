@@ -1,7 +1,7 @@
 //! `tandem doctor`: looks at everything that a node needs, and says of each thing what is wrong and what to do.
 
-use super::{Args, CliError, Exit, Out, args::Doctor, disk, open};
-use crate::show::{Screen, escape};
+use super::{Args, CliError, Console, Exit, args::Doctor, disk, open};
+use crate::show::escape;
 use serde_json::json;
 use std::{
     fs,
@@ -45,8 +45,8 @@ impl Grade {
     }
 }
 
-pub(super) fn doctor(args: &Args, doctor: &Doctor, out: &mut Out) -> Result<Exit, CliError> {
-    let mut report = Report { out, is_json: doctor.json.json, screen: Screen::of_stdout(), worst: Grade::Ok };
+pub(super) fn doctor(args: &Args, doctor: &Doctor, console: &mut Console) -> Result<Exit, CliError> {
+    let mut report = Report { console, is_json: doctor.json.json, worst: Grade::Ok };
     let settings = match open::settings(args) {
         Ok(settings) => settings,
         Err(error) => {
@@ -67,7 +67,7 @@ pub(super) fn doctor(args: &Args, doctor: &Doctor, out: &mut Out) -> Result<Exit
     let now_ms = clock(&mut report)?;
     key(&dir, &mut report)?;
     journal(&dir, &mut report)?;
-    match open::node(args, &settings.config) {
+    match open::node(args, &settings.config, report.console) {
         Ok(node) => {
             match node.recovered() {
                 found if found.is_notable() => report.say("tables", Grade::Warn, &found.to_string())?,
@@ -89,9 +89,8 @@ fn what_to_do(error: &CliError) -> String {
 }
 
 struct Report<'a> {
-    out: &'a mut Out,
+    console: &'a mut Console,
     is_json: bool,
-    screen: Screen,
     worst: Grade,
 }
 
@@ -101,10 +100,10 @@ impl Report<'_> {
             self.worst = grade;
         }
         if self.is_json {
-            return self.out.line(json!({ "check": what, "grade": grade.name(), "text": text }));
+            return self.console.line(json!({ "check": what, "grade": grade.name(), "text": text }));
         }
-        let (on, off) = if self.screen.color { (grade.color(), "\x1b[0m") } else { ("", "") };
-        self.out.line(format_args!("{on}{:<4}{off}  {}: {}", grade.name(), escape(what), escape(text)))
+        let (on, off) = if self.console.screen.color { (grade.color(), "\x1b[0m") } else { ("", "") };
+        self.console.line(format_args!("{on}{:<4}{off}  {}: {}", grade.name(), escape(what), escape(text)))
     }
 
     fn exit(&self) -> Exit {
@@ -247,7 +246,7 @@ fn look_at(
 }
 
 fn verify(node: &Node, info: &WorkspaceInfo, what: &str, report: &mut Report<'_>) -> Result<(), CliError> {
-    let found = node.workspace(info.id).and_then(|workspace| super::admin::verify_with_bar(&workspace));
+    let found = node.workspace(info.id).and_then(|workspace| super::admin::verify_with_bar(&workspace, report.console));
     match found {
         Ok(found) if found.is_clean() => {
             let text = format!("{} events in {} signed runs, all as they should be", found.events, found.runs);

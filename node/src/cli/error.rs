@@ -53,6 +53,9 @@ pub enum CliError {
     /// What was asked for does not make sense.
     #[error("{0}")]
     Usage(String),
+    /// Nobody waits for the command any more, or the node stops.
+    #[error("stopped before the end")]
+    Stopped,
     /// Something is wrong with the data.
     #[error("{0}")]
     Unsound(String),
@@ -101,6 +104,7 @@ impl CliError {
                 | Refused::Left => Exit::Failure,
             },
             Self::Node(NodeError::Busy | NodeError::Stopped)
+            | Self::Stopped
             | Self::Import { .. }
             | Self::File { .. }
             | Self::Output(_) => Exit::Failure,

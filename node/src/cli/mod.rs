@@ -5,6 +5,7 @@ mod args;
 mod backup;
 mod change;
 mod config;
+mod console;
 mod demo;
 mod disk;
 mod doctor;
@@ -24,63 +25,57 @@ mod undo;
 
 use args::ConfigCommand;
 pub use args::{Args, Command};
+pub use console::Console;
 pub use error::{CliError, Exit};
 
-use std::io::{self, Write};
+use clap::Parser;
+use std::{
+    ffi::OsString,
+    io::{self, ErrorKind},
+};
 
-/// Where a command prints what it found. A reader that has seen enough (`| head`) is no error.
-pub struct Out {
-    stream: Box<dyn Write>,
+/// Does what the words of a command line ask, of which the first is the program's name, and says how that ended.
+///
+/// Words that make no sense, and calls for help, end the process.
+pub fn run(words: &[OsString], console: &mut Console) -> Exit {
+    let args = Args::parse_from(words);
+    let done = dispatch(&args, console);
+    end(done, console)
 }
 
-impl Out {
-    /// Standard output, buffered.
-    pub fn stdout() -> Self {
-        Self { stream: Box::new(io::BufWriter::new(io::stdout().lock())) }
-    }
-
-    fn line(&mut self, line: impl std::fmt::Display) -> Result<(), CliError> {
-        writeln!(self.stream, "{line}").map_err(CliError::Output)
-    }
-
-    fn text(&mut self, text: &str) -> Result<(), CliError> {
-        self.stream.write_all(text.as_bytes()).map_err(CliError::Output)
-    }
-
-    fn flush(&mut self) -> Result<(), CliError> {
-        self.stream.flush().map_err(CliError::Output)
-    }
-}
-
-/// Does what the command line asks.
-pub fn run(args: &Args, out: &mut Out) -> Result<Exit, CliError> {
-    let done = dispatch(args, out).and_then(|exit| out.flush().map(|()| exit));
+/// Prints what is still to be printed, and the error.
+fn end(done: Result<Exit, CliError>, console: &mut Console) -> Exit {
+    let done = done.and_then(|exit| console.flush().map(|()| exit));
     match done {
-        Err(CliError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Success),
-        done => done,
+        Ok(exit) => exit,
+        Err(CliError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => Exit::Success,
+        Err(error) => {
+            console.complain(&error.shown());
+            error.exit()
+        }
     }
 }
 
-fn dispatch(args: &Args, out: &mut Out) -> Result<Exit, CliError> {
+fn dispatch(args: &Args, console: &mut Console) -> Result<Exit, CliError> {
     // What needs no node, or not one that opens.
     match &args.command {
-        Command::Demo => return demo::demo(out),
-        Command::Completions { shell } => return program::completions(*shell, out),
-        Command::Man { folder } => return program::man(folder, out),
-        Command::Doctor(doctor) => return doctor::doctor(args, doctor, out),
-        Command::Config(ConfigCommand::Show(show)) => return config::show(args, show, out),
+        Command::Demo => return demo::demo(console),
+        Command::Completions { shell } => return program::completions(*shell, console),
+        Command::Man { folder } => return program::man(folder, console),
+        Command::Doctor(doctor) => return doctor::doctor(args, doctor, console),
+        Command::Config(ConfigCommand::Show(show)) => return config::show(args, show, console),
         _needs_the_node => {}
     }
     let settings = open::settings(args)?;
     start_log(&settings.config);
     let dir = open::data_dir(args, &settings.config)?;
     if let Command::Key(command) = &args.command {
-        return key::key(&dir, command, out);
+        return key::key(&dir, command, console);
     }
-    let node = open::node(args, &settings.config)?;
+    let node = open::node(args, &settings.config, console)?;
     match &args.command {
-        Command::Workspace(command) => return admin::workspace(&node, command, out),
-        Command::Size(json) => return size::size(&node, &dir, *json, out),
+        Command::Workspace(command) => return admin::workspace(&node, command, console),
+        Command::Size(json) => return size::size(&node, &dir, *json, console),
         _needs_a_workspace => {}
     }
     let workspace = open::workspace(args, &node)?;
@@ -93,21 +88,21 @@ fn dispatch(args: &Args, out: &mut Out) -> Result<Exit, CliError> {
         | Command::Key(_)
         | Command::Workspace(_)
         | Command::Size(_) => unreachable!("done above"),
-        Command::Backup { file } => backup::backup(&node, &workspace, file, out),
-        Command::Import(import) => import::import(&workspace, import, out),
-        Command::Export(export) => export::export(&workspace, export, out),
-        Command::Lists(json) => read::lists(&workspace, *json, out),
-        Command::Ls(ls) => ls::ls(&workspace, ls, out),
-        Command::Get(get) => read::get(&workspace, get, out),
-        Command::History(history) => read::history(&workspace, history, out),
-        Command::Log(log) => read::log(&workspace, log, out),
-        Command::New(new) => change::new(&workspace, new, out),
-        Command::Set(set) => change::set(&workspace, set, out),
-        Command::Rm(rm) => change::rm(&workspace, rm, out),
-        Command::Restore(restore) => change::restore(&workspace, restore, out),
-        Command::Undo(undo) => undo::undo(&workspace, undo, out),
-        Command::Digest(json) => admin::digest(&workspace, *json, out),
-        Command::Verify(verify) => admin::verify(&workspace, verify, out),
+        Command::Backup { file } => backup::backup(&node, &workspace, file, console),
+        Command::Import(import) => import::import(&workspace, import, console),
+        Command::Export(export) => export::export(&workspace, export, console),
+        Command::Lists(json) => read::lists(&workspace, *json, console),
+        Command::Ls(ls) => ls::ls(&workspace, ls, console),
+        Command::Get(get) => read::get(&workspace, get, console),
+        Command::History(history) => read::history(&workspace, history, console),
+        Command::Log(log) => read::log(&workspace, log, console),
+        Command::New(new) => change::new(&workspace, new, console),
+        Command::Set(set) => change::set(&workspace, set, console),
+        Command::Rm(rm) => change::rm(&workspace, rm, console),
+        Command::Restore(restore) => change::restore(&workspace, restore, console),
+        Command::Undo(undo) => undo::undo(&workspace, undo, console),
+        Command::Digest(json) => admin::digest(&workspace, *json, console),
+        Command::Verify(verify) => admin::verify(&workspace, verify, console),
     }
 }
 

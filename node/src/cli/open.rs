@@ -1,6 +1,6 @@
 //! From the command line to an open node and the workspace that is meant.
 
-use super::{Args, CliError};
+use super::{Args, CliError, Console};
 use crate::show::escape;
 use etcetera::BaseStrategy;
 use std::{fs, io::ErrorKind, path::PathBuf};
@@ -55,7 +55,7 @@ pub fn settings(args: &Args) -> Result<Settings, CliError> {
 }
 
 /// Opens the node.
-pub fn node(args: &Args, config: &Config) -> Result<Node, CliError> {
+pub fn node(args: &Args, config: &Config, console: &mut Console) -> Result<Node, CliError> {
     let mb = |mb: u32| u64::from(mb) << 20;
     let options = Options {
         engine: EngineOptions {
@@ -69,7 +69,7 @@ pub fn node(args: &Args, config: &Config) -> Result<Node, CliError> {
     };
     let node = Node::open(data_dir(args, config)?, options)?;
     if node.recovered().is_notable() {
-        eprintln!("tandem: {}", escape(&node.recovered().to_string()));
+        console.complain(&escape(&node.recovered().to_string()));
     }
     Ok(node)
 }

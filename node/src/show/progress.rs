@@ -3,9 +3,29 @@
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle, TermLike};
 
-/// A bar on standard error: rows done, rows in all, rows a second.
+/// Where bars are drawn: on a terminal, or nowhere.
+pub struct Bars(Option<Box<dyn Fn() -> ProgressDrawTarget>>);
+
+impl Bars {
+    /// On standard error, if that is a terminal.
+    pub fn of_stderr() -> Self {
+        Self(std::io::stderr().is_terminal().then(|| Box::new(ProgressDrawTarget::stderr) as _))
+    }
+
+    /// On a terminal that is elsewhere.
+    pub fn on<T: TermLike + Clone + 'static>(terminal: T) -> Self {
+        Self(Some(Box::new(move || ProgressDrawTarget::term_like(Box::new(terminal.clone())))))
+    }
+
+    /// Nowhere.
+    pub const fn nowhere() -> Self {
+        Self(None)
+    }
+}
+
+/// A bar: rows done, rows in all, rows a second.
 ///
 /// It appears only after a second of work and only on a terminal, so that quick commands, scripts and logs
 /// see nothing of it, and it is gone when the value is dropped.
@@ -21,8 +41,8 @@ const QUIET: Duration = Duration::from_secs(1);
 
 impl Progress {
     /// Work on `total` rows (none when unknown), of which `what` says what is done with them.
-    pub fn new(what: &'static str, total: Option<u64>) -> Self {
-        Self::on(std::io::stderr().is_terminal().then(ProgressDrawTarget::stderr), what, total)
+    pub fn new(bars: &Bars, what: &'static str, total: Option<u64>) -> Self {
+        Self::on(bars.0.as_ref().map(|target| target()), what, total)
     }
 
     fn on(target: Option<ProgressDrawTarget>, what: &'static str, total: Option<u64>) -> Self {
