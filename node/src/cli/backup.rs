@@ -9,22 +9,24 @@ use crate::{
 };
 use std::{
     fs::File,
-    io::{BufReader, Seek},
+    io::{self, BufReader, Seek},
     path::Path,
     time::SystemTime,
 };
 use tandem_actors::{Handle, Node};
 
-pub(super) fn backup(node: &Node, workspace: &Handle, file: &Path, console: &mut Console) -> Result<Exit, CliError> {
-    let about = About { workspace: workspace.id(), name: workspace.name(), device: node.device(), wall_ms: now_ms() };
+pub(super) fn backup(workspace: &Handle, file: &Path, console: &mut Console) -> Result<Exit, CliError> {
+    let about =
+        About { workspace: workspace.id(), name: workspace.name(), device: workspace.device(), wall_ms: now_ms() };
     let state = workspace.read();
     let mut progress = console.progress("backing up");
     let mut runs = 0;
     write_file(&console.path(file), |out| {
         let mut writer = BackupWriter::new(out, &about)?;
         for run in state.runs() {
-            writer.run(&run.map_err(std::io::Error::other)?)?;
+            writer.run(&run.map_err(io::Error::other)?)?;
             progress.advance(1);
+            console.go_on().map_err(io::Error::other)?;
         }
         runs = writer.finish()?;
         Ok(())

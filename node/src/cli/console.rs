@@ -16,17 +16,18 @@ use std::{
 /// Commands reach the world through it alone, so that a node that runs can do them for another process. A reader of
 /// the output that has seen enough (`| head`) is no error.
 pub struct Console {
-    pub(super) out: Box<dyn Write>,
-    pub(super) err: Box<dyn Write>,
-    pub(super) input: Box<dyn Read>,
+    pub(crate) out: Box<dyn Write>,
+    pub(crate) err: Box<dyn Write>,
+    pub(crate) input: Box<dyn Read>,
     /// What the output can show.
-    pub(super) screen: Screen,
-    pub(super) bars: Bars,
+    pub(crate) screen: Screen,
+    pub(crate) bars: Bars,
     /// What the person is called on this machine.
-    pub(super) user: Option<String>,
+    pub(crate) user: Option<String>,
     /// Where relative paths start; none where that is this process's own folder.
-    pub(super) folder: Option<PathBuf>,
-    pub(super) stop: Arc<AtomicBool>,
+    pub(crate) folder: Option<PathBuf>,
+    /// Any of these is set when the command is not wanted any more.
+    pub(crate) stop: Vec<Arc<AtomicBool>>,
 }
 
 impl Console {
@@ -40,46 +41,47 @@ impl Console {
             bars: Bars::of_stderr(),
             user: std::env::var("USER").ok().filter(|name| !name.is_empty()),
             folder: None,
-            stop: Arc::default(),
+            stop: vec![],
         }
     }
 
-    pub(super) fn line(&mut self, line: impl std::fmt::Display) -> Result<(), CliError> {
+    pub(crate) fn line(&mut self, line: impl std::fmt::Display) -> Result<(), CliError> {
         writeln!(self.out, "{line}").map_err(CliError::Output)
     }
 
-    pub(super) fn text(&mut self, text: &str) -> Result<(), CliError> {
+    pub(crate) fn text(&mut self, text: &str) -> Result<(), CliError> {
         self.out.write_all(text.as_bytes()).map_err(CliError::Output)
     }
 
-    pub(super) fn table(&mut self, table: Table) -> Result<(), CliError> {
+    pub(crate) fn table(&mut self, table: Table) -> Result<(), CliError> {
         let text = table.render(&self.screen);
         self.text(&text)
     }
 
-    pub(super) fn flush(&mut self) -> Result<(), CliError> {
+    pub(crate) fn flush(&mut self) -> Result<(), CliError> {
         self.out.flush().map_err(CliError::Output)
     }
 
     /// A line on standard error, after all that was printed before it. What cannot be said there cannot be said.
-    pub(super) fn complain(&mut self, text: &str) {
+    pub(crate) fn complain(&mut self, text: &str) {
         let _ = self.out.flush();
         let _ = writeln!(self.err, "tandem: {text}");
         let _ = self.err.flush();
     }
 
     /// A bar for long work of an unknown length.
-    pub(super) fn progress(&self, what: &'static str) -> Progress {
+    pub(crate) fn progress(&self, what: &'static str) -> Progress {
         Progress::new(&self.bars, what, None)
     }
 
     /// A path of the command line, from this process's folder.
-    pub(super) fn path(&self, path: &Path) -> PathBuf {
+    pub(crate) fn path(&self, path: &Path) -> PathBuf {
         self.folder.as_ref().map_or_else(|| path.to_owned(), |folder| folder.join(path))
     }
 
     /// Long work asks between its steps whether it is still wanted.
-    pub(super) fn go_on(&self) -> Result<(), CliError> {
-        if self.stop.load(Ordering::Relaxed) { Err(CliError::Stopped) } else { Ok(()) }
+    pub(crate) fn go_on(&self) -> Result<(), CliError> {
+        let is_set = |stop: &Arc<AtomicBool>| stop.load(Ordering::Relaxed);
+        if self.stop.iter().any(is_set) { Err(CliError::Stopped) } else { Ok(()) }
     }
 }

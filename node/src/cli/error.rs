@@ -1,6 +1,7 @@
 //! What a person reads when something cannot be done, and what a script sees of it.
 
 use crate::{exchange::ImportError, show::escape};
+use serde::{Deserialize, Serialize};
 use std::{fmt, io, path::PathBuf};
 use tandem_actors::{NodeError, Refused};
 use tandem_config::ConfigError;
@@ -39,6 +40,27 @@ pub enum CliError {
     /// Standard output.
     #[error("cannot write the output: {0}")]
     Output(io::Error),
+    /// Standard input.
+    #[error("cannot read standard input: {0}")]
+    Input(io::Error),
+    /// The node that runs here has another version.
+    #[error(
+        "a node of version {theirs} runs here as process {process}, and this program has version {}; restart the node \
+         with this one",
+        env!("CARGO_PKG_VERSION")
+    )]
+    OtherVersion {
+        /// Its version.
+        theirs: String,
+        /// The number of its process.
+        process: u32,
+    },
+    /// The node that runs here says nothing.
+    #[error("the node that runs here does not answer; look at its log, or stop it")]
+    Silent,
+    /// The connection to the node that runs here.
+    #[error("the node stopped before the command had ended ({0}); what it had saved by then stays")]
+    Lost(io::Error),
     /// A name or id that nothing, or too much, answers to.
     #[error("{0}")]
     NotFound(String),
@@ -62,7 +84,7 @@ pub enum CliError {
 }
 
 /// How the process ends. Documented in `docs/cli.md`; never renumbered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Exit {
     /// All done.
     Success = 0,
@@ -82,7 +104,10 @@ impl CliError {
     /// How the process ends with it.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Node(NodeError::Engine(_) | NodeError::Key(_)) | Self::Unsound(_) => Exit::Data,
+            Self::Node(NodeError::Engine(_) | NodeError::Key(_))
+            | Self::OtherVersion { .. }
+            | Self::Silent
+            | Self::Unsound(_) => Exit::Data,
             Self::Node(NodeError::UnknownWorkspace(_)) | Self::NotFound(_) => Exit::NotFound,
             Self::Node(NodeError::Refused(refused)) => match refused {
                 Refused::UnknownList(_)
@@ -107,6 +132,8 @@ impl CliError {
             | Self::Stopped
             | Self::Import { .. }
             | Self::File { .. }
+            | Self::Input(_)
+            | Self::Lost(_)
             | Self::Output(_) => Exit::Failure,
             Self::Config { .. } | Self::Filter { .. } | Self::Usage(_) => Exit::Usage,
         }

@@ -14,32 +14,45 @@ mod events;
 mod export;
 mod import;
 mod key;
+mod log;
 mod ls;
 mod names;
-mod open;
+pub(crate) mod open;
 mod program;
 mod read;
+#[cfg_attr(not(unix), path = "no_remote.rs")]
+mod remote;
 mod shown;
 mod size;
 mod undo;
 
-use args::ConfigCommand;
+use self::{args::ConfigCommand, remote::Reached};
 pub use args::{Args, Command};
 pub use console::Console;
 pub use error::{CliError, Exit};
+pub(crate) use log::Log;
 
 use clap::Parser;
-use std::{
-    ffi::OsString,
-    io::{self, ErrorKind},
-};
+use std::{ffi::OsString, io::ErrorKind, path::Path, sync::Arc};
+use tandem_actors::Node;
 
 /// Does what the words of a command line ask, of which the first is the program's name, and says how that ended.
 ///
 /// Words that make no sense, and calls for help, end the process.
 pub fn run(words: &[OsString], console: &mut Console) -> Exit {
     let args = Args::parse_from(words);
-    let done = dispatch(&args, console);
+    let done = dispatch(&args, words, console);
+    end(done, console)
+}
+
+/// Does what the words of another process's command line ask, with a node that is open here. `dir` is the data folder
+/// as that process calls it.
+#[cfg(unix)]
+pub(crate) fn run_on(node: Arc<Node>, words: &[OsString], dir: &Path, console: &mut Console) -> Exit {
+    let done = match Args::try_parse_from(words) {
+        Ok(args) => on_node(node, &args, dir, console),
+        Err(error) => Err(CliError::Usage(error.to_string())),
+    };
     end(done, console)
 }
 
@@ -56,39 +69,58 @@ fn end(done: Result<Exit, CliError>, console: &mut Console) -> Exit {
     }
 }
 
-fn dispatch(args: &Args, console: &mut Console) -> Result<Exit, CliError> {
-    // What needs no node, or not one that opens.
+/// What needs no node is done here; the rest with the node that runs, or with one that is opened for it.
+fn dispatch(args: &Args, words: &[OsString], console: &mut Console) -> Result<Exit, CliError> {
     match &args.command {
         Command::Demo => return demo::demo(console),
         Command::Completions { shell } => return program::completions(*shell, console),
         Command::Man { folder } => return program::man(folder, console),
-        Command::Doctor(doctor) => return doctor::doctor(args, doctor, console),
+        Command::Doctor(doctor) => return doctor::doctor(args, words, doctor, console),
         Command::Config(ConfigCommand::Show(show)) => return config::show(args, show, console),
-        _needs_the_node => {}
+        #[cfg(unix)]
+        Command::Node => return crate::daemon::run(args, console),
+        #[cfg(not(unix))]
+        Command::Node => return remote::no_node(),
+        _needs_settings => {}
     }
     let settings = open::settings(args)?;
-    start_log(&settings.config);
+    Log::start(&settings.config.log);
     let dir = open::data_dir(args, &settings.config)?;
     if let Command::Key(command) = &args.command {
         return key::key(&dir, command, console);
     }
-    let node = open::node(args, &settings.config, console)?;
+    match remote::reach(&dir, || open::node(args, &settings.config))? {
+        Reached::Running(running) => running.run(words, &dir, console),
+        Reached::Open(node) => {
+            open::tell_recovered(&node, console);
+            let node = Arc::new(node);
+            on_node(node.clone(), args, &dir, console)
+        }
+    }
+}
+
+/// What needs a node.
+fn on_node(node: Arc<Node>, args: &Args, dir: &Path, console: &mut Console) -> Result<Exit, CliError> {
     match &args.command {
         Command::Workspace(command) => return admin::workspace(&node, command, console),
-        Command::Size(json) => return size::size(&node, &dir, *json, console),
+        Command::Size(json) => return size::size(&node, dir, *json, console),
+        Command::Doctor(doctor) => return doctor::of_running(&node, doctor, console),
         _needs_a_workspace => {}
     }
     let workspace = open::workspace(args, &node)?;
+    // A node can be closed while something long is done with a workspace of it.
+    drop(node);
     match &args.command {
         Command::Demo
         | Command::Completions { .. }
         | Command::Man { .. }
-        | Command::Doctor(_)
         | Command::Config(_)
         | Command::Key(_)
+        | Command::Node
+        | Command::Doctor(_)
         | Command::Workspace(_)
-        | Command::Size(_) => unreachable!("done above"),
-        Command::Backup { file } => backup::backup(&node, &workspace, file, console),
+        | Command::Size(_) => Err(CliError::Usage("this is not done with a workspace".into())),
+        Command::Backup { file } => backup::backup(&workspace, file, console),
         Command::Import(import) => import::import(&workspace, import, console),
         Command::Export(export) => export::export(&workspace, export, console),
         Command::Lists(json) => read::lists(&workspace, *json, console),
@@ -104,15 +136,4 @@ fn dispatch(args: &Args, console: &mut Console) -> Result<Exit, CliError> {
         Command::Digest(json) => admin::digest(&workspace, *json, console),
         Command::Verify(verify) => admin::verify(&workspace, verify, console),
     }
-}
-
-/// Logs go to standard error, so that they never mix with what was asked for.
-fn start_log(config: &tandem_config::Config) {
-    let level = config.log.level.name();
-    let builder = tracing_subscriber::fmt().with_writer(io::stderr).with_env_filter(level);
-    // A second start in one process (tests) keeps the first.
-    let _ = match config.log.format {
-        tandem_config::LogFormat::Pretty => builder.try_init(),
-        tandem_config::LogFormat::Json => builder.json().try_init(),
-    };
 }

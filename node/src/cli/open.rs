@@ -55,7 +55,7 @@ pub fn settings(args: &Args) -> Result<Settings, CliError> {
 }
 
 /// Opens the node.
-pub fn node(args: &Args, config: &Config, console: &mut Console) -> Result<Node, CliError> {
+pub fn node(args: &Args, config: &Config) -> Result<Node, CliError> {
     let mb = |mb: u32| u64::from(mb) << 20;
     let options = Options {
         engine: EngineOptions {
@@ -67,11 +67,14 @@ pub fn node(args: &Args, config: &Config, console: &mut Console) -> Result<Node,
         group_commands_max: config.workspace.group_events_max as usize,
         disk_free_bytes_min: mb(config.storage.disk_free_mb_min),
     };
-    let node = Node::open(data_dir(args, config)?, options)?;
+    Ok(Node::open(data_dir(args, config)?, options)?)
+}
+
+/// Says what was found when the node was opened, where a person should know.
+pub fn tell_recovered(node: &Node, console: &mut Console) {
     if node.recovered().is_notable() {
         console.complain(&escape(&node.recovered().to_string()));
     }
-    Ok(node)
 }
 
 /// The workspace that is meant: the named one, or the only one.

@@ -5,25 +5,41 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle, TermLike};
 
-/// Where bars are drawn: on a terminal, or nowhere.
-pub struct Bars(Option<Box<dyn Fn() -> ProgressDrawTarget>>);
+/// Where bars are drawn.
+pub enum Bars {
+    /// Nowhere: nobody looks.
+    Nowhere,
+    /// On the standard error of this process.
+    Stderr,
+    /// On a terminal that another process has.
+    Elsewhere(Elsewhere),
+}
 
 impl Bars {
     /// On standard error, if that is a terminal.
     pub fn of_stderr() -> Self {
-        Self(std::io::stderr().is_terminal().then(|| Box::new(ProgressDrawTarget::stderr) as _))
+        if std::io::stderr().is_terminal() { Self::Stderr } else { Self::Nowhere }
     }
 
-    /// On a terminal that is elsewhere.
-    pub fn on<T: TermLike + Clone + 'static>(terminal: T) -> Self {
-        Self(Some(Box::new(move || ProgressDrawTarget::term_like(Box::new(terminal.clone())))))
+    /// Columns of the terminal, if this process has one.
+    pub fn width(&self) -> Option<u16> {
+        match self {
+            Self::Nowhere | Self::Elsewhere(_) => None,
+            Self::Stderr => Some(console::Term::stderr().size().1),
+        }
     }
 
-    /// Nowhere.
-    pub const fn nowhere() -> Self {
-        Self(None)
+    fn target(&self) -> Option<ProgressDrawTarget> {
+        match self {
+            Self::Nowhere => None,
+            Self::Stderr => Some(ProgressDrawTarget::stderr()),
+            Self::Elsewhere(terminal) => Some(ProgressDrawTarget::term_like(terminal())),
+        }
     }
 }
+
+/// Makes the terminal that is elsewhere, for each bar anew.
+type Elsewhere = Box<dyn Fn() -> Box<dyn TermLike>>;
 
 /// A bar: rows done, rows in all, rows a second.
 ///
@@ -42,7 +58,7 @@ const QUIET: Duration = Duration::from_secs(1);
 impl Progress {
     /// Work on `total` rows (none when unknown), of which `what` says what is done with them.
     pub fn new(bars: &Bars, what: &'static str, total: Option<u64>) -> Self {
-        Self::on(bars.0.as_ref().map(|target| target()), what, total)
+        Self::on(bars.target(), what, total)
     }
 
     fn on(target: Option<ProgressDrawTarget>, what: &'static str, total: Option<u64>) -> Self {
