@@ -55,6 +55,12 @@ pub enum CliError {
         /// The number of its process.
         process: u32,
     },
+    /// A second node is to run here.
+    #[error("a node runs here already, as process {process}; stop that one first, or choose another data folder")]
+    RunsAlready {
+        /// The number of its process.
+        process: u32,
+    },
     /// The node that runs here says nothing.
     #[error("the node that runs here does not answer; look at its log, or stop it")]
     Silent,
@@ -106,6 +112,7 @@ impl CliError {
         match self {
             Self::Node(NodeError::Engine(_) | NodeError::Key(_))
             | Self::OtherVersion { .. }
+            | Self::RunsAlready { .. }
             | Self::Silent
             | Self::Unsound(_) => Exit::Data,
             Self::Node(NodeError::UnknownWorkspace(_)) | Self::NotFound(_) => Exit::NotFound,

@@ -21,7 +21,7 @@ pub(crate) mod open;
 mod program;
 mod read;
 #[cfg_attr(not(unix), path = "no_remote.rs")]
-mod remote;
+pub(crate) mod remote;
 mod shown;
 mod size;
 mod undo;

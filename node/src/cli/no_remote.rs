@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::Path};
 use tandem_actors::Node;
 
 /// What stands in for a data folder.
-pub(super) enum Reached {
+pub(crate) enum Reached {
     /// It is open here.
     Open(Node),
     /// Never.
@@ -13,10 +13,10 @@ pub(super) enum Reached {
 }
 
 /// There is none.
-pub(super) enum Running {}
+pub(crate) enum Running {}
 
 /// Opens the folder.
-pub(super) fn reach(_: &Path, open: impl Fn() -> Result<Node, CliError>) -> Result<Reached, CliError> {
+pub(crate) fn reach(_: &Path, open: impl Fn() -> Result<Node, CliError>) -> Result<Reached, CliError> {
     open().map(Reached::Open)
 }
 

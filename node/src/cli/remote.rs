@@ -32,7 +32,7 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(50);
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
 
 /// What stands in for a data folder.
-pub(super) enum Reached {
+pub(crate) enum Reached {
     /// It is open here.
     Open(Node),
     /// A node that runs has it open.
@@ -40,7 +40,7 @@ pub(super) enum Reached {
 }
 
 /// Connects to the node that runs in a data folder, or opens it.
-pub(super) fn reach(dir: &Path, open: impl Fn() -> Result<Node, CliError>) -> Result<Reached, CliError> {
+pub(crate) fn reach(dir: &Path, open: impl Fn() -> Result<Node, CliError>) -> Result<Reached, CliError> {
     let mut tries = 1..TRIES;
     loop {
         if let Some(running) = Running::find(dir)? {
@@ -59,7 +59,7 @@ fn pause() {
 }
 
 /// A node that runs, and has said hello.
-pub(super) struct Running {
+pub(crate) struct Running {
     stream: UnixStream,
     codec: LengthDelimitedCodec,
     received: BytesMut,

@@ -7,7 +7,10 @@ use super::{
     socket,
 };
 use crate::{
-    cli::{Args, CliError, Console, Exit, Log, open},
+    cli::{
+        Args, CliError, Console, Exit, Log, open,
+        remote::{self, Reached},
+    },
     show::escape,
 };
 use sd_notify::NotifyState;
@@ -33,11 +36,14 @@ const STOPPED_WITHIN: Duration = Duration::from_millis(4900);
 pub(crate) fn run(args: &Args, console: &mut Console) -> Result<Exit, CliError> {
     let settings = open::settings(args)?;
     let log = Log::start(&settings.config.log);
-    let node = open::node(args, &settings.config)?;
+    let named = open::data_dir(args, &settings.config)?;
+    let node = match remote::reach(&named, || open::node(args, &settings.config))? {
+        Reached::Open(node) => node,
+        Reached::Running(running) => return Err(CliError::RunsAlready { process: running.process() }),
+    };
     if node.recovered().is_notable() {
         tracing::warn!("{}", node.recovered());
     }
-    let named = open::data_dir(args, &settings.config)?;
     let folder = fs::canonicalize(&named).map_err(|error| CliError::File { path: named, error })?;
     let failed = |error| CliError::File { path: folder.join(socket::NAME), error };
     let listener = socket::listen(&folder).map_err(failed)?;
