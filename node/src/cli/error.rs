@@ -65,7 +65,7 @@ pub enum CliError {
     #[error("the node that runs here does not answer; look at its log, or stop it")]
     Silent,
     /// The connection to the node that runs here.
-    #[error("the node stopped before the command had ended ({0}); what it had saved by then stays")]
+    #[error("the node that runs here did not finish the command: {0}; what was saved by then stays")]
     Lost(io::Error),
     /// A name or id that nothing, or too much, answers to.
     #[error("{0}")]

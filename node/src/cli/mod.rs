@@ -89,14 +89,18 @@ fn dispatch(args: &Args, words: &[OsString], console: &mut Console) -> Result<Ex
     if let Command::Key(command) = &args.command {
         return key::key(&dir, command, console);
     }
-    match remote::reach(&dir, || open::node(args, &settings.config))? {
-        Reached::Running(running) => running.run(words, &dir, console),
-        Reached::Open(node) => {
-            open::tell_recovered(&node, console);
-            let node = Arc::new(node);
-            on_node(node.clone(), args, &dir, console)
+    let node = loop {
+        match remote::reach(&dir, || open::node(args, &settings.config))? {
+            Reached::Open(node) => break Arc::new(node),
+            // One that is being stopped listens no more: the next turn waits for its end.
+            Reached::Running(running) => match running.run(words, &dir, console)? {
+                Some(exit) => return Ok(exit),
+                None => continue,
+            },
         }
-    }
+    };
+    open::tell_recovered(&node, console);
+    on_node(node.clone(), args, &dir, console)
 }
 
 /// What needs a node.

@@ -33,7 +33,7 @@ impl Running {
     }
 
     /// Has it do a command.
-    pub fn run(self, _: &[OsString], _: &Path, _: &mut Console) -> Result<Exit, CliError> {
+    pub fn run(self, _: &[OsString], _: &Path, _: &mut Console) -> Result<Option<Exit>, CliError> {
         match self {}
     }
 }

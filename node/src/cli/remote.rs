@@ -95,8 +95,8 @@ impl Running {
         self.process
     }
 
-    /// Has it do a command, and prints what comes of it.
-    pub fn run(mut self, words: &[OsString], dir: &Path, console: &mut Console) -> Result<Exit, CliError> {
+    /// Has it do a command, and prints what comes of it. None where it is being stopped, and did not begin.
+    pub fn run(mut self, words: &[OsString], dir: &Path, console: &mut Console) -> Result<Option<Exit>, CliError> {
         let folder = std::env::current_dir().map_err(|error| CliError::File { path: ".".into(), error })?;
         let bytes = |text: &OsStr| ByteBuf::from(text.as_bytes());
         let request = Request {
@@ -124,7 +124,8 @@ impl Running {
                     let piece = Ask::Input(piece(&mut console.input).map_err(CliError::Input)?);
                     self.say(&piece).map_err(CliError::Lost)?;
                 }
-                Answer::Done(exit) => return Ok(exit),
+                Answer::Done(exit) => return Ok(Some(exit)),
+                Answer::NotBegun => return Ok(None),
             }
         }
     }
@@ -142,7 +143,7 @@ impl Running {
                 return decode(&frame).map_err(|error: BadFrame| io::Error::new(ErrorKind::InvalidData, error));
             }
             match self.stream.read(&mut piece) {
-                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(0) => return Err(io::Error::new(ErrorKind::UnexpectedEof, "it has stopped")),
                 Ok(length) => self.received.extend_from_slice(&piece[..length]),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),

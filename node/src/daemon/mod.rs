@@ -7,7 +7,7 @@
 //! Who may connect is whoever may read the data folder anyway: its owner, and root. Still nothing that is said on the
 //! socket can do more than end its own connection. Frames, words, connections and commands at once are bounded. A
 //! client that takes no output holds up its own command alone: some megabytes of output wait for it, then the command
-//! does, and after ten minutes it is ended.
+//! does, and after ten minutes it is ended; one that gives no input, after an hour.
 //!
 //! A command whose client went away ends at its next output or input, or between two rows of an import; a change that
 //! was handed in by then is done.

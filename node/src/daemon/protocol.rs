@@ -8,7 +8,7 @@
 //!                                    ◀─     Answer::Out, Answer::Err …
 //!                                    ◀─     Answer::MoreInput        where the command reads standard input
 //! Ask::Input (empty at its end)      ─▶
-//!                                    ◀─     Answer::Done, the last
+//!                                    ◀─     Answer::Done, the last; or NotBegun, alone
 //! ```
 //!
 //! Each is a frame: its length as four bytes, most significant first, then postcard. The form of [`Hello`] never
@@ -81,6 +81,8 @@ pub(crate) enum Answer {
     MoreInput,
     /// The command has ended.
     Done(Exit),
+    /// The node is being stopped, and does not begin it. The last answer, and the only one.
+    NotBegun,
 }
 
 /// A frame that cannot be said, or means nothing.
@@ -166,6 +168,7 @@ mod tests {
         check(Answer::MoreInput, b"\x02");
         check(Answer::Done(Exit::Success), b"\x03\0");
         check(Answer::Done(Exit::Partial), b"\x03\x05");
+        check(Answer::NotBegun, b"\x04");
     }
 
     #[test]

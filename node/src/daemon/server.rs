@@ -22,7 +22,7 @@ use tokio::{
         unix::{OwnedReadHalf, OwnedWriteHalf},
     },
     sync::{Semaphore, mpsc},
-    task::{AbortHandle, JoinHandle},
+    task::{AbortHandle, spawn_blocking},
     time::{error::Elapsed, sleep, timeout},
 };
 use tokio_util::codec::{FramedRead, FramedWrite, LengthDelimitedCodec};
@@ -148,14 +148,14 @@ async fn talk(server: &Server, stream: UnixStream) -> Result<(), Ended> {
 
     let permit = server.commands.acquire().await.expect("never closed");
     if !is_gone.load(Ordering::Relaxed) {
-        let exit = match server.node() {
+        let last = match server.node() {
             Some(node) => {
                 let stop = [is_gone, server.is_stopping.clone()];
                 done(Work { node, request, answers: answers.clone(), input, stop }, &answers).await
             }
-            None => refused(&answers, "the node is being stopped; try again when it has ended").await,
+            None => Answer::NotBegun,
         };
-        let _ = answers.send(Answer::Done(exit)).await;
+        let _ = answers.send(last).await;
     }
     drop(answers);
     let written = writing.await;
@@ -183,20 +183,16 @@ async fn greet(from: &mut Source, to: &mut Sink) -> Result<Request, Ended> {
 }
 
 /// Has a command done.
-async fn done(work: Work, answers: &mpsc::Sender<Answer>) -> Exit {
-    let task: JoinHandle<Exit> = tokio::task::spawn_blocking(|| work.run());
-    match task.await {
-        Ok(exit) => exit,
+async fn done(work: Work, answers: &mpsc::Sender<Answer>) -> Answer {
+    match spawn_blocking(|| work.run()).await {
+        Ok(exit) => Answer::Done(exit),
         Err(panic) => {
             tracing::error!(%panic, "a command met a fault of this program");
-            refused(answers, "the node met a fault of its own doing this; its log says more").await
+            let text = b"tandem: the node met a fault of its own doing this; its log says more\n";
+            let _ = answers.send(Answer::Err(text.to_vec())).await;
+            Answer::Done(Exit::Failure)
         }
     }
-}
-
-async fn refused(answers: &mpsc::Sender<Answer>, why: &str) -> Exit {
-    let _ = answers.send(Answer::Err(format!("tandem: {why}\n").into_bytes())).await;
-    Exit::Failure
 }
 
 /// Says what there is to say, until the last answer or until the client takes no more.

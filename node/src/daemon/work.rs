@@ -12,9 +12,13 @@ use std::{
     os::unix::ffi::OsStrExt,
     path::PathBuf,
     sync::{Arc, Mutex, atomic::AtomicBool},
+    time::Duration,
 };
 use tandem_actors::Node;
-use tokio::sync::mpsc;
+use tokio::{runtime::Handle, sync::mpsc, time::timeout};
+
+/// A client that has no input for so long is given up: what writes into its pipe may take its time.
+const GIVEN_WITHIN: Duration = Duration::from_secs(3600);
 
 /// What a command is done with.
 pub(super) struct Work {
@@ -83,7 +87,8 @@ impl Read for Input {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         if self.read == self.piece.len() && !self.is_ended {
             self.answers.blocking_send(Answer::MoreInput).map_err(|_| ErrorKind::ConnectionAborted)?;
-            self.piece = self.pieces.blocking_recv().ok_or(ErrorKind::ConnectionAborted)?;
+            let piece = Handle::current().block_on(timeout(GIVEN_WITHIN, self.pieces.recv()));
+            self.piece = piece?.ok_or(ErrorKind::ConnectionAborted)?;
             self.read = 0;
             self.is_ended = self.piece.is_empty();
         }
@@ -161,6 +166,7 @@ impl TermLike for Terminal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::show::Screen;
 
     #[test]
     fn output_is_cut_into_pieces() {
@@ -176,6 +182,8 @@ mod tests {
 
     #[test]
     fn input_is_asked_for_and_its_end_is_not_the_clients() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let _here = runtime.enter();
         let input = |pieces: &[&[u8]]| {
             let (answers, said) = mpsc::channel(8);
             let (send, pieces_sent) = mpsc::channel(8);
@@ -188,6 +196,39 @@ mod tests {
         };
         assert_eq!(input(&[b"na", b"me\n", b""]), (Ok(b"name\n".to_vec()), 3));
         assert_eq!(input(&[b"na", b"me\n"]), (Err(ErrorKind::ConnectionAborted), 3));
+    }
+
+    /// What an import of two rows says.
+    fn import(is_wanted: bool) -> (Exit, String) {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("people.csv"), "name\nAda\nNoor\n").unwrap();
+        let node = Arc::new(Node::open(folder.path().join("data"), Default::default()).unwrap());
+        node.create_workspace("Test", "Ada").unwrap();
+        let (answers, mut said) = mpsc::channel(8);
+        let request = Request {
+            words: ["tandem", "import", "people.csv"].map(|word| word.as_bytes().to_vec().into()).into(),
+            folder: folder.path().as_os_str().as_bytes().to_vec().into(),
+            data_dir: b"data".to_vec().into(),
+            screen: Screen::PIPE,
+            bar_width: Some(0),
+            user: None,
+        };
+        let stop = [Arc::default(), Arc::new(AtomicBool::new(!is_wanted))];
+        let exit = Work { node: node.clone(), request, answers, input: mpsc::channel(1).1, stop }.run();
+        let mut text = String::new();
+        while let Ok(Answer::Out(piece) | Answer::Err(piece)) = said.try_recv() {
+            text.push_str(std::str::from_utf8(&piece).unwrap());
+        }
+        (exit, text)
+    }
+
+    #[test]
+    fn an_import_that_nobody_wants_any_more_ends() {
+        let (exit, text) = import(true);
+        assert!(exit == Exit::Success && text.starts_with("imported 2 records into people\n"), "{text}");
+        let (exit, text) = import(false);
+        assert!(exit == Exit::Failure && text.starts_with("stopped half-way; `tandem undo "), "{text}");
+        assert!(text.ends_with("tandem: stopped before the end\n"), "{text}");
     }
 
     #[test]

@@ -175,7 +175,7 @@ fn it_stops_in_time_even_when_a_command_does_not() {
     drop(input);
     let output = waiting.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).contains("the node stopped before the command had ended"), "{output:?}");
+    assert!(text(&output.stderr).contains("did not finish the command: it has stopped"), "{output:?}");
 
     let found = node.ok(&["doctor", "--deep"]);
     assert!(found.contains("ok    tables: they open"), "{found}");
