@@ -111,9 +111,9 @@ impl Running {
             let text = "the command line is too long for the node that runs; say it in several, or stop the node first";
             return Err(CliError::Usage(text.into()));
         }
-        self.say(&Ask::Run(request)).map_err(CliError::Lost)?;
+        self.say(&Ask::Run(request)).map_err(lost)?;
         loop {
-            match self.hear().map_err(CliError::Lost)? {
+            match self.hear().map_err(lost)? {
                 Answer::Out(piece) => {
                     console.out.write_all(&piece).map_err(CliError::Output)?;
                     console.flush()?;
@@ -122,7 +122,7 @@ impl Running {
                 Answer::Err(piece) => drop(console.err.write_all(&piece)),
                 Answer::MoreInput => {
                     let piece = Ask::Input(piece(&mut console.input).map_err(CliError::Input)?);
-                    self.say(&piece).map_err(CliError::Lost)?;
+                    self.say(&piece).map_err(lost)?;
                 }
                 Answer::Done(exit) => return Ok(Some(exit)),
                 Answer::NotBegun => return Ok(None),
@@ -143,13 +143,23 @@ impl Running {
                 return decode(&frame).map_err(|error: BadFrame| io::Error::new(ErrorKind::InvalidData, error));
             }
             match self.stream.read(&mut piece) {
-                Ok(0) => return Err(io::Error::new(ErrorKind::UnexpectedEof, "it has stopped")),
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
                 Ok(length) => self.received.extend_from_slice(&piece[..length]),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
     }
+}
+
+/// However a connection ends from the other side, it is because that process has.
+fn lost(error: io::Error) -> CliError {
+    CliError::Lost(match error.kind() {
+        ErrorKind::UnexpectedEof | ErrorKind::BrokenPipe | ErrorKind::ConnectionReset => {
+            io::Error::other("it has stopped")
+        }
+        _other => error,
+    })
 }
 
 /// What there is of standard input by now; nothing at its end.
