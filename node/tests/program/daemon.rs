@@ -145,6 +145,24 @@ fn several_commands_at_once() {
 }
 
 #[test]
+fn a_client_that_reads_slowly_holds_up_nobody_and_misses_nothing() {
+    let node = with_people();
+    // More than the answers that wait for a client.
+    let rows: String = (0..6_000).map(|row| format!("{row},{}\n", "x".repeat(1_000))).collect();
+    let file = node.file("long.csv", format!("id,text\n{rows}"));
+    let running = Running::start(&node);
+    node.ok(&["import", &file]);
+    let slow = node.command(&["export", "long", "--format", "csv"]).stdout(Stdio::piped()).spawn().unwrap();
+    for id in 0..20 {
+        node.ok(&["new", "people", &format!("id=1{id}")]);
+    }
+    let output = slow.wait_with_output().unwrap();
+    assert!(output.status.success());
+    assert_eq!(output.stdout.iter().filter(|byte| **byte == b'\n').count(), 6_001);
+    running.stop();
+}
+
+#[test]
 fn a_second_node_is_refused_and_the_doctor_asks_the_first() {
     let node = with_people();
     let running = Running::start(&node);
