@@ -7,5 +7,7 @@
 //! turns files, commands and screens into their values and back.
 
 pub mod cli;
+#[cfg(unix)]
+mod daemon;
 pub mod exchange;
 pub mod show;

@@ -1,28 +1,29 @@
 //! Commands about workspaces as a whole.
 
 use super::{
-    CliError, Exit, Out,
+    CliError, Console, Exit,
     args::{Json, Verify, WorkspaceCommand},
     backup, open,
 };
-use crate::show::{Column, Progress, Screen, Table, escape};
+use crate::show::{Column, Table, escape};
 use serde_json::json;
 use tandem_actors::{Handle, Node, NodeError};
 use tandem_storage::store::Verified;
 
-pub(super) fn workspace(node: &Node, command: &WorkspaceCommand, out: &mut Out) -> Result<Exit, CliError> {
+pub(super) fn workspace(node: &Node, command: &WorkspaceCommand, console: &mut Console) -> Result<Exit, CliError> {
     match command {
         WorkspaceCommand::New { name, member } => {
-            let workspace = node.create_workspace(name, member)?;
-            out.line(format_args!("made workspace {} ({})", escape(name), workspace.id()))?;
+            let member = member.as_ref().or(console.user.as_ref());
+            let workspace = node.create_workspace(name, member.map_or("me", String::as_str))?;
+            console.line(format_args!("made workspace {} ({})", escape(name), workspace.id()))?;
         }
-        WorkspaceCommand::Ls(json) => list(node, *json, out)?,
-        WorkspaceCommand::Restore { file } => return backup::restore(node, file, out),
+        WorkspaceCommand::Ls(json) => list(node, *json, console)?,
+        WorkspaceCommand::Restore { file } => return backup::restore(node, file, console),
         WorkspaceCommand::Leave { workspace } => {
             let all = node.workspaces()?;
             let info = open::find(&all, workspace)?;
             node.leave(info.id)?;
-            out.line(format_args!("left {}: its copy here is for reading only", escape(&info.name)))?;
+            console.line(format_args!("left {}: its copy here is for reading only", escape(&info.name)))?;
         }
         WorkspaceCommand::Rm { workspace, yes } => {
             let all = node.workspaces()?;
@@ -35,31 +36,32 @@ pub(super) fn workspace(node: &Node, command: &WorkspaceCommand, out: &mut Out) 
                 )));
             }
             node.remove(info.id)?;
-            out.line(format_args!("removed {} from this node", escape(&info.name)))?;
+            console.line(format_args!("removed {} from this node", escape(&info.name)))?;
         }
     }
     Ok(Exit::Success)
 }
 
-fn list(node: &Node, json: Json, out: &mut Out) -> Result<(), CliError> {
+fn list(node: &Node, json: Json, console: &mut Console) -> Result<(), CliError> {
     let mut table = Table::new([Column::text("NAME"), Column::text("STATE"), Column::text("ID")]);
     for info in node.workspaces()? {
         let state = if info.left { "left, read-only" } else { "open" };
         if json.json {
-            out.line(json!({ "id": info.id.to_string(), "name": info.name, "left": info.left }))?;
+            console.line(json!({ "id": info.id.to_string(), "name": info.name, "left": info.left }))?;
         } else {
             table.row([info.name.as_str(), state, &info.id.to_string()]);
         }
     }
-    if json.json { Ok(()) } else { out.text(&table.render(&Screen::of_stdout())) }
+    if json.json { Ok(()) } else { console.table(table) }
 }
 
-pub(super) fn digest(workspace: &Handle, json: Json, out: &mut Out) -> Result<Exit, CliError> {
+pub(super) fn digest(workspace: &Handle, json: Json, console: &mut Console) -> Result<Exit, CliError> {
     let digest = hex(&workspace.digest()?);
     if json.json {
-        out.line(json!({ "workspace": workspace.id().to_string(), "digest": digest, "as_of": as_of(workspace) }))?;
+        console
+            .line(json!({ "workspace": workspace.id().to_string(), "digest": digest, "as_of": as_of(workspace) }))?;
     } else {
-        out.line(digest)?;
+        console.line(digest)?;
     }
     Ok(Exit::Success)
 }
@@ -75,13 +77,13 @@ fn as_of(workspace: &Handle) -> Vec<serde_json::Value> {
         .collect()
 }
 
-pub(super) fn verify(workspace: &Handle, verify: &Verify, out: &mut Out) -> Result<Exit, CliError> {
-    let found = verify_with_bar(workspace)?;
+pub(super) fn verify(workspace: &Handle, verify: &Verify, console: &mut Console) -> Result<Exit, CliError> {
+    let found = verify_with_bar(workspace, console)?;
     if verify.rebuild {
-        with_bar("rebuilding", |progress| workspace.rebuild_with(progress))?;
+        with_bar("rebuilding", console, |progress| workspace.rebuild_with(progress))?;
     }
     if verify.json.json {
-        out.line(json!({
+        console.line(json!({
             "clean": found.is_clean(),
             "runs": found.runs,
             "events": found.events,
@@ -93,14 +95,14 @@ pub(super) fn verify(workspace: &Handle, verify: &Verify, out: &mut Out) -> Resu
         }))?;
     } else {
         for (run, why) in &found.bad {
-            out.line(format_args!("run {run}: {why}"))?;
+            console.line(format_args!("run {run}: {why}"))?;
         }
-        out.line(format_args!("{} events in {} signed runs, all signatures good", found.events, found.runs))?;
+        console.line(format_args!("{} events in {} signed runs, all signatures good", found.events, found.runs))?;
         if found.held + found.invalid > 0 {
-            out.line(format_args!("{} wait for others, {} are invalid", found.held, found.invalid))?;
+            console.line(format_args!("{} wait for others, {} are invalid", found.held, found.invalid))?;
         }
-        out.line(format_args!("view    {}", hex(&found.live)))?;
-        out.line(format_args!("rebuilt {}", hex(&found.rebuilt)))?;
+        console.line(format_args!("view    {}", hex(&found.live)))?;
+        console.line(format_args!("rebuilt {}", hex(&found.rebuilt)))?;
     }
     if found.is_clean() {
         return Ok(Exit::Success);
@@ -114,13 +116,13 @@ pub(super) fn verify(workspace: &Handle, verify: &Verify, out: &mut Out) -> Resu
 }
 
 /// Checks all, and shows how far that is.
-pub(super) fn verify_with_bar(workspace: &Handle) -> Result<Verified, NodeError> {
-    with_bar("verifying", |progress| workspace.verify_with(progress))
+pub(super) fn verify_with_bar(workspace: &Handle, console: &Console) -> Result<Verified, NodeError> {
+    with_bar("verifying", console, |progress| workspace.verify_with(progress))
 }
 
 /// A bar for work that tells how many events it has come to.
-fn with_bar<T>(what: &'static str, work: impl FnOnce(&mut dyn FnMut(u64)) -> T) -> T {
-    let mut bar = Progress::new(what, None);
+fn with_bar<T>(what: &'static str, console: &Console, work: impl FnOnce(&mut dyn FnMut(u64)) -> T) -> T {
+    let mut bar = console.progress(what);
     work(&mut |events| bar.advance(events.saturating_sub(bar.done())))
 }
 

@@ -26,6 +26,7 @@ Workspaces:
   verify             check every signature and the views
 
 This node:
+  node               run it until it is stopped; commands go through it
   doctor, size       what is wrong and what to do; what it takes on the disk
   backup             write a workspace's log to a file
   config, key        the settings and where they come from; the device key
@@ -97,6 +98,8 @@ pub enum Command {
         /// The file; what was there is replaced
         file: PathBuf,
     },
+    /// Run the node until it is stopped (SIGTERM); meanwhile the other commands go through it
+    Node,
     /// Look for what is wrong with this node, and say what to do
     Doctor(Doctor),
     /// Show the settings
@@ -126,9 +129,9 @@ pub enum WorkspaceCommand {
     New {
         /// Its name
         name: String,
-        /// Your name in it
-        #[arg(long, value_name = "NAME", env = "USER", default_value = "me")]
-        member: String,
+        /// Your name in it [default: the name of your user on this machine]
+        #[arg(long, value_name = "NAME")]
+        member: Option<String>,
     },
     /// List the workspaces of this node
     Ls(Json),

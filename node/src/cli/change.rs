@@ -1,7 +1,7 @@
 //! Commands that change records.
 
 use super::{
-    CliError, Exit, Out,
+    CliError, Console, Exit,
     args::{Named, New, Set},
     names,
     shown::record_json,
@@ -10,7 +10,7 @@ use tandem_actors::{Change, Command, Handle, Refused, Transaction, fresh_record}
 use tandem_storage::{fold::RecordState, query::Record};
 use tandem_wire::RecordKey;
 
-pub(super) fn new(workspace: &Handle, new: &New, out: &mut Out) -> Result<Exit, CliError> {
+pub(super) fn new(workspace: &Handle, new: &New, console: &mut Console) -> Result<Exit, CliError> {
     let state = workspace.read();
     let design = state.design();
     let list = names::list(design, &new.list)?;
@@ -21,14 +21,14 @@ pub(super) fn new(workspace: &Handle, new: &New, out: &mut Out) -> Result<Exit, 
     if new.json.json {
         let after = workspace.read();
         let state = after.state(key)?;
-        out.line(record_json(after.design(), list, &Record { id: key.record, state }))?;
+        console.line(record_json(after.design(), list, &Record { id: key.record, state }))?;
     } else {
-        out.line(key.record)?;
+        console.line(key.record)?;
     }
     Ok(Exit::Success)
 }
 
-pub(super) fn set(workspace: &Handle, set: &Set, out: &mut Out) -> Result<Exit, CliError> {
+pub(super) fn set(workspace: &Handle, set: &Set, console: &mut Console) -> Result<Exit, CliError> {
     let state = workspace.read();
     let design = state.design();
     let list = names::list(design, &set.list)?;
@@ -38,26 +38,26 @@ pub(super) fn set(workspace: &Handle, set: &Set, out: &mut Out) -> Result<Exit, 
     let changes = names::changes(design, key, &record.state, &set.values, fresh)?;
     let committed = commit(workspace, changes)?;
     if !committed {
-        out.line("it is so already")?;
+        console.line("it is so already")?;
     }
     Ok(Exit::Success)
 }
 
-pub(super) fn rm(workspace: &Handle, rm: &Named, out: &mut Out) -> Result<Exit, CliError> {
+pub(super) fn rm(workspace: &Handle, rm: &Named, console: &mut Console) -> Result<Exit, CliError> {
     let state = workspace.read();
     let list = names::list(state.design(), &rm.list)?;
     let key = names::record(&state, list, &rm.record)?;
     commit(workspace, vec![Change::Delete(key)])?;
-    out.line(format_args!("removed {}; its history stays", key.record))?;
+    console.line(format_args!("removed {}; its history stays", key.record))?;
     Ok(Exit::Success)
 }
 
-pub(super) fn restore(workspace: &Handle, restore: &Named, out: &mut Out) -> Result<Exit, CliError> {
+pub(super) fn restore(workspace: &Handle, restore: &Named, console: &mut Console) -> Result<Exit, CliError> {
     let state = workspace.read();
     let list = names::list(state.design(), &restore.list)?;
     let key = names::removed_record(&state, list, &restore.record)?;
     commit(workspace, vec![Change::Restore(key)])?;
-    out.line(format_args!("restored {}", key.record))?;
+    console.line(format_args!("restored {}", key.record))?;
     Ok(Exit::Success)
 }
 

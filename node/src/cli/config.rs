@@ -1,10 +1,10 @@
 //! `tandem config`: which settings hold, and where each comes from.
 
-use super::{Args, CliError, Exit, Out, args::ConfigShow, open};
-use crate::show::{Column, Screen, Table};
+use super::{Args, CliError, Console, Exit, args::ConfigShow, open};
+use crate::show::{Column, Table};
 use serde_json::json;
 
-pub(super) fn show(args: &Args, show: &ConfigShow, out: &mut Out) -> Result<Exit, CliError> {
+pub(super) fn show(args: &Args, show: &ConfigShow, console: &mut Console) -> Result<Exit, CliError> {
     let settings = open::settings(args)?;
     let mut columns = vec![Column::text("KEY"), Column::text("VALUE")];
     columns.extend(show.origin.then(|| Column::text("ORIGIN")));
@@ -18,7 +18,7 @@ pub(super) fn show(args: &Args, show: &ConfigShow, out: &mut Out) -> Result<Exit
             _other => (value.unwrap_or_default(), settings.origin(key)),
         };
         if show.json.json {
-            out.line(json!({ "key": key, "value": value, "origin": origin }))?;
+            console.line(json!({ "key": key, "value": value, "origin": origin }))?;
         } else {
             let mut cells = vec![key.to_owned(), value];
             cells.extend(show.origin.then_some(origin));
@@ -26,7 +26,7 @@ pub(super) fn show(args: &Args, show: &ConfigShow, out: &mut Out) -> Result<Exit
         }
     }
     if !show.json.json {
-        out.text(&table.render(&Screen::of_stdout()))?;
+        console.table(table)?;
     }
     Ok(Exit::Success)
 }

@@ -1,9 +1,15 @@
 //! `tandem doctor`: looks at everything that a node needs, and says of each thing what is wrong and what to do.
 
-use super::{Args, CliError, Exit, Out, args::Doctor, disk, open};
-use crate::show::{Screen, escape};
+use super::{
+    Args, CliError, Console, Exit,
+    args::Doctor,
+    disk, open,
+    remote::{self, Reached},
+};
+use crate::show::escape;
 use serde_json::json;
 use std::{
+    ffi::OsString,
     fs,
     path::{Path, PathBuf},
     time::SystemTime,
@@ -45,8 +51,13 @@ impl Grade {
     }
 }
 
-pub(super) fn doctor(args: &Args, doctor: &Doctor, out: &mut Out) -> Result<Exit, CliError> {
-    let mut report = Report { out, is_json: doctor.json.json, screen: Screen::of_stdout(), worst: Grade::Ok };
+pub(super) fn doctor(
+    args: &Args,
+    words: &[OsString],
+    doctor: &Doctor,
+    console: &mut Console,
+) -> Result<Exit, CliError> {
+    let mut report = Report { console, is_json: doctor.json.json, worst: Grade::Ok };
     let settings = match open::settings(args) {
         Ok(settings) => settings,
         Err(error) => {
@@ -64,20 +75,45 @@ pub(super) fn doctor(args: &Args, doctor: &Doctor, out: &mut Out) -> Result<Exit
         return Ok(report.exit());
     }
     free_disk(&dir, &mut report)?;
-    let now_ms = clock(&mut report)?;
+    clock(&mut report)?;
     key(&dir, &mut report)?;
     journal(&dir, &mut report)?;
-    match open::node(args, &settings.config) {
-        Ok(node) => {
-            match node.recovered() {
-                found if found.is_notable() => report.say("tables", Grade::Warn, &found.to_string())?,
-                _in_order => report.say("tables", Grade::Ok, "they open, and their format is this version's")?,
+    match remote::reach(&dir, || open::node(args, &settings.config)) {
+        Ok(Reached::Open(node)) => {
+            open::tell_recovered(&node, report.console);
+            let in_order = "they open, and their format is this version's";
+            tables(&node, in_order, doctor.deep, &mut report)?;
+        }
+        Ok(Reached::Running(running)) => {
+            report.say(
+                "node",
+                Grade::Ok,
+                &format!("it runs, as process {}, and says what follows", running.process()),
+            )?;
+            match running.run(words, &dir, report.console)? {
+                Some(Exit::Success) => {}
+                Some(_) => report.worst = Grade::Fail,
+                None => report.say("tables", Grade::Warn, "the node is being stopped; ask again when it has ended")?,
             }
-            workspaces(&node, doctor.deep, now_ms, &mut report)?;
         }
         Err(error) => report.say("tables", Grade::Fail, &what_to_do(&error))?,
     }
     Ok(report.exit())
+}
+
+/// What only the node can tell that has the folder open; the rest is looked at by whoever asks.
+pub(super) fn of_running(node: &Node, doctor: &Doctor, console: &mut Console) -> Result<Exit, CliError> {
+    let mut report = Report { console, is_json: doctor.json.json, worst: Grade::Ok };
+    tables(node, "they are open in the node that runs", doctor.deep, &mut report)?;
+    Ok(report.exit())
+}
+
+fn tables(node: &Node, in_order: &str, is_deep: bool, report: &mut Report<'_>) -> Result<(), CliError> {
+    match node.recovered() {
+        found if found.is_notable() => report.say("tables", Grade::Warn, &found.to_string())?,
+        _in_order => report.say("tables", Grade::Ok, in_order)?,
+    }
+    workspaces(node, is_deep, now_ms(), report)
 }
 
 fn what_to_do(error: &CliError) -> String {
@@ -89,9 +125,8 @@ fn what_to_do(error: &CliError) -> String {
 }
 
 struct Report<'a> {
-    out: &'a mut Out,
+    console: &'a mut Console,
     is_json: bool,
-    screen: Screen,
     worst: Grade,
 }
 
@@ -101,10 +136,10 @@ impl Report<'_> {
             self.worst = grade;
         }
         if self.is_json {
-            return self.out.line(json!({ "check": what, "grade": grade.name(), "text": text }));
+            return self.console.line(json!({ "check": what, "grade": grade.name(), "text": text }));
         }
-        let (on, off) = if self.screen.color { (grade.color(), "\x1b[0m") } else { ("", "") };
-        self.out.line(format_args!("{on}{:<4}{off}  {}: {}", grade.name(), escape(what), escape(text)))
+        let (on, off) = if self.console.screen.color { (grade.color(), "\x1b[0m") } else { ("", "") };
+        self.console.line(format_args!("{on}{:<4}{off}  {}: {}", grade.name(), escape(what), escape(text)))
     }
 
     fn exit(&self) -> Exit {
@@ -143,17 +178,19 @@ fn free_disk(dir: &Path, report: &mut Report<'_>) -> Result<(), CliError> {
 
 /// The time by this machine's clock.
 #[expect(clippy::disallowed_methods, reason = "the doctor looks at the clock itself")]
-fn clock(report: &mut Report<'_>) -> Result<u64, CliError> {
+fn now_ms() -> u64 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let now_ms = now.map_or(0, |now| now.as_millis() as u64);
+    now.map_or(0, |now| now.as_millis() as u64)
+}
+
+fn clock(report: &mut Report<'_>) -> Result<(), CliError> {
+    let now_ms = now_ms();
     let shown = super::events::when(now_ms);
     if now_ms < CLOCK_MS_MIN {
         let text = format!("{shown} UTC is before this program was made; set the machine's clock");
-        report.say("clock", Grade::Fail, &text)?;
-    } else {
-        report.say("clock", Grade::Ok, &format!("{shown} UTC"))?;
+        return report.say("clock", Grade::Fail, &text);
     }
-    Ok(now_ms)
+    report.say("clock", Grade::Ok, &format!("{shown} UTC"))
 }
 
 fn key(dir: &Path, report: &mut Report<'_>) -> Result<(), CliError> {
@@ -247,7 +284,7 @@ fn look_at(
 }
 
 fn verify(node: &Node, info: &WorkspaceInfo, what: &str, report: &mut Report<'_>) -> Result<(), CliError> {
-    let found = node.workspace(info.id).and_then(|workspace| super::admin::verify_with_bar(&workspace));
+    let found = node.workspace(info.id).and_then(|workspace| super::admin::verify_with_bar(&workspace, report.console));
     match found {
         Ok(found) if found.is_clean() => {
             let text = format!("{} events in {} signed runs, all as they should be", found.events, found.runs);

@@ -1,6 +1,7 @@
 //! What a person reads when something cannot be done, and what a script sees of it.
 
 use crate::{exchange::ImportError, show::escape};
+use serde::{Deserialize, Serialize};
 use std::{fmt, io, path::PathBuf};
 use tandem_actors::{NodeError, Refused};
 use tandem_config::ConfigError;
@@ -39,6 +40,33 @@ pub enum CliError {
     /// Standard output.
     #[error("cannot write the output: {0}")]
     Output(io::Error),
+    /// Standard input.
+    #[error("cannot read standard input: {0}")]
+    Input(io::Error),
+    /// The node that runs here has another version.
+    #[error(
+        "a node of version {theirs} runs here as process {process}, and this program has version {}; restart the node \
+         with this one",
+        env!("CARGO_PKG_VERSION")
+    )]
+    OtherVersion {
+        /// Its version.
+        theirs: String,
+        /// The number of its process.
+        process: u32,
+    },
+    /// A second node is to run here.
+    #[error("a node runs here already, as process {process}; stop that one first, or choose another data folder")]
+    RunsAlready {
+        /// The number of its process.
+        process: u32,
+    },
+    /// The node that runs here says nothing.
+    #[error("the node that runs here does not answer; look at its log, or stop it")]
+    Silent,
+    /// The connection to the node that runs here.
+    #[error("the node that runs here did not finish the command: {0}; what was saved by then stays")]
+    Lost(io::Error),
     /// A name or id that nothing, or too much, answers to.
     #[error("{0}")]
     NotFound(String),
@@ -53,13 +81,16 @@ pub enum CliError {
     /// What was asked for does not make sense.
     #[error("{0}")]
     Usage(String),
+    /// Nobody waits for the command any more, or the node stops.
+    #[error("stopped before the end")]
+    Stopped,
     /// Something is wrong with the data.
     #[error("{0}")]
     Unsound(String),
 }
 
 /// How the process ends. Documented in `docs/cli.md`; never renumbered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Exit {
     /// All done.
     Success = 0,
@@ -79,7 +110,11 @@ impl CliError {
     /// How the process ends with it.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Node(NodeError::Engine(_) | NodeError::Key(_)) | Self::Unsound(_) => Exit::Data,
+            Self::Node(NodeError::Engine(_) | NodeError::Key(_))
+            | Self::OtherVersion { .. }
+            | Self::RunsAlready { .. }
+            | Self::Silent
+            | Self::Unsound(_) => Exit::Data,
             Self::Node(NodeError::UnknownWorkspace(_)) | Self::NotFound(_) => Exit::NotFound,
             Self::Node(NodeError::Refused(refused)) => match refused {
                 Refused::UnknownList(_)
@@ -106,8 +141,11 @@ impl CliError {
                 | Refused::Left => Exit::Failure,
             },
             Self::Node(NodeError::Busy | NodeError::Stopped)
+            | Self::Stopped
             | Self::Import { .. }
             | Self::File { .. }
+            | Self::Input(_)
+            | Self::Lost(_)
             | Self::Output(_) => Exit::Failure,
             Self::Config { .. } | Self::Filter { .. } | Self::Usage(_) => Exit::Usage,
         }

@@ -1,7 +1,7 @@
 //! Writing lists out.
 
 use super::{
-    CliError, Exit, Out,
+    CliError, Console, Exit,
     args::{Export, Format},
     names,
     shown::{cells_of, record_json},
@@ -21,7 +21,7 @@ use tandem_wire::{
     design::{BaseType, FieldType},
 };
 
-pub(super) fn export(workspace: &Handle, export: &Export, out: &mut Out) -> Result<Exit, CliError> {
+pub(super) fn export(workspace: &Handle, export: &Export, console: &mut Console) -> Result<Exit, CliError> {
     let state = workspace.read();
     let design = state.design();
     let list = names::list(design, &export.list)?;
@@ -29,12 +29,12 @@ pub(super) fn export(workspace: &Handle, export: &Export, out: &mut Out) -> Resu
     let order = in_order(&state, list)?;
     let source = Source { state: &state, list, fields: &fields, order: &order };
     match &export.output {
-        None => source.write(export.format, &mut out.stream).map_err(CliError::Output)?,
+        None => source.write(export.format, &mut console.out).map_err(CliError::Output)?,
         Some(path) => {
-            write_file(path, |file| source.write(export.format, file))
+            write_file(&console.path(path), |file| source.write(export.format, file))
                 .map_err(|error| CliError::File { path: path.clone(), error })?;
             let shown = path.display().to_string();
-            out.line(format_args!("wrote {} records to {}", order.len(), escape(&shown)))?;
+            console.line(format_args!("wrote {} records to {}", order.len(), escape(&shown)))?;
         }
     }
     Ok(Exit::Success)

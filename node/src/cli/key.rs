@@ -1,6 +1,6 @@
 //! `tandem key`: the device key, which is the node.
 
-use super::{CliError, Exit, Out, args::KeyCommand};
+use super::{CliError, Console, Exit, args::KeyCommand};
 use crate::show::escape;
 use std::{
     fs::{self, OpenOptions},
@@ -9,12 +9,12 @@ use std::{
 };
 use tandem_actors::{device_key, node::NodeError};
 
-pub(super) fn key(dir: &Path, command: &KeyCommand, out: &mut Out) -> Result<Exit, CliError> {
+pub(super) fn key(dir: &Path, command: &KeyCommand, console: &mut Console) -> Result<Exit, CliError> {
     match command {
         KeyCommand::Show => {
             let key = device_key::load(dir).map_err(NodeError::from)?;
             let key = key.ok_or_else(|| none_yet(dir))?;
-            out.line(key.device())?;
+            console.line(key.device())?;
         }
         KeyCommand::Export { file } => {
             let key = device_key::load(dir).map_err(NodeError::from)?;
@@ -28,11 +28,13 @@ pub(super) fn key(dir: &Path, command: &KeyCommand, out: &mut Out) -> Result<Exi
                 )),
                 _other => CliError::File { path: file.clone(), error },
             })?;
-            out.line(format_args!("wrote the device key to {}", escape(&file.display().to_string())))?;
-            out.line(
+            console.line(format_args!("wrote the device key to {}", escape(&file.display().to_string())))?;
+            console.line(
                 "It is not encrypted: whoever reads it can write in your name. Keep it where only you can read it.",
             )?;
-            out.line("To use it, copy it into an empty data folder as device.key. Never run two nodes with one key.")?;
+            console.line(
+                "To use it, copy it into an empty data folder as device.key. Never run two nodes with one key.",
+            )?;
         }
     }
     Ok(Exit::Success)

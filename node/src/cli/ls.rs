@@ -1,14 +1,14 @@
 //! `tandem ls`: the records of a list.
 
 use super::{
-    CliError, Exit, Out,
+    CliError, Console, Exit,
     args::Ls,
     names,
     shown::{named, record_json, text_of},
 };
 use crate::{
     exchange::text_form,
-    show::{Column, Screen, Table},
+    show::{Column, Table},
 };
 use serde_json::json;
 use tandem_actors::{Handle, handle::State};
@@ -22,28 +22,28 @@ use tandem_wire::{
     design::{BaseType, FieldType},
 };
 
-pub(super) fn ls(workspace: &Handle, ls: &Ls, out: &mut Out) -> Result<Exit, CliError> {
+pub(super) fn ls(workspace: &Handle, ls: &Ls, console: &mut Console) -> Result<Exit, CliError> {
     let state = workspace.read();
     let design = state.design();
     let list = names::list(design, &ls.list)?;
     let asked = Asked::of(design, list, ls)?;
     if let Some(field) = &ls.group {
-        return group(&state, list, &asked, field, ls.json.json, out);
+        return group(&state, list, &asked, field, ls.json.json, console);
     }
     let page = asked.select(&state, list)?;
     if ls.json.json {
-        page.rows.iter().try_for_each(|record| out.line(record_json(design, list, record)))?;
+        page.rows.iter().try_for_each(|record| console.line(record_json(design, list, record)))?;
         return match &page.next {
-            Some(next) => out.line(json!({ "next": next.to_string() })).map(|()| Exit::Success),
+            Some(next) => console.line(json!({ "next": next.to_string() })).map(|()| Exit::Success),
             None => Ok(Exit::Success),
         };
     }
-    out.text(&table(design, list, &page.rows, ls)?.render(&Screen::of_stdout()))?;
+    console.table(table(design, list, &page.rows, ls)?)?;
     if page.undecided > 0 {
-        out.line(format_args!("\n{} records left out: the condition is too costly on them", page.undecided))?;
+        console.line(format_args!("\n{} records left out: the condition is too costly on them", page.undecided))?;
     }
     if let Some(next) = &page.next {
-        out.line(format_args!("\nmore with --cursor {next}"))?;
+        console.line(format_args!("\nmore with --cursor {next}"))?;
     }
     Ok(Exit::Success)
 }
@@ -86,7 +86,7 @@ fn group(
     asked: &Asked,
     field: &str,
     is_json: bool,
-    out: &mut Out,
+    console: &mut Console,
 ) -> Result<Exit, CliError> {
     let design = state.design();
     let (field, part, _) = plain_place(design, list, field)?;
@@ -97,12 +97,12 @@ fn group(
     counts.truncate(asked.query.limit.unwrap_or(usize::MAX));
     if is_json {
         let line = |(value, count): &(String, u64)| json!({ "value": value, "records": count });
-        counts.iter().try_for_each(|group| out.line(line(group)))?;
+        counts.iter().try_for_each(|group| console.line(line(group)))?;
         return Ok(Exit::Success);
     }
     let mut table = Table::new([Column::text(design.name(field).to_uppercase()), Column::number("RECORDS")]);
     counts.iter().for_each(|(value, count)| table.row([value.as_str(), &count.to_string()]));
-    out.text(&table.render(&Screen::of_stdout()))?;
+    console.table(table)?;
     Ok(Exit::Success)
 }
 

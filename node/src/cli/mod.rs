@@ -5,6 +5,7 @@ mod args;
 mod backup;
 mod change;
 mod config;
+mod console;
 mod demo;
 mod disk;
 mod doctor;
@@ -13,111 +14,130 @@ mod events;
 mod export;
 mod import;
 mod key;
+mod log;
 mod ls;
 mod names;
-mod open;
+pub(crate) mod open;
 mod program;
 mod read;
+#[cfg_attr(not(unix), path = "no_remote.rs")]
+pub(crate) mod remote;
 mod shown;
 mod size;
 mod undo;
 
-use args::ConfigCommand;
+use self::{args::ConfigCommand, remote::Reached};
 pub use args::{Args, Command};
+pub use console::Console;
 pub use error::{CliError, Exit};
+pub(crate) use log::Log;
 
-use std::io::{self, Write};
+use clap::Parser;
+use std::{ffi::OsString, io::ErrorKind, path::Path, sync::Arc};
+use tandem_actors::Node;
 
-/// Where a command prints what it found. A reader that has seen enough (`| head`) is no error.
-pub struct Out {
-    stream: Box<dyn Write>,
+/// Does what the words of a command line ask, of which the first is the program's name, and says how that ended.
+///
+/// Words that make no sense, and calls for help, end the process.
+pub fn run(words: &[OsString], console: &mut Console) -> Exit {
+    let args = Args::parse_from(words);
+    let done = dispatch(&args, words, console);
+    end(done, console)
 }
 
-impl Out {
-    /// Standard output, buffered.
-    pub fn stdout() -> Self {
-        Self { stream: Box::new(io::BufWriter::new(io::stdout().lock())) }
-    }
-
-    fn line(&mut self, line: impl std::fmt::Display) -> Result<(), CliError> {
-        writeln!(self.stream, "{line}").map_err(CliError::Output)
-    }
-
-    fn text(&mut self, text: &str) -> Result<(), CliError> {
-        self.stream.write_all(text.as_bytes()).map_err(CliError::Output)
-    }
-
-    fn flush(&mut self) -> Result<(), CliError> {
-        self.stream.flush().map_err(CliError::Output)
-    }
+/// Does what the words of another process's command line ask, with a node that is open here. `dir` is the data folder
+/// as that process calls it.
+#[cfg(unix)]
+pub(crate) fn run_on(node: Arc<Node>, words: &[OsString], dir: &Path, console: &mut Console) -> Exit {
+    let done = match Args::try_parse_from(words) {
+        Ok(args) => on_node(node, &args, dir, console),
+        Err(error) => Err(CliError::Usage(error.to_string())),
+    };
+    end(done, console)
 }
 
-/// Does what the command line asks.
-pub fn run(args: &Args, out: &mut Out) -> Result<Exit, CliError> {
-    let done = dispatch(args, out).and_then(|exit| out.flush().map(|()| exit));
+/// Prints what is still to be printed, and the error.
+fn end(done: Result<Exit, CliError>, console: &mut Console) -> Exit {
+    let done = done.and_then(|exit| console.flush().map(|()| exit));
     match done {
-        Err(CliError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Success),
-        done => done,
+        Ok(exit) => exit,
+        Err(CliError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => Exit::Success,
+        Err(error) => {
+            console.complain(&error.shown());
+            error.exit()
+        }
     }
 }
 
-fn dispatch(args: &Args, out: &mut Out) -> Result<Exit, CliError> {
-    // What needs no node, or not one that opens.
+/// What needs no node is done here; the rest with the node that runs, or with one that is opened for it.
+fn dispatch(args: &Args, words: &[OsString], console: &mut Console) -> Result<Exit, CliError> {
     match &args.command {
-        Command::Demo => return demo::demo(out),
-        Command::Completions { shell } => return program::completions(*shell, out),
-        Command::Man { folder } => return program::man(folder, out),
-        Command::Doctor(doctor) => return doctor::doctor(args, doctor, out),
-        Command::Config(ConfigCommand::Show(show)) => return config::show(args, show, out),
-        _needs_the_node => {}
+        Command::Demo => return demo::demo(console),
+        Command::Completions { shell } => return program::completions(*shell, console),
+        Command::Man { folder } => return program::man(folder, console),
+        Command::Doctor(doctor) => return doctor::doctor(args, words, doctor, console),
+        Command::Config(ConfigCommand::Show(show)) => return config::show(args, show, console),
+        #[cfg(unix)]
+        Command::Node => return crate::daemon::run(args, console),
+        #[cfg(not(unix))]
+        Command::Node => return remote::no_node(),
+        _needs_settings => {}
     }
     let settings = open::settings(args)?;
-    start_log(&settings.config);
+    Log::start(&settings.config.log);
     let dir = open::data_dir(args, &settings.config)?;
     if let Command::Key(command) = &args.command {
-        return key::key(&dir, command, out);
+        return key::key(&dir, command, console);
     }
-    let node = open::node(args, &settings.config)?;
+    let node = loop {
+        match remote::reach(&dir, || open::node(args, &settings.config))? {
+            Reached::Open(node) => break Arc::new(node),
+            // One that is being stopped listens no more: the next turn waits for its end.
+            Reached::Running(running) => match running.run(words, &dir, console)? {
+                Some(exit) => return Ok(exit),
+                None => continue,
+            },
+        }
+    };
+    open::tell_recovered(&node, console);
+    on_node(node.clone(), args, &dir, console)
+}
+
+/// What needs a node.
+fn on_node(node: Arc<Node>, args: &Args, dir: &Path, console: &mut Console) -> Result<Exit, CliError> {
     match &args.command {
-        Command::Workspace(command) => return admin::workspace(&node, command, out),
-        Command::Size(json) => return size::size(&node, &dir, *json, out),
+        Command::Workspace(command) => return admin::workspace(&node, command, console),
+        Command::Size(json) => return size::size(&node, dir, *json, console),
+        Command::Doctor(doctor) => return doctor::of_running(&node, doctor, console),
         _needs_a_workspace => {}
     }
     let workspace = open::workspace(args, &node)?;
+    // A node can be closed while something long is done with a workspace of it.
+    drop(node);
     match &args.command {
         Command::Demo
         | Command::Completions { .. }
         | Command::Man { .. }
-        | Command::Doctor(_)
         | Command::Config(_)
         | Command::Key(_)
+        | Command::Node
+        | Command::Doctor(_)
         | Command::Workspace(_)
-        | Command::Size(_) => unreachable!("done above"),
-        Command::Backup { file } => backup::backup(&node, &workspace, file, out),
-        Command::Import(import) => import::import(&workspace, import, out),
-        Command::Export(export) => export::export(&workspace, export, out),
-        Command::Lists(json) => read::lists(&workspace, *json, out),
-        Command::Ls(ls) => ls::ls(&workspace, ls, out),
-        Command::Get(get) => read::get(&workspace, get, out),
-        Command::History(history) => read::history(&workspace, history, out),
-        Command::Log(log) => read::log(&workspace, log, out),
-        Command::New(new) => change::new(&workspace, new, out),
-        Command::Set(set) => change::set(&workspace, set, out),
-        Command::Rm(rm) => change::rm(&workspace, rm, out),
-        Command::Restore(restore) => change::restore(&workspace, restore, out),
-        Command::Undo(undo) => undo::undo(&workspace, undo, out),
-        Command::Digest(json) => admin::digest(&workspace, *json, out),
-        Command::Verify(verify) => admin::verify(&workspace, verify, out),
+        | Command::Size(_) => Err(CliError::Usage("this is not done with a workspace".into())),
+        Command::Backup { file } => backup::backup(&workspace, file, console),
+        Command::Import(import) => import::import(&workspace, import, console),
+        Command::Export(export) => export::export(&workspace, export, console),
+        Command::Lists(json) => read::lists(&workspace, *json, console),
+        Command::Ls(ls) => ls::ls(&workspace, ls, console),
+        Command::Get(get) => read::get(&workspace, get, console),
+        Command::History(history) => read::history(&workspace, history, console),
+        Command::Log(log) => read::log(&workspace, log, console),
+        Command::New(new) => change::new(&workspace, new, console),
+        Command::Set(set) => change::set(&workspace, set, console),
+        Command::Rm(rm) => change::rm(&workspace, rm, console),
+        Command::Restore(restore) => change::restore(&workspace, restore, console),
+        Command::Undo(undo) => undo::undo(&workspace, undo, console),
+        Command::Digest(json) => admin::digest(&workspace, *json, console),
+        Command::Verify(verify) => admin::verify(&workspace, verify, console),
     }
-}
-
-/// Logs go to standard error, so that they never mix with what was asked for.
-fn start_log(config: &tandem_config::Config) {
-    let level = config.log.level.name();
-    let builder = tracing_subscriber::fmt().with_writer(io::stderr).with_env_filter(level);
-    // A second start in one process (tests) keeps the first.
-    let _ = match config.log.format {
-        tandem_config::LogFormat::Pretty => builder.try_init(),
-        tandem_config::LogFormat::Json => builder.json().try_init(),
-    };
 }

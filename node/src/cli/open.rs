@@ -1,6 +1,6 @@
 //! From the command line to an open node and the workspace that is meant.
 
-use super::{Args, CliError};
+use super::{Args, CliError, Console};
 use crate::show::escape;
 use etcetera::BaseStrategy;
 use std::{fs, io::ErrorKind, path::PathBuf};
@@ -67,11 +67,14 @@ pub fn node(args: &Args, config: &Config) -> Result<Node, CliError> {
         group_commands_max: config.workspace.group_events_max as usize,
         disk_free_bytes_min: mb(config.storage.disk_free_mb_min),
     };
-    let node = Node::open(data_dir(args, config)?, options)?;
+    Ok(Node::open(data_dir(args, config)?, options)?)
+}
+
+/// Says what was found when the node was opened, where a person should know.
+pub fn tell_recovered(node: &Node, console: &mut Console) {
     if node.recovered().is_notable() {
-        eprintln!("tandem: {}", escape(&node.recovered().to_string()));
+        console.complain(&escape(&node.recovered().to_string()));
     }
-    Ok(node)
 }
 
 /// The workspace that is meant: the named one, or the only one.

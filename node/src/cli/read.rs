@@ -1,7 +1,7 @@
 //! Commands that show.
 
 use super::{
-    CliError, Exit, Out,
+    CliError, Console, Exit,
     args::{Json, Log, OneRecord},
     events::{Authors, changes, event_json, summary, when},
     names,
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     exchange::text_form,
-    show::{Column, Screen, Table, escape},
+    show::{Column, Table, escape},
 };
 use serde_json::json;
 use std::collections::VecDeque;
@@ -17,7 +17,7 @@ use tandem_actors::{Handle, Refused};
 use tandem_storage::fold::{Design, incremental::Look, record::is_conflict};
 use tandem_wire::{FieldId, ListId, design::BaseType};
 
-pub(super) fn lists(workspace: &Handle, json: Json, out: &mut Out) -> Result<Exit, CliError> {
+pub(super) fn lists(workspace: &Handle, json: Json, console: &mut Console) -> Result<Exit, CliError> {
     let state = workspace.read();
     let design = state.design();
     let mut table = Table::new([Column::text("LIST"), Column::number("RECORDS"), Column::text("FIELDS")]);
@@ -28,7 +28,7 @@ pub(super) fn lists(workspace: &Handle, json: Json, out: &mut Out) -> Result<Exi
         let fields = design.fields(list);
         if json.json {
             let fields: Vec<_> = fields.iter().map(|field| field_json(design, *field)).collect();
-            out.line(
+            console.line(
                 json!({ "id": list.to_string(), "list": design.name(list), "records": records, "fields": fields }),
             )?;
         } else {
@@ -38,7 +38,7 @@ pub(super) fn lists(workspace: &Handle, json: Json, out: &mut Out) -> Result<Exi
         }
     }
     if !json.json {
-        out.text(&table.render(&Screen::of_stdout()))?;
+        console.table(table)?;
     }
     Ok(Exit::Success)
 }
@@ -58,7 +58,7 @@ fn type_text(design: &Design, field: FieldId) -> String {
     if ty.many { format!("{base}, many") } else { base.into() }
 }
 
-pub(super) fn get(workspace: &Handle, get: &OneRecord, out: &mut Out) -> Result<Exit, CliError> {
+pub(super) fn get(workspace: &Handle, get: &OneRecord, console: &mut Console) -> Result<Exit, CliError> {
     let state = workspace.read();
     let design = state.design();
     let list = names::list(design, &get.list)?;
@@ -66,7 +66,7 @@ pub(super) fn get(workspace: &Handle, get: &OneRecord, out: &mut Out) -> Result<
     let unknown = || Refused::UnknownRecord { list: design.name(list), record: key };
     let record = state.record(key)?.ok_or_else(unknown)?;
     if get.json.json {
-        out.line(record_json(design, list, &record))?;
+        console.line(record_json(design, list, &record))?;
         return Ok(Exit::Success);
     }
     let authors = Authors::of(workspace);
@@ -78,23 +78,23 @@ pub(super) fn get(workspace: &Handle, get: &OneRecord, out: &mut Out) -> Result<
             table.row([design.name(field), text]);
         }
     }
-    out.text(&table.render(&Screen::of_stdout()))?;
+    console.table(table)?;
     for ((field, part), siblings) in record.state.cells.iter().filter(|(_, siblings)| is_conflict(siblings)) {
         let place = place_text(design, &record.state, *field, part);
-        out.line(format_args!("\nconflict in {}:", escape(&place)))?;
+        console.line(format_args!("\nconflict in {}:", escape(&place)))?;
         for (index, sibling) in siblings.iter().enumerate() {
             let value =
                 sibling.value().map_or_else(|| "(removed)".into(), |value| text_form::show(&named(design, value)));
             let author = authors.name(sibling.stamp.event.chain.device);
             let role = if index == 0 { "shown" } else { "kept" };
             let when = when(sibling.stamp.wall_ms);
-            out.line(format_args!("  {role}: {} ({}, {when})", escape(&value), escape(&author)))?;
+            console.line(format_args!("  {role}: {} ({}, {when})", escape(&value), escape(&author)))?;
         }
     }
     Ok(Exit::Success)
 }
 
-pub(super) fn history(workspace: &Handle, history: &OneRecord, out: &mut Out) -> Result<Exit, CliError> {
+pub(super) fn history(workspace: &Handle, history: &OneRecord, console: &mut Console) -> Result<Exit, CliError> {
     let state = workspace.read();
     let design = state.design();
     let list = names::list(design, &history.list)?;
@@ -110,7 +110,7 @@ pub(super) fn history(workspace: &Handle, history: &OneRecord, out: &mut Out) ->
             if let Some(map) = json.as_object_mut() {
                 map.remove("signed");
             }
-            out.line(json)?;
+            console.line(json)?;
         }
         return Ok(Exit::Success);
     }
@@ -128,7 +128,7 @@ pub(super) fn history(workspace: &Handle, history: &OneRecord, out: &mut Out) ->
             table.row([first(when(header.wall_ms)), first(authors.name(header.chain.device)), line, first(id)]);
         }
     }
-    out.text(&table.render(&Screen::of_stdout()))?;
+    console.table(table)?;
     Ok(Exit::Success)
 }
 
@@ -141,7 +141,7 @@ fn look_text(look: Option<Look>) -> &'static str {
     }
 }
 
-pub(super) fn log(workspace: &Handle, log: &Log, out: &mut Out) -> Result<Exit, CliError> {
+pub(super) fn log(workspace: &Handle, log: &Log, console: &mut Console) -> Result<Exit, CliError> {
     let state = workspace.read();
     let design = state.design();
     let limit = log.limit.unwrap_or(usize::MAX);
@@ -149,7 +149,7 @@ pub(super) fn log(workspace: &Handle, log: &Log, out: &mut Out) -> Result<Exit, 
     for entry in state.log() {
         let entry = entry?;
         if log.limit.is_none() && log.json.json {
-            out.line(event_json(&entry.0, entry.1))?;
+            console.line(event_json(&entry.0, entry.1))?;
             continue;
         }
         if newest.len() == limit {
@@ -159,7 +159,7 @@ pub(super) fn log(workspace: &Handle, log: &Log, out: &mut Out) -> Result<Exit, 
     }
     if log.json.json {
         for (event, signed) in newest.iter().take(limit) {
-            out.line(event_json(event, *signed))?;
+            console.line(event_json(event, *signed))?;
         }
         return Ok(Exit::Success);
     }
@@ -185,6 +185,6 @@ pub(super) fn log(workspace: &Handle, log: &Log, out: &mut Out) -> Result<Exit, 
             if *signed { "here" } else { "with the next" }.to_owned(),
         ]);
     }
-    out.text(&table.render(&Screen::of_stdout()))?;
+    console.table(table)?;
     Ok(Exit::Success)
 }

@@ -1,13 +1,13 @@
 //! `tandem size`: what the workspaces of this node take.
 
-use super::{CliError, Exit, Out, args::Json, disk};
-use crate::show::{Column, Screen, Table};
+use super::{CliError, Console, Exit, args::Json, disk};
+use crate::show::{Column, Table};
 use serde_json::json;
 use std::path::Path;
 use tandem_actors::Node;
 use tandem_storage::engine::Table as Rows;
 
-pub(super) fn size(node: &Node, dir: &Path, json: Json, out: &mut Out) -> Result<Exit, CliError> {
+pub(super) fn size(node: &Node, dir: &Path, json: Json, console: &mut Console) -> Result<Exit, CliError> {
     let mut table = Table::new([
         Column::text("WORKSPACE"),
         Column::number("EVENTS"),
@@ -29,7 +29,7 @@ pub(super) fn size(node: &Node, dir: &Path, json: Json, out: &mut Out) -> Result
             }
         }
         if json.json {
-            out.line(json!({
+            console.line(json!({
                 "workspace": info.id.to_string(),
                 "name": info.name,
                 "events": events,
@@ -41,20 +41,20 @@ pub(super) fn size(node: &Node, dir: &Path, json: Json, out: &mut Out) -> Result
             table.row([info.name, events.to_string(), disk::text(log), rows.to_string(), disk::text(views)]);
         }
     }
-    let on_disk = disk::allocated(dir).map_err(|error| CliError::File { path: dir.into(), error })?;
-    let free = disk::free(dir);
+    let on_disk = disk::allocated(&console.path(dir)).map_err(|error| CliError::File { path: dir.into(), error })?;
+    let free = disk::free(&console.path(dir));
     if json.json {
-        out.line(json!({ "folder": dir.display().to_string(), "disk_bytes": on_disk, "free_bytes": free }))?;
+        console.line(json!({ "folder": dir.display().to_string(), "disk_bytes": on_disk, "free_bytes": free }))?;
         return Ok(Exit::Success);
     }
-    out.text(&table.render(&Screen::of_stdout()))?;
-    out.line(format_args!(
+    console.table(table)?;
+    console.line(format_args!(
         "\n{} on the disk in {}",
         disk::text(on_disk),
         crate::show::escape(&dir.display().to_string())
     ))?;
     if let Some(free) = free {
-        out.line(format_args!("{} are free", disk::text(free)))?;
+        console.line(format_args!("{} are free", disk::text(free)))?;
     }
     Ok(Exit::Success)
 }

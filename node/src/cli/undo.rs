@@ -1,7 +1,7 @@
 //! `tandem undo`: takes one's own changes back, an import as a whole or one event.
 
-use super::{CliError, Exit, Out, args::UndoArgs, shown::step_text};
-use crate::show::{Progress, escape};
+use super::{CliError, Console, Exit, args::UndoArgs, shown::step_text};
+use crate::show::escape;
 use serde_json::json;
 use std::collections::BTreeSet;
 use tandem_actors::{Handle, UndoOf, Undone, handle::State, undo::Kept};
@@ -10,44 +10,44 @@ use tandem_storage::fold::Design;
 /// Things left as they are that a person is shown.
 const KEPT_SHOWN: usize = 10;
 
-pub(super) fn undo(workspace: &Handle, undo: &UndoArgs, out: &mut Out) -> Result<Exit, CliError> {
+pub(super) fn undo(workspace: &Handle, undo: &UndoArgs, console: &mut Console) -> Result<Exit, CliError> {
     let state = workspace.read();
     let of = what(&state, &undo.what)?;
-    let mut progress = Progress::new("undoing", None);
+    let mut progress = console.progress("undoing");
     let undone = workspace.undo_with(of, &mut |so_far| {
         let done = so_far.cells + so_far.deleted + so_far.restored;
         progress.advance(done.saturating_sub(progress.done()));
     })?;
     drop(progress);
     if undo.json.json {
-        out.line(undone_json(state.design(), &undone))?;
+        console.line(undone_json(state.design(), &undone))?;
     } else {
-        report(state.design(), &undone, out)?;
+        report(state.design(), &undone, console)?;
     }
     let is_left = undone.is_nothing() && undone.kept_count > 0;
     Ok(if is_left { Exit::Failure } else { Exit::Success })
 }
 
-fn report(design: &Design, undone: &Undone, out: &mut Out) -> Result<(), CliError> {
+fn report(design: &Design, undone: &Undone, console: &mut Console) -> Result<(), CliError> {
     let Undone { batch, cells, deleted, restored, kept, kept_count } = undone;
     if undone.is_nothing() {
-        out.line("nothing was there to take back")?;
+        console.line("nothing was there to take back")?;
     } else {
-        out.line(format_args!("removed {deleted} records, brought {restored} back, put {cells} values back"))?;
+        console.line(format_args!("removed {deleted} records, brought {restored} back, put {cells} values back"))?;
     }
     if *kept_count > 0 {
-        out.line(format_args!("{kept_count} were left as they are:"))?;
+        console.line(format_args!("{kept_count} were left as they are:"))?;
     }
     for kept in kept.iter().take(KEPT_SHOWN) {
-        out.line(format_args!("  {}: {}", escape(&place(design, kept)), escape(&kept.why.to_string())))?;
+        console.line(format_args!("  {}: {}", escape(&place(design, kept)), escape(&kept.why.to_string())))?;
     }
     if *kept_count > KEPT_SHOWN as u64 {
-        out.line("  …; --json lists more of them")?;
+        console.line("  …; --json lists more of them")?;
     }
     if undone.is_nothing() {
         return Ok(());
     }
-    out.line(format_args!("batch {batch}; `tandem undo {batch}` takes that back"))
+    console.line(format_args!("batch {batch}; `tandem undo {batch}` takes that back"))
 }
 
 fn place(design: &Design, kept: &Kept) -> String {

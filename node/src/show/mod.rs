@@ -6,6 +6,6 @@ mod screen;
 mod table;
 
 pub use escape::escape;
-pub use progress::Progress;
+pub use progress::{Bars, Progress};
 pub use screen::Screen;
 pub use table::{Column, Table};

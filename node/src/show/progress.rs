@@ -3,9 +3,45 @@
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle, TermLike};
 
-/// A bar on standard error: rows done, rows in all, rows a second.
+/// Where bars are drawn.
+pub enum Bars {
+    /// Nowhere: nobody looks.
+    Nowhere,
+    /// On the standard error of this process.
+    Stderr,
+    /// On a terminal that another process has.
+    Elsewhere(Elsewhere),
+}
+
+impl Bars {
+    /// On standard error, if that is a terminal.
+    pub fn of_stderr() -> Self {
+        if std::io::stderr().is_terminal() { Self::Stderr } else { Self::Nowhere }
+    }
+
+    /// Columns of the terminal, if this process has one.
+    pub fn width(&self) -> Option<u16> {
+        match self {
+            Self::Nowhere | Self::Elsewhere(_) => None,
+            Self::Stderr => Some(console::Term::stderr().size().1),
+        }
+    }
+
+    fn target(&self) -> Option<ProgressDrawTarget> {
+        match self {
+            Self::Nowhere => None,
+            Self::Stderr => Some(ProgressDrawTarget::stderr()),
+            Self::Elsewhere(terminal) => Some(ProgressDrawTarget::term_like(terminal())),
+        }
+    }
+}
+
+/// Makes the terminal that is elsewhere, for each bar anew.
+type Elsewhere = Box<dyn Fn() -> Box<dyn TermLike>>;
+
+/// A bar: rows done, rows in all, rows a second.
 ///
 /// It appears only after a second of work and only on a terminal, so that quick commands, scripts and logs
 /// see nothing of it, and it is gone when the value is dropped.
@@ -21,8 +57,8 @@ const QUIET: Duration = Duration::from_secs(1);
 
 impl Progress {
     /// Work on `total` rows (none when unknown), of which `what` says what is done with them.
-    pub fn new(what: &'static str, total: Option<u64>) -> Self {
-        Self::on(std::io::stderr().is_terminal().then(ProgressDrawTarget::stderr), what, total)
+    pub fn new(bars: &Bars, what: &'static str, total: Option<u64>) -> Self {
+        Self::on(bars.target(), what, total)
     }
 
     fn on(target: Option<ProgressDrawTarget>, what: &'static str, total: Option<u64>) -> Self {

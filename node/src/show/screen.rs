@@ -1,10 +1,11 @@
 //! What the output can show: how wide it is, and whether it takes colour.
 
+use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::io::IsTerminal;
 
 /// The place that standard output goes to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Screen {
     /// Columns of a line; none when piped, since a program that reads a table wants all of it.
     pub width: Option<u16>,

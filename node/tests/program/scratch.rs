@@ -31,18 +31,23 @@ impl Node {
         self.path(name)
     }
 
-    pub fn run(&self, args: &[&str]) -> Output {
+    /// The program with these arguments, not run yet.
+    pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tandem"));
         command.args(args).arg("--data-dir").arg(self.path("data")).current_dir(self.dir.path());
-        command.env_remove("TANDEM_DATA_DIR").output().unwrap()
+        command.env_remove("TANDEM_DATA_DIR");
+        command
+    }
+
+    pub fn run(&self, args: &[&str]) -> Output {
+        self.command(args).output().unwrap()
     }
 
     /// The same with something on standard input.
     pub fn run_with(&self, args: &[&str], input: &[u8]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tandem"));
-        command.args(args).arg("--data-dir").arg(self.path("data")).current_dir(self.dir.path());
+        let mut command = self.command(args);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.env_remove("TANDEM_DATA_DIR").spawn().unwrap();
+        let mut child = command.spawn().unwrap();
         child.stdin.take().unwrap().write_all(input).unwrap();
         child.wait_with_output().unwrap()
     }

@@ -1,7 +1,7 @@
 //! What an import would do, shown before it does it.
 
 use super::{
-    super::{CliError, Exit, Out},
+    super::{CliError, Console, Exit},
     Entries, Errors, existing_list,
 };
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
         csv_read::CsvFile,
         vcard,
     },
-    show::{Column, Screen, Table, escape},
+    show::{Column, Table, escape},
 };
 use std::io::{Read, Seek};
 use tandem_actors::Handle;
@@ -20,7 +20,7 @@ pub(super) fn table<R: Read + Seek>(
     workspace: &Handle,
     name: &str,
     file: &CsvFile<R>,
-    out: &mut Out,
+    console: &mut Console,
 ) -> Result<Exit, CliError> {
     let mut table = Table::new([
         Column::text("COLUMN"),
@@ -33,19 +33,19 @@ pub(super) fn table<R: Read + Seek>(
         let distinct = seen.distinct.as_ref().map_or_else(|| format!("{DISTINCT_MAX}+"), |all| all.len().to_string());
         table.row([name, &reading.to_string(), &seen.empty.to_string(), &distinct, &seen.examples.join(" · ")]);
     }
-    out.text(&table.render(&Screen::of_stdout()))?;
+    console.table(table)?;
     let separator = match file.separator() {
         '\t' => "tab".to_owned(),
         other => other.to_string(),
     };
     let list = if existing_list(workspace, name).is_some() { "the list" } else { "a new list" };
     let rows = file.row_count();
-    out.line(format_args!(
+    console.line(format_args!(
         "\n{rows} rows for {list} {}, in {}, separated by {separator}",
         escape(name),
         file.encoding()
     ))?;
-    out.line("Nothing was written. Correct a type with --type COLUMN=TYPE, then import without --dry-run.")?;
+    console.line("Nothing was written. Correct a type with --type COLUMN=TYPE, then import without --dry-run.")?;
     Ok(Exit::Success)
 }
 
@@ -55,7 +55,7 @@ pub(super) fn cards(
     first: Row,
     rest: Entries<'_>,
     mut errors: Errors,
-    out: &mut Out,
+    console: &mut Console,
 ) -> Result<Result<Exit, CliError>, ImportError> {
     let columns = vcard::columns();
     let mut filled = vec![0u64; columns.len()];
@@ -79,20 +79,20 @@ pub(super) fn cards(
             }
         }
     }
-    let show = |out: &mut Out| {
+    let show = |console: &mut Console| {
         let mut table = Table::new([Column::text("FIELD"), Column::text("TYPE"), Column::number("EMPTY")]);
         for (column, filled) in columns.iter().zip(&filled) {
             let base = column.ty.base().map_or("", |base| base.name());
             let ty = if column.ty.many { format!("{base}, many") } else { base.to_owned() };
             table.row([column.name.as_str(), &ty, &(rows - filled).to_string()]);
         }
-        out.text(&table.render(&Screen::of_stdout()))?;
-        out.line(format_args!("\n{rows} contacts for the list {}", escape(name)))?;
+        console.table(table)?;
+        console.line(format_args!("\n{rows} contacts for the list {}", escape(name)))?;
         if errors.count() > 0 {
-            out.line(format_args!("{} cannot be read", errors.count()))?;
+            console.line(format_args!("{} cannot be read", errors.count()))?;
         }
-        out.line("Nothing was written.")?;
+        console.line("Nothing was written.")?;
         Ok(Exit::Success)
     };
-    Ok(show(out))
+    Ok(show(console))
 }

@@ -1,6 +1,6 @@
 //! Rows that could not be taken, in a file of their own.
 
-use super::super::{CliError, args::Import};
+use super::super::{CliError, Console, args::Import};
 use crate::exchange::Rejected;
 use std::{
     fs::File,
@@ -11,19 +11,22 @@ use std::{
 /// Made with the first such row; never in a dry run.
 pub(super) struct Errors {
     path: PathBuf,
+    /// The path from this process's folder.
+    from_here: PathBuf,
     is_dry: bool,
     file: Option<BufWriter<File>>,
     count: u64,
 }
 
 impl Errors {
-    pub(super) fn new(import: &Import) -> Self {
+    pub(super) fn new(import: &Import, console: &Console) -> Self {
         let default = || {
             let name = import.file.file_name().map_or_else(|| "import".into(), |name| name.to_string_lossy());
             PathBuf::from(format!("{}.errors.txt", if name == "-" { "stdin".into() } else { name }))
         };
         let path = import.errors.clone().unwrap_or_else(default);
-        Self { path, is_dry: import.dry_run, file: None, count: 0 }
+        let from_here = console.path(&path);
+        Self { path, from_here, is_dry: import.dry_run, file: None, count: 0 }
     }
 
     pub(super) fn add(&mut self, rejected: &Rejected) -> Result<(), CliError> {
@@ -37,7 +40,7 @@ impl Errors {
         }
         let file = match &mut self.file {
             Some(file) => file,
-            none => none.insert(BufWriter::new(File::create(&self.path)?)),
+            none => none.insert(BufWriter::new(File::create(&self.from_here)?)),
         };
         writeln!(file, "line {}: {}", rejected.line, rejected.reason)?;
         rejected.text.lines().try_for_each(|line| writeln!(file, "    {line}"))

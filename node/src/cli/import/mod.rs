@@ -19,31 +19,31 @@ use self::{
     submit::{Answered, Submitter},
     target::Target,
 };
-use super::{CliError, Exit, Out, args::Import, names};
+use super::{CliError, Console, Exit, args::Import, names};
 use crate::{
     exchange::{Entry, ImportError, Row, csv_read::CsvFile, number_form::Mark, vcard, vcard_read::Cards},
-    show::{Progress, escape},
+    show::escape,
 };
 use std::{io::BufReader, path::PathBuf};
 use tandem_actors::{Handle, fresh_batch};
 use tandem_wire::{BatchId, RecordId};
 
-pub(super) fn import(workspace: &Handle, import: &Import, out: &mut Out) -> Result<Exit, CliError> {
+pub(super) fn import(workspace: &Handle, import: &Import, console: &mut Console) -> Result<Exit, CliError> {
     let failed = |error: ImportError| CliError::Import { path: import.file.clone(), error };
     let name = source::list_name(import)?;
-    let (file, is_vcard) = source::open(&import.file)?;
-    let mut errors = Errors::new(import);
+    let (file, is_vcard) = source::open(&import.file, console)?;
+    let mut errors = Errors::new(import, console);
     if is_vcard {
         columns::none_for_cards(import)?;
         let mut cards = Cards::open(BufReader::new(file)).map_err(failed)?;
         let first = first_row(&mut cards, &mut errors).map_err(failed)??;
-        let Some(first) = first else { return nothing(errors, &name, out) };
+        let Some(first) = first else { return nothing(errors, &name, console) };
         if import.dry_run {
-            return dry_run::cards(&name, first, &mut cards, errors, out).map_err(failed)?;
+            return dry_run::cards(&name, first, &mut cards, errors, console).map_err(failed)?;
         }
         let target = Target::prepare(workspace, &name, &vcard::columns(), &[])?;
         let importer = Importer::new(workspace, &target, Ids::Rows("vcf"), errors);
-        return importer.take(&first, &mut cards, &failed, out)?.report(&target, &name, out);
+        return importer.take(&first, &mut cards, &failed, console)?.report(&target, &name, console);
     }
     let mark = import.decimal_comma.then_some(Mark::Comma);
     let mut table = CsvFile::open(file, mark).map_err(failed)?;
@@ -51,18 +51,20 @@ pub(super) fn import(workspace: &Handle, import: &Import, out: &mut Out) -> Resu
     let columns: Vec<_> = table.columns().iter().map(|column| column.column()).collect();
     let key = import.key.as_deref().map(|key| columns::key(&columns, key)).transpose()?;
     if import.dry_run {
-        return dry_run::table(workspace, &name, &table, out);
+        return dry_run::table(workspace, &name, &table, console);
     }
     let rows = if key.is_some() { table.rows_without_keys() } else { table.rows() };
     let mut rows = rows.map_err(failed)?;
     let first = first_row(&mut rows, &mut errors).map_err(failed)??;
-    let Some(first) = first else { return nothing(errors, &name, out) };
+    let Some(first) = first else { return nothing(errors, &name, console) };
     let target = Target::prepare(workspace, &name, &columns, &choices)?;
     let ids = match key {
         Some(column) => Ids::Keys(Box::new(Keys::of(workspace, &target, column)?)),
         None => Ids::Rows("csv"),
     };
-    Importer::new(workspace, &target, ids, errors).take(&first, &mut rows, &failed, out)?.report(&target, &name, out)
+    Importer::new(workspace, &target, ids, errors)
+        .take(&first, &mut rows, &failed, console)?
+        .report(&target, &name, console)
 }
 
 type Entries<'a> = &'a mut dyn Iterator<Item = Result<Entry, ImportError>>;
@@ -82,15 +84,15 @@ fn first_row(entries: Entries<'_>, errors: &mut Errors) -> Result<Result<Option<
     Ok(Ok(None))
 }
 
-fn nothing(errors: Errors, name: &str, out: &mut Out) -> Result<Exit, CliError> {
-    out.line(format_args!("imported no records into {}", escape(name)))?;
-    report_errors(errors.finish()?, out)
+fn nothing(errors: Errors, name: &str, console: &mut Console) -> Result<Exit, CliError> {
+    console.line(format_args!("imported no records into {}", escape(name)))?;
+    report_errors(errors.finish()?, console)
 }
 
-fn report_errors(errors: Option<(u64, PathBuf)>, out: &mut Out) -> Result<Exit, CliError> {
+fn report_errors(errors: Option<(u64, PathBuf)>, console: &mut Console) -> Result<Exit, CliError> {
     let Some((rejected, path)) = errors else { return Ok(Exit::Success) };
     let path = path.display().to_string();
-    out.line(format_args!("{rejected} could not be read; lines and reasons are in {}", escape(&path)))?;
+    console.line(format_args!("{rejected} could not be read; lines and reasons are in {}", escape(&path)))?;
     Ok(Exit::Partial)
 }
 
@@ -134,13 +136,15 @@ impl<'a> Importer<'a> {
         first: &Row,
         rest: Entries<'_>,
         failed: &dyn Fn(ImportError) -> CliError,
-        out: &mut Out,
+        console: &mut Console,
     ) -> Result<Imported, CliError> {
         let batch = self.batch;
-        let taken = self.take_all(first, rest, failed);
+        let taken = self.take_all(first, rest, failed, console);
         if taken.is_err() {
-            out.line(format_args!("stopped half-way; `tandem undo {batch}` takes back what was imported until then"))?;
-            out.flush()?;
+            console.line(format_args!(
+                "stopped half-way; `tandem undo {batch}` takes back what was imported until then"
+            ))?;
+            console.flush()?;
         }
         taken
     }
@@ -150,8 +154,9 @@ impl<'a> Importer<'a> {
         first: &Row,
         rest: Entries<'_>,
         failed: &dyn Fn(ImportError) -> CliError,
+        console: &Console,
     ) -> Result<Imported, CliError> {
-        let mut progress = Progress::new("importing", None);
+        let mut progress = console.progress("importing");
         self.row(first)?;
         for entry in rest {
             match entry.map_err(failed)? {
@@ -159,6 +164,7 @@ impl<'a> Importer<'a> {
                 Err(rejected) => self.errors.add(&rejected)?,
             }
             progress.advance(1);
+            console.go_on()?;
         }
         let elsewhere = match &self.ids {
             Ids::Rows(_) => None,
@@ -191,22 +197,22 @@ impl<'a> Importer<'a> {
 }
 
 impl Imported {
-    fn report(self, target: &Target, name: &str, out: &mut Out) -> Result<Exit, CliError> {
+    fn report(self, target: &Target, name: &str, console: &mut Console) -> Result<Exit, CliError> {
         let Answered { made, changed, present } = self.answered;
-        out.line(format_args!("imported {made} records into {}", escape(name)))?;
+        console.line(format_args!("imported {made} records into {}", escape(name)))?;
         if changed > 0 {
-            out.line(format_args!("{changed} were changed"))?;
+            console.line(format_args!("{changed} were changed"))?;
         }
         if present > 0 {
-            out.line(format_args!("{present} were there already"))?;
+            console.line(format_args!("{present} were there already"))?;
         }
         if let Some(elsewhere @ 1..) = self.elsewhere {
-            out.line(format_args!("{elsewhere} are not in the file; they stay as they are"))?;
+            console.line(format_args!("{elsewhere} are not in the file; they stay as they are"))?;
         }
-        self.raw.report(target, out)?;
-        let exit = report_errors(self.errors, out)?;
+        self.raw.report(target, console)?;
+        let exit = report_errors(self.errors, console)?;
         if made + changed > 0 {
-            out.line(format_args!("batch {0}; `tandem undo {0}` takes it back", self.batch))?;
+            console.line(format_args!("batch {0}; `tandem undo {0}` takes it back", self.batch))?;
         }
         Ok(exit)
     }

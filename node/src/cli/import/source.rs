@@ -1,6 +1,6 @@
 //! The file that is imported, and what it is.
 
-use super::super::{CliError, args::Import};
+use super::super::{CliError, Console, args::Import};
 use std::{
     fs::File,
     io::{self, Read, Seek},
@@ -9,9 +9,10 @@ use std::{
 
 /// Opens it, and tells whether it holds contact cards: by its name, or by how it begins. Standard input is written to
 /// a temporary file, since a table is read more than once.
-pub(super) fn open(path: &Path) -> Result<(File, bool), CliError> {
+pub(super) fn open(path: &Path, console: &mut Console) -> Result<(File, bool), CliError> {
     let failed = |error| CliError::File { path: path.into(), error };
-    let mut file = if is_stdin(path) { spool().map_err(failed)? } else { File::open(path).map_err(failed)? };
+    let file = if is_stdin(path) { spool(&mut console.input) } else { File::open(console.path(path)) };
+    let mut file = file.map_err(failed)?;
     let extension = path.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
     let is_vcard = match extension.as_deref() {
         Some("vcf" | "vcard") => true,
@@ -37,9 +38,9 @@ fn is_stdin(path: &Path) -> bool {
     path == Path::new("-")
 }
 
-fn spool() -> io::Result<File> {
+fn spool(input: &mut dyn Read) -> io::Result<File> {
     let mut file = tempfile::tempfile()?;
-    io::copy(&mut io::stdin().lock(), &mut file)?;
+    io::copy(input, &mut file)?;
     file.rewind()?;
     Ok(file)
 }

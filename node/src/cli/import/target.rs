@@ -1,7 +1,7 @@
 //! The list that a file goes into.
 
 use super::{
-    super::{CliError, Out, names},
+    super::{CliError, Console, names},
     existing_list,
     keys::Place,
     submit::Step,
@@ -176,11 +176,11 @@ impl Raw {
         self.0.entry(column).or_insert_with(first).0 += 1;
     }
 
-    pub(super) fn report(&self, target: &Target, out: &mut Out) -> Result<(), CliError> {
+    pub(super) fn report(&self, target: &Target, console: &mut Console) -> Result<(), CliError> {
         for (column, (count, line, text)) in &self.0 {
             let field = &target.fields[*column];
             let ty = field.ty.base().map_or("newer version needed", BaseType::name);
-            out.line(format_args!(
+            console.line(format_args!(
                 "{count} values of {} are no {ty}, the first in line {line}: {}; they are kept as they are, flagged `raw`",
                 escape(&field.name),
                 escape(text),
