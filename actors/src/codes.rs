@@ -27,6 +27,7 @@
 //! | `newer-format` | the data folder was written by a newer version | update |
 //! | `not-own` | only the device that made a change can undo it | ask its author |
 //! | `not-undoable` | the event changed members or the design, not records | put those back by name |
+//! | `offline` | it needs the network, and the node is not on it | go online first |
 //! | `record-exists` | a record with this id exists already | change it instead |
 //! | `role` | the member's role does not allow it | ask a manager |
 //! | `senior` | the owner, or a manager senior to this one, cannot be changed by it | ask who is senior |
@@ -43,6 +44,7 @@
 //! | `unknown-member` | no such device is a member | check its key |
 //! | `unknown-record` | no such record exists | check its id; it may have been removed |
 //! | `unknown-workspace` | the node has no such workspace | check its id |
+//! | `unreachable` | another node cannot be reached, or ends the link | see the message |
 //! | `value` | what a record shows is no value of the Rust type, or the other way round | see the message |
 //! | `workspace-exists` | the node has the workspace already | remove it, or use another data folder |
 //! | `write-failed` | a write failed, and what the disk kept is not known | open the node again |

@@ -40,6 +40,12 @@ pub struct Handle {
     pub(crate) shown: watch::Receiver<u64>,
 }
 
+impl std::fmt::Debug for Handle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Handle of {:?}", self.id)
+    }
+}
+
 /// A member's device, as [`Handle::members`] lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemberInfo {

@@ -5,6 +5,8 @@ use crate::{
     device_key::{self, DeviceKeyError},
     handle::Handle,
     keeper::Keeper,
+    network::{Network, Workspaces},
+    peer_link::link::LinkError,
     recover::{self, Opened, Recovered},
     registry::{self, Entry},
     workspace::{self, Core, Perform, Workspace},
@@ -13,7 +15,7 @@ use actix::{Actor, System};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, mpsc},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
     thread::{self, JoinHandle},
 };
 use tandem_storage::{
@@ -44,7 +46,8 @@ pub struct Node {
     key: Arc<SecretKey>,
     options: Options,
     runtime: Option<Runtime>,
-    open: Mutex<BTreeMap<WorkspaceId, Handle>>,
+    pub(crate) network: Mutex<Option<Network>>,
+    open: Workspaces,
     /// Held while the list of workspaces is changed.
     listing: Mutex<()>,
 }
@@ -94,6 +97,12 @@ pub enum NodeError {
     /// The workspace's actor has stopped. Open the node again.
     #[error("the workspace has stopped; open the node again")]
     Stopped,
+    /// This needs the network.
+    #[error("this node is not on the network")]
+    Offline,
+    /// The other node cannot be reached, or does not go on.
+    #[error(transparent)]
+    Link(#[from] LinkError),
 }
 
 impl NodeError {
@@ -111,6 +120,8 @@ impl NodeError {
             Self::Refused(refused) => refused.code(),
             Self::Busy => "busy",
             Self::Stopped => "stopped",
+            Self::Offline => "offline",
+            Self::Link(_) => "unreachable",
         }
     }
 }
@@ -144,8 +155,9 @@ impl Node {
             recovered,
             key,
             options,
-            runtime: Some(Runtime::start()),
-            open: Mutex::default(),
+            runtime: Some(Runtime::start("tandem-actors")),
+            network: Mutex::default(),
+            open: Workspaces::default(),
             listing: Mutex::default(),
         })
     }
@@ -216,6 +228,51 @@ impl Node {
         let handle = Handle { id, number, device: self.device(), address, published, feed, shown };
         open.insert(id, handle.clone());
         Ok(handle)
+    }
+
+    /// A place for the log of a workspace that comes from others, and whether it was made now.
+    pub(crate) fn make_room(&self, id: WorkspaceId) -> Result<(Handle, bool), NodeError> {
+        let listing = self.change_list();
+        if registry::entries(self.engine())?.into_iter().any(|(_, entry)| entry.id == id) {
+            let workspace = self.workspace(id)?;
+            // Somebody tries again, or has the copy of who was a member once.
+            return match workspace.fold().role_of(self.device()) {
+                Some(_) => Err(Refused::WorkspaceExists(id).into()),
+                None => Ok((workspace, false)),
+            };
+        }
+        self.keeper().room()?;
+        let number = registry::free_number(self.engine())?;
+        self.say(id, |head| Some(WorkspaceHead { number, ..head }))?;
+        let mut batch = Batch::default();
+        registry::put(&mut batch, number, &Entry { id, left: false });
+        self.engine().commit(batch, Durability::Synced)?;
+        drop(listing);
+        Ok((self.workspace(id)?, true))
+    }
+
+    /// Opens every workspace that was not left, so that it takes part in the network.
+    pub(crate) fn open_all(&self) -> Result<(), NodeError> {
+        let entries = registry::entries(self.engine())?.into_iter();
+        entries.filter(|(_, entry)| !entry.left).try_for_each(|(_, entry)| self.workspace(entry.id).map(drop))
+    }
+
+    pub(crate) fn open_workspaces(&self) -> Workspaces {
+        self.open.clone()
+    }
+
+    pub(crate) fn shared_engine(&self) -> Arc<Disk> {
+        self.engine.clone().expect("open until it is dropped")
+    }
+
+    pub(crate) fn key(&self) -> Arc<SecretKey> {
+        self.key.clone()
+    }
+
+    pub(crate) fn set_network(&self, network: Network) {
+        if let Some(old) = self.network().replace(network) {
+            old.stop();
+        }
     }
 
     /// Leaves a workspace: its copy here stays, for reading only.
@@ -291,6 +348,9 @@ impl Node {
     }
 
     fn stop(&mut self) -> Result<(), NodeError> {
+        if let Some(network) = self.network().take() {
+            network.stop();
+        }
         self.handles().clear();
         if let Some(runtime) = self.runtime.take() {
             runtime.stop();
@@ -329,6 +389,10 @@ impl Node {
 
     fn keeper(&self) -> &Keeper {
         self.keeper.as_ref().expect("open until it is dropped")
+    }
+
+    pub(crate) fn network(&self) -> MutexGuard<'_, Option<Network>> {
+        self.network.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn change_list(&self) -> MutexGuard<'_, ()> {
@@ -383,26 +447,26 @@ fn random<const N: usize>() -> [u8; N] {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the handle is a shell: the founding event needs a clock")]
-fn now_ms() -> u64 {
+pub(crate) fn now_ms() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.map_or(0, |since| since.as_millis() as u64)
 }
 
-/// The thread that the actors run on.
-struct Runtime {
+/// A thread that actors run on.
+pub(crate) struct Runtime {
     system: System,
     thread: JoinHandle<()>,
 }
 
 impl Runtime {
-    fn start() -> Self {
+    pub(crate) fn start(name: &str) -> Self {
         let (tell, told) = mpsc::channel();
         let run = move || {
             let runner = System::new();
             tell.send(System::current()).expect("the starter waits");
             runner.run().expect("the system runs until it is stopped");
         };
-        let thread = thread::Builder::new().name("tandem-actors".into()).spawn(run).expect("threads can be made");
+        let thread = thread::Builder::new().name(name.into()).spawn(run).expect("threads can be made");
         Self { system: told.recv().expect("the thread starts"), thread }
     }
 
@@ -413,7 +477,25 @@ impl Runtime {
         told.recv().expect("the thread runs")
     }
 
-    fn stop(self) {
+    /// Runs what `work` begins on the thread, and waits for it.
+    pub(crate) fn call_async<'a, T: Send + 'static, F: Future<Output = T> + 'static>(
+        &self,
+        work: impl FnOnce() -> F + Send + 'static,
+    ) -> T {
+        let (tell, told) = mpsc::channel();
+        self.spawn(move || {
+            let done = work();
+            async move { drop(tell.send(done.await)) }
+        });
+        told.recv().expect("the thread runs")
+    }
+
+    /// Runs what `work` begins on the thread.
+    pub(crate) fn spawn<F: Future<Output = ()> + 'static>(&self, work: impl FnOnce() -> F + Send + 'static) {
+        self.system.arbiter().spawn_fn(move || drop(actix::spawn(work())));
+    }
+
+    pub(crate) fn stop(self) {
         self.system.stop();
         // A panic there was an abort; there is nothing more to learn from the thread.
         let _ = self.thread.join();

@@ -16,6 +16,12 @@ impl SecretKey {
         Self(SigningKey::from_bytes(bytes))
     }
 
+    /// The key that an invitation's secret stands for: its public half is in the log, and whoever has the secret signs
+    /// with it.
+    pub fn of_invitation(secret: &[u8; 16]) -> Self {
+        Self::from_bytes(&hash::derive("tandem 1 invitation", &[secret]))
+    }
+
     /// The 32 secret bytes, for the key file.
     pub fn to_bytes(&self) -> [u8; 32] {
         self.0.to_bytes()

@@ -64,5 +64,9 @@ pub const TABLE_PART_ENDS_MAX: usize = 4096;
 pub const POINTS_MAX: usize = 4096;
 /// Runs by which a newcomer shows that it is a member.
 pub const SHOWN_RUNS_MAX: usize = 16;
+/// Devices of which a node tells another where they were seen.
+pub const PEERS_MAX: usize = 256;
+/// Addresses of one device.
+pub const PLACES_MAX: usize = 8;
 /// Bytes of held events that are kept for one author.
 pub const HELD_BYTES_MAX: u64 = 4 * 1024 * 1024;

@@ -8,6 +8,7 @@ use crate::{
     bounded, hash, limits::*,
 };
 use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 /// The version of the dialogue that this program speaks.
 pub const PROTOCOL: u16 = 1;
@@ -33,6 +34,8 @@ pub enum Message {
     Pong(u64),
     /// The sender closes the link.
     Bye(Bye),
+    /// Where the sender saw other members' devices, and where it is itself.
+    Peers(Peers),
 }
 
 /// See [`Message::Hello`].
@@ -120,6 +123,49 @@ pub struct Taken {
     pub bytes: u64,
     /// Where the sender stands.
     pub state: State,
+}
+
+/// See [`Message::Peers`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peers {
+    /// By device.
+    #[serde(deserialize_with = "bounded::list::<_, _, PEERS_MAX>")]
+    pub peers: Vec<PeerPlaces>,
+}
+
+/// Where a device was seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerPlaces {
+    /// Which.
+    pub device: DeviceKey,
+    /// The last first.
+    #[serde(deserialize_with = "bounded::list::<_, _, PLACES_MAX>")]
+    pub places: Vec<Place>,
+}
+
+/// An address on the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// IPv6, or IPv4 in its IPv6 form.
+    pub ip: [u8; 16],
+    /// The UDP port.
+    pub port: u16,
+}
+
+impl From<SocketAddr> for Place {
+    fn from(address: SocketAddr) -> Self {
+        let ip = match address.ip() {
+            IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+            IpAddr::V6(ip) => ip,
+        };
+        Self { ip: ip.octets(), port: address.port() }
+    }
+}
+
+impl From<Place> for SocketAddr {
+    fn from(place: Place) -> Self {
+        Self::new(IpAddr::V6(Ipv6Addr::from(place.ip)).to_canonical(), place.port)
+    }
 }
 
 /// Where somebody stands, as they say.
@@ -274,6 +320,15 @@ mod tests {
             (Message::Pong(7), "0707"),
             (Message::Bye(Bye::Done), "0800"),
             (Message::Bye(Bye::Busy), "0807"),
+            (
+                Message::Peers(Peers {
+                    peers: vec![PeerPlaces {
+                        device: chain.device,
+                        places: vec![Place::from(SocketAddr::from(([192, 0, 2, 1], 300)))],
+                    }],
+                }),
+                hex(format!("0901{d4}01{}ffffc0000201ac02", "00".repeat(10))),
+            ),
         ]
     }
 

@@ -20,7 +20,7 @@ use tandem_storage::{
 use tandem_wire::{
     DeviceKey, VersionTable,
     limits::BATCH_BYTES_MAX,
-    message::{Bye, Hello, Join},
+    message::{Bye, Hello, Join, PeerPlaces},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -50,6 +50,7 @@ pub struct PeerLink {
     taking: usize,
     shown: Arc<Mutex<Seen>>,
     over: Option<oneshot::Sender<Closed>>,
+    places: mpsc::Sender<Vec<PeerPlaces>>,
 }
 
 /// How a session begins.
@@ -101,19 +102,26 @@ struct HungUp(Option<&'static str>);
 #[rtype(result = "()")]
 struct Moved;
 
+/// Tell the other where devices were seen.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct TellPeers(pub Vec<PeerPlaces>);
+
 /// End the link.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub struct Stop;
 
 impl PeerLink {
-    /// A link over `wire`; `frames` has what was read of it already. Tells `over` why it ended.
+    /// A link over `wire`; `frames` has what was read of it already. Tells `over` why it ended,
+    /// and `places` what the other says of where devices are.
     pub fn new(
         workspace: Handle,
         ends: Ends,
         opening: Opening,
         (wire, frames): (Wire, Frames),
         over: oneshot::Sender<Closed>,
+        places: mpsc::Sender<Vec<PeerPlaces>>,
     ) -> Self {
         let (write, written) = mpsc::channel(FRAMES_WAITING_MAX);
         let seen = Seen { peer: ends.peer, standing: Standing::Greeting, clock_off_ms: 0, agreed: None, theirs: None };
@@ -129,6 +137,7 @@ impl PeerLink {
             taking: 0,
             shown: Arc::new(Mutex::new(seen)),
             over: Some(over),
+            places,
         }
     }
 
@@ -164,6 +173,8 @@ impl PeerLink {
                     }
                 }
                 Output::Take(runs) => self.take(ctx, runs),
+                // Of too much that it says the rest is dropped: it says it again.
+                Output::Peers(peers) => drop(self.places.try_send(peers)),
                 Output::Agreed => tracing::debug!(peer = ?self.ends.peer, "up to date"),
                 Output::Close(closed) => return self.end(ctx, closed),
             }
@@ -277,6 +288,14 @@ impl Handler<Moved> for PeerLink {
     }
 }
 
+impl Handler<TellPeers> for PeerLink {
+    type Result = ();
+
+    fn handle(&mut self, TellPeers(peers): TellPeers, ctx: &mut Context<Self>) {
+        self.input(ctx, |session, _| session.tell_peers(peers));
+    }
+}
+
 impl Handler<Stop> for PeerLink {
     type Result = ();
 
@@ -332,7 +351,7 @@ async fn read_frames(
 }
 
 #[expect(clippy::disallowed_methods, reason = "the shell reads the clock, once for each input")]
-pub(super) fn now_ms() -> u64 {
+pub(crate) fn now_ms() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.map_or(0, |since| since.as_millis() as u64)
 }

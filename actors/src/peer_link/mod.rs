@@ -5,6 +5,7 @@ pub mod frames;
 pub mod iroh;
 pub mod link;
 pub mod memory;
+pub mod mesh;
 pub mod session;
 pub mod transport;
 

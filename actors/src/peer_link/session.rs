@@ -56,7 +56,10 @@ use tandem_storage::{fold::incremental::Fold, lacking::Lacking, take::Received};
 use tandem_wire::{
     ChainEnd, ChainId, DeviceKey, EventRef, TableDigest, VersionTable, WorkspaceId,
     limits::{BATCH_BYTES_MAX, WINDOW_BYTES_MAX},
-    message::{Bye, Hello, Join, Message, PROTOCOL, Points, RunBytes, Runs, Side, State, TablePart, Taken, tag},
+    message::{
+        Bye, Hello, Join, Message, PROTOCOL, PeerPlaces, Peers, Points, RunBytes, Runs, Side, State, TablePart, Taken,
+        tag,
+    },
 };
 
 /// After so long without a word, ask whether anybody is there.
@@ -109,6 +112,8 @@ pub enum Output {
     Take(Vec<Received>),
     /// Both have the same now.
     Agreed,
+    /// The other tells where it saw devices.
+    Peers(Vec<PeerPlaces>),
     /// The link is to be closed when everything before is sent.
     Close(Closed),
 }
@@ -368,6 +373,11 @@ impl PeerSession {
         out
     }
 
+    /// Where this node saw members' devices.
+    pub fn tell_peers(&mut self, peers: Vec<PeerPlaces>) -> Vec<Output> {
+        if self.is_open { vec![send(&Message::Peers(Peers { peers }))] } else { Vec::new() }
+    }
+
     /// Time has passed; to be called every second or so.
     pub fn tick(&mut self, now_ms: u64) -> Vec<Output> {
         self.now_ms = now_ms;
@@ -471,6 +481,7 @@ impl PeerSession {
             Message::Hello(_) | Message::Join(_) => return Err(Closed::Violation("it greets twice")),
             Message::Table(part) => self.table_part(part, out)?,
             Message::Points(points) => self.points(points, out)?,
+            Message::Peers(Peers { peers }) => out.push(Output::Peers(peers)),
             Message::Runs(runs) => self.runs(runs, out)?,
             Message::Taken(taken) => {
                 if taken.bytes < self.acknowledged_bytes || taken.bytes > self.sent_bytes {

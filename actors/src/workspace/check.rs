@@ -136,7 +136,7 @@ fn describe(value: &Value) -> String {
 }
 
 /// A name that people can use: not empty, not too long, not taken, on one line.
-pub(super) fn name<'a>(kind: NameKind, name: &str, mut taken: impl Iterator<Item = &'a str>) -> Result<(), Refused> {
+pub(crate) fn name<'a>(kind: NameKind, name: &str, mut taken: impl Iterator<Item = &'a str>) -> Result<(), Refused> {
     let refuse = |why| Err(Refused::Name { kind, name: name.into(), why });
     if name.trim().is_empty() {
         return refuse("is empty");

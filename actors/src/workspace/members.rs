@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use tandem_storage::{engine::Read, fold::incremental::Fold};
 use tandem_wire::{
     Act, Admit, AdmitText, DeviceKey, Invite, Mark, Op, OpRef, Remove, Role, SetRole, Target, WorkspaceId,
-    limits::MARKS_MAX,
+    limits::MARKS_MAX, message::Join,
 };
 
 pub(super) fn change<R: Read>(draft: &mut Draft<'_, R>, now_ms: u64, change: &MemberChange) -> Decided {
@@ -93,6 +93,12 @@ fn check_invite(fold: &Fold, now_ms: u64, op: &OpRef, invite: &Invite, approved:
     // A manager can undo what all others did: a person looks at the fingerprint first, whatever the invitation says.
     let needs_approval = invite.approve || invite.role == Role::Manager;
     if needs_approval && !approved { Err(NotInvited::AwaitsApproval) } else { Ok(()) }
+}
+
+/// What an invitation makes of who shows this; nothing where the proof is not for it.
+pub(crate) fn invited_role(fold: &Fold, workspace: WorkspaceId, device: DeviceKey, join: &Join) -> Option<Role> {
+    let invite = find_invite(fold, &join.invite)?;
+    invite.key.has_signed_join(workspace, &join.invite, device, &join.proof).then_some(invite.role)
 }
 
 /// The invitation that this op made.

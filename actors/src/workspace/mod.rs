@@ -17,6 +17,9 @@ mod transaction;
 mod undo;
 mod writer;
 
+pub(crate) use check::name as name_among;
+pub(crate) use members::invited_role;
+
 pub use self::core::{Core, Group, found, plain_cell};
 pub(crate) use self::core::{last_event, names};
 pub use insert::{Insert, Inserted, NewRecord};

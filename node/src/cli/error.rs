@@ -140,7 +140,7 @@ impl CliError {
                 | Refused::WorkspaceExists(_)
                 | Refused::Left => Exit::Failure,
             },
-            Self::Node(NodeError::Busy | NodeError::Stopped)
+            Self::Node(NodeError::Busy | NodeError::Stopped | NodeError::Offline | NodeError::Link(_))
             | Self::Stopped
             | Self::Import { .. }
             | Self::File { .. }

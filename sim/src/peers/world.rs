@@ -398,6 +398,7 @@ impl World {
                     self.peers[at].takes.push_back((link, runs));
                     self.wake(at);
                 }
+                Output::Peers(_) => {}
                 Output::Agreed => {
                     self.trace.mark("agreed");
                     let peer = &mut self.peers[at];

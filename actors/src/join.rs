@@ -1,0 +1,141 @@
+//! Bringing nodes together: going on the network, inviting, joining.
+
+use crate::{
+    command::{Admission, Command, MemberChange, NameKind, NotInvited, Refused},
+    handle::Handle,
+    network::{JoinRequest, Network, PeerStatus, Ticketed},
+    node::{Node, NodeError, fresh_bytes, now_ms},
+    peer_link::{Closed, link::LinkError, transport::Transport},
+    ticket::Ticket,
+    workspace,
+};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+use tandem_wire::{DeviceKey, Invite, MemberId, Role, SecretKey, WorkspaceId, message::Bye};
+
+/// Within so long a newcomer is let in and has what makes it a member.
+const JOINED_WITHIN: Duration = Duration::from_secs(30);
+
+/// What an invitation allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Invitation {
+    /// What who joins by it may do.
+    pub role: Role,
+    /// How many may join.
+    pub uses: u32,
+    /// For how long, from now.
+    pub valid_for: Duration,
+    /// Whether a person has to approve each. Managers are never let in otherwise.
+    pub approve: bool,
+}
+
+impl Node {
+    /// Goes on the network: other members' nodes find this one, and it them. Lasts until the node is closed.
+    #[cfg(feature = "iroh")]
+    pub fn go_online(&self, options: crate::NetworkOptions) -> Result<(), crate::NetworkError> {
+        use crate::peer_link::iroh::IrohTransport;
+        let key = self.key();
+        let make = move || -> crate::peer_link::transport::Pending<'static, _> {
+            Box::pin(async move {
+                let transport = IrohTransport::bind(&key, options).await?;
+                Ok(Arc::new(transport) as Arc<dyn Transport>)
+            })
+        };
+        let network = Network::start(self.device(), self.open_workspaces(), self.shared_engine(), make);
+        self.set_network(network.map_err(|error| crate::NetworkError::Bind(error.to_string()))??);
+        self.open_all().map_err(|error| crate::NetworkError::Bind(error.to_string()))
+    }
+
+    /// The same over a transport of one's own.
+    pub fn link_through(&self, transport: Arc<dyn Transport>) -> Result<(), NodeError> {
+        let make = move || -> crate::peer_link::transport::Pending<'static, Result<_, NodeError>> {
+            Box::pin(async move { Ok(transport) })
+        };
+        self.set_network(Network::start(self.device(), self.open_workspaces(), self.shared_engine(), make)??);
+        self.open_all()
+    }
+
+    /// Whether it is on the network.
+    pub fn is_online(&self) -> bool {
+        self.network().is_some()
+    }
+
+    /// Where others find this node; nowhere while it is not on the network.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.network().as_ref().map(Network::addresses).unwrap_or_default()
+    }
+
+    /// The peers that a workspace is linked to now.
+    pub fn peers(&self, workspace: WorkspaceId) -> Vec<PeerStatus> {
+        self.network().as_ref().map(|network| network.peers(workspace)).unwrap_or_default()
+    }
+
+    /// Invites somebody. The ticket holds a secret that is nowhere else: the log keeps only a key that is made of it.
+    pub fn invite(&self, workspace: &Handle, invitation: Invitation) -> Result<Ticket, NodeError> {
+        let secret: [u8; 16] = fresh_bytes();
+        let Invitation { role, uses, valid_for, approve } = invitation;
+        let expires_ms = now_ms().saturating_add(valid_for.as_millis() as u64);
+        let key = SecretKey::of_invitation(&secret).device();
+        let invite = Invite { key, role, uses, expires_ms, approve };
+        let committed = workspace.commit(Command::Members(MemberChange::Invite(invite)))?;
+        let invite = committed.made.expect("a change of members names its op");
+        Ok(Ticket { workspace: workspace.id(), invite, secret, device: self.device(), addresses: self.addresses() })
+    }
+
+    /// Joins a workspace by a ticket, and waits until this node is a member there. What the workspace holds may still be
+    /// on its way then.
+    pub fn join(&self, ticket: &Ticket, name: &str) -> Result<Handle, NodeError> {
+        workspace::name_among(NameKind::Member, name, std::iter::empty())?;
+        if self.network().is_none() {
+            return Err(NodeError::Offline);
+        }
+        let (workspace, is_new) = self.make_room(ticket.workspace)?;
+        let joined = self.join_with(&workspace, ticket, name);
+        if joined.is_err() && is_new {
+            self.remove(ticket.workspace)?;
+        }
+        joined.map(|()| workspace)
+    }
+
+    fn join_with(&self, workspace: &Handle, ticket: &Ticket, name: &str) -> Result<(), NodeError> {
+        let ticketed =
+            Ticketed { invite: ticket.invite, key: ticket.key(), member: MemberId(fresh_bytes()), name: name.into() };
+        let joining = {
+            let network = self.network();
+            let network = network.as_ref().ok_or(NodeError::Offline)?;
+            network.hint(ticket.device, &ticket.addresses);
+            network.join(workspace.clone(), ticket.device, ticketed, JOINED_WITHIN)
+        };
+        match joining.recv().map_err(|_| NodeError::Stopped)? {
+            Ok(()) => Ok(()),
+            Err(LinkError::Closed(Closed::ByPeer(Bye::AwaitsApproval))) => {
+                Err(Refused::NotInvited(NotInvited::AwaitsApproval).into())
+            }
+            Err(LinkError::Closed(Closed::ByPeer(Bye::NotInvited))) => {
+                Err(Refused::NotInvited(NotInvited::Unknown).into())
+            }
+            Err(LinkError::Closed(Closed::ByPeer(Bye::Removed))) => Err(Refused::DeviceRemoved(self.device()).into()),
+            Err(error) => Err(NodeError::Link(error)),
+        }
+    }
+
+    /// Newcomers with tickets that need a person's approval.
+    pub fn requests(&self) -> Vec<JoinRequest> {
+        self.network().as_ref().map(Network::requests).unwrap_or_default()
+    }
+
+    /// Lets a newcomer in, after a person has compared the device key.
+    pub fn approve(&self, workspace: &Handle, device: DeviceKey) -> Result<(), NodeError> {
+        let request = self
+            .requests()
+            .into_iter()
+            .find(|request| (request.workspace, request.device) == (workspace.id(), device))
+            .ok_or(Refused::UnknownMember(device))?;
+        let JoinRequest { member, name, role, invited, .. } = request;
+        let admission = Admission { member, name, device, role, invited: Some(invited), approved: true };
+        workspace.commit(Command::Members(MemberChange::Admit(admission)))?;
+        if let Some(network) = self.network().as_ref() {
+            network.forget_request(workspace.id(), device);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,559 @@
+//! What a node does on the network: accept links and dial them, so that each of its workspaces stays connected.
+
+use crate::{
+    command::{Admission, Command, MemberChange, NotInvited, Refused},
+    handle::Handle,
+    node::{Disk, NodeError, Runtime, fresh_bytes},
+    peer_link::{
+        Closed, Ends, Frames, Standing, framed,
+        link::{LinkError, Opening, PeerLink, Seen, Stop, TellPeers, now_ms},
+        mesh::{Mesh, keeps_new},
+        transport::{Shared as Transport, Wire},
+    },
+    places::Places,
+};
+use actix::{Actor, Addr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tandem_wire::{
+    DeviceKey, Invited, MemberId, OpRef, Role, SecretKey, VersionTable, WorkspaceId,
+    message::{BadMessage, Bye, Hello, Join, Message, PROTOCOL, PeerPlaces, Side, tag},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    sync::{Notify, Semaphore, mpsc, oneshot},
+    time::timeout,
+};
+
+/// Within so long whoever dials says what it wants.
+const OPENING_WITHIN: Duration = Duration::from_secs(10);
+/// Within so long a dial succeeds.
+const DIAL_WITHIN: Duration = Duration::from_secs(10);
+/// Streams whose first message is waited for.
+const OPENINGS_MAX: usize = 64;
+/// Bytes that are read at once of somebody who has shown nothing yet.
+const OPENING_READ_BYTES: usize = 4096;
+/// How often the node looks whom to dial, besides whenever something changes.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How often a newcomer looks whether its link has ended.
+const JOIN_LOOK_EVERY: Duration = Duration::from_millis(20);
+/// A link that lasted so long was of use: the next time it is dialled at once.
+const OF_USE_MS: u64 = 5_000;
+/// Newcomers that wait for a person's approval.
+const REQUESTS_MAX: usize = 64;
+/// Lists of places that wait to be taken in.
+const TOLD_WAITING_MAX: usize = 64;
+
+/// The workspaces that are open, by id.
+pub(crate) type Workspaces = Arc<Mutex<BTreeMap<WorkspaceId, Handle>>>;
+
+/// A node's links, on a thread of their own.
+pub(crate) struct Network {
+    net: Arc<Net>,
+    runtime: Runtime,
+}
+
+/// How a peer stands, see [`Handle`].
+#[derive(Debug, Clone)]
+pub struct PeerStatus {
+    /// The device.
+    pub device: DeviceKey,
+    /// How the two stand.
+    pub standing: Standing,
+    /// By how much the other's clock is ahead, in milliseconds.
+    pub clock_off_ms: i64,
+    /// What the other has, as far as is known.
+    pub theirs: Option<VersionTable>,
+}
+
+/// Somebody with a ticket who waits for a person's approval.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JoinRequest {
+    /// The workspace.
+    pub workspace: WorkspaceId,
+    /// The device: its key is the fingerprint to compare.
+    pub device: DeviceKey,
+    /// The person.
+    pub member: MemberId,
+    /// Their name, as they say.
+    pub name: String,
+    /// What they would become.
+    pub role: Role,
+    /// The invitation and their proof.
+    pub invited: Invited,
+}
+
+/// What a newcomer shows.
+pub(crate) struct Ticketed {
+    pub(crate) invite: OpRef,
+    pub(crate) key: SecretKey,
+    pub(crate) member: MemberId,
+    pub(crate) name: String,
+}
+
+struct Net {
+    transport: Transport,
+    device: DeviceKey,
+    workspaces: Workspaces,
+    state: Mutex<State>,
+    places: Places,
+    openings: Semaphore,
+    /// Somebody should look whom to dial.
+    look: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    links: BTreeMap<(WorkspaceId, DeviceKey), Link>,
+    dialling: BTreeSet<(WorkspaceId, DeviceKey)>,
+    meshes: BTreeMap<WorkspaceId, Mesh>,
+    agreed: BTreeMap<(WorkspaceId, DeviceKey), Arc<VersionTable>>,
+    requests: Vec<JoinRequest>,
+    next_number: u64,
+    is_over: bool,
+}
+
+struct Link {
+    number: u64,
+    address: Addr<PeerLink>,
+    seen: Arc<Mutex<Seen>>,
+    is_dialled: bool,
+    since_ms: u64,
+    /// Which edition of the places it was told.
+    told: u64,
+}
+
+impl Network {
+    /// Begins, with a transport that `make` gives on the network's own thread.
+    pub(crate) fn start<X: Send + 'static>(
+        device: DeviceKey,
+        workspaces: Workspaces,
+        engine: Arc<Disk>,
+        make: impl FnOnce() -> crate::peer_link::transport::Pending<'static, Result<Transport, X>> + Send + 'static,
+    ) -> Result<Result<Self, X>, NodeError> {
+        let runtime = Runtime::start("tandem-network");
+        let made = runtime.call_async(make);
+        let transport = match made {
+            Ok(transport) => transport,
+            Err(error) => {
+                runtime.stop();
+                return Ok(Err(error));
+            }
+        };
+        let net = Arc::new(Net {
+            transport,
+            device,
+            workspaces,
+            state: Mutex::default(),
+            places: Places::load(engine)?,
+            openings: Semaphore::new(OPENINGS_MAX),
+            look: Notify::new(),
+        });
+        let (accepting, looking) = (net.clone(), net.clone());
+        runtime.spawn(move || accepting.accept());
+        runtime.spawn(move || looking.keep_linked());
+        Ok(Ok(Self { net, runtime }))
+    }
+
+    /// Ends all links, and the transport.
+    pub(crate) fn stop(self) {
+        let net = self.net.clone();
+        self.runtime.call_async(move || {
+            Box::pin(async move {
+                let links: Vec<Addr<PeerLink>> = {
+                    let mut state = net.state();
+                    state.is_over = true;
+                    std::mem::take(&mut state.links).into_values().map(|link| link.address).collect()
+                };
+                for link in links {
+                    let _ = link.send(Stop).await;
+                }
+                // What was said last goes out.
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                let _ = timeout(Duration::from_secs(2), net.transport.close()).await;
+            })
+        });
+        self.runtime.stop();
+    }
+
+    /// Where others find this node.
+    pub(crate) fn addresses(&self) -> Vec<std::net::SocketAddr> {
+        self.net.transport.addresses()
+    }
+
+    /// The peers that a workspace is linked to.
+    pub(crate) fn peers(&self, workspace: WorkspaceId) -> Vec<PeerStatus> {
+        let state = self.net.state();
+        let links = state.links.iter().filter(|((of, _), _)| *of == workspace);
+        links
+            .map(|(_, link)| {
+                let seen = link.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                let Seen { peer, standing, clock_off_ms, theirs, .. } = seen;
+                PeerStatus { device: peer, standing, clock_off_ms, theirs }
+            })
+            .collect()
+    }
+
+    /// Newcomers that wait for a person's approval.
+    pub(crate) fn requests(&self) -> Vec<JoinRequest> {
+        self.net.state().requests.clone()
+    }
+
+    /// A request was answered.
+    pub(crate) fn forget_request(&self, workspace: WorkspaceId, device: DeviceKey) {
+        let mut state = self.net.state();
+        state.requests.retain(|request| (request.workspace, request.device) != (workspace, device));
+    }
+
+    /// Learns where a device may be, and looks at once whom to dial.
+    pub(crate) fn hint(&self, device: DeviceKey, addresses: &[std::net::SocketAddr]) {
+        for address in addresses {
+            self.net.places.hear(device, *address);
+        }
+        self.net.look.notify_one();
+    }
+
+    /// Dials with a ticket, and tells when this node has become a member, or why it has not within that time.
+    pub(crate) fn join(
+        &self,
+        workspace: Handle,
+        device: DeviceKey,
+        ticketed: Ticketed,
+        within: Duration,
+    ) -> std::sync::mpsc::Receiver<Result<(), LinkError>> {
+        let (tell, told) = std::sync::mpsc::sync_channel(1);
+        let net = self.net.clone();
+        self.runtime.spawn(move || async move {
+            let late = LinkError::Closed(Closed::Dead);
+            let joined = timeout(within, net.join(workspace, device, ticketed)).await;
+            let _ = tell.send(joined.unwrap_or(Err(late)));
+        });
+        told
+    }
+}
+
+impl Net {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn open_workspaces(&self) -> Vec<Handle> {
+        self.workspaces.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    async fn accept(self: Arc<Self>) {
+        while let Some(wire) = self.transport.accept().await {
+            let net = self.clone();
+            actix::spawn(async move {
+                // Of too many that say nothing, the later ones wait in the transport.
+                let Ok(permit) = net.openings.acquire().await else { return };
+                let opened = timeout(OPENING_WITHIN, read_opening(wire)).await;
+                drop(permit);
+                if let Ok(Some((wire, frames, opening))) = opened {
+                    net.answer(wire, frames, opening).await;
+                }
+            });
+        }
+    }
+
+    /// What somebody wants who dialled. Strangers get no answer at all.
+    async fn answer(self: Arc<Self>, wire: Wire, frames: Frames, opening: Result<Message, BadMessage>) {
+        match opening {
+            Ok(Message::Hello(hello)) => self.answer_hello(wire, frames, hello).await,
+            Ok(Message::Join(join)) => self.answer_join(wire, frames, join).await,
+            Err(BadMessage::Newer(_)) => say_bye(wire, Bye::Newer).await,
+            Ok(_) | Err(BadMessage::Damaged) => {}
+        }
+    }
+
+    async fn answer_hello(self: Arc<Self>, wire: Wire, frames: Frames, hello: Hello) {
+        let Some(workspace) = self.meant(&wire, &hello.tag) else { return };
+        let fold = workspace.fold();
+        if fold.role_of(wire.peer).is_none() {
+            // Who was a member is told; who never was learns nothing.
+            if fold.members().knows(wire.peer) {
+                say_bye(wire, Bye::Removed).await;
+            }
+            return;
+        }
+        self.saw(&wire);
+        let agreed = self.state().agreed.get(&(workspace.id(), wire.peer)).cloned();
+        self.begin(workspace, (wire, frames), Opening::Listen { agreed, hello: Some(hello) }, false);
+    }
+
+    async fn answer_join(self: Arc<Self>, wire: Wire, frames: Frames, join: Join) {
+        let Some(workspace) = self.meant(&wire, &join.tag) else { return };
+        let Some(role) = crate::workspace::invited_role(&workspace.fold(), workspace.id(), wire.peer, &join) else {
+            return;
+        };
+        let invited = Invited { invite: join.invite, proof: join.proof };
+        let admission = Admission {
+            member: join.member,
+            name: join.name.clone(),
+            device: wire.peer,
+            role,
+            invited: Some(invited.clone()),
+            approved: false,
+        };
+        let admitted = workspace.commit_async(Command::Members(MemberChange::Admit(admission))).await;
+        match admitted {
+            // Also when the answer to an earlier attempt was lost.
+            Ok(_) | Err(NodeError::Refused(Refused::MemberExists(_))) => {}
+            Err(NodeError::Refused(Refused::NotInvited(NotInvited::AwaitsApproval))) => {
+                let (workspace, device, name) = (workspace.id(), wire.peer, join.name);
+                self.ask_a_person(JoinRequest { workspace, device, member: join.member, name, role, invited });
+                return say_bye(wire, Bye::AwaitsApproval).await;
+            }
+            Err(NodeError::Refused(Refused::DeviceRemoved(_))) => return say_bye(wire, Bye::Removed).await,
+            Err(NodeError::Refused(_)) => return say_bye(wire, Bye::NotInvited).await,
+            Err(_) => return say_bye(wire, Bye::Busy).await,
+        }
+        self.saw(&wire);
+        self.begin(workspace, (wire, frames), Opening::Listen { agreed: None, hello: None }, false);
+    }
+
+    fn ask_a_person(&self, request: JoinRequest) {
+        let mut state = self.state();
+        state.requests.retain(|other| (other.workspace, other.device) != (request.workspace, request.device));
+        if state.requests.len() < REQUESTS_MAX {
+            tracing::info!(device = %request.device, name = request.name, "somebody waits for approval to join");
+            state.requests.push(request);
+        }
+    }
+
+    /// The workspace that an opening's tag names.
+    fn meant(&self, wire: &Wire, opening: &[u8; 16]) -> Option<Handle> {
+        let is_meant = |workspace: &Handle| tag(workspace.id(), &wire.secret, wire.peer, Side::Dialer) == *opening;
+        self.open_workspaces().into_iter().find(is_meant)
+    }
+
+    fn saw(&self, wire: &Wire) {
+        if let Some(address) = wire.address {
+            self.places.see(wire.peer, address);
+        }
+    }
+
+    /// Dials whoever is to be dialled, for as long as the node is on the network.
+    async fn keep_linked(self: Arc<Self>) {
+        while !self.state().is_over {
+            for workspace in self.open_workspaces() {
+                for device in self.to_dial(&workspace) {
+                    let (net, workspace) = (self.clone(), workspace.clone());
+                    actix::spawn(async move { net.dial(workspace, device).await });
+                }
+                self.tell_places(&workspace).await;
+            }
+            let _ = timeout(LOOK_EVERY, self.look.notified()).await;
+        }
+    }
+
+    /// Whom to dial now in a workspace; they count as being dialled from here on.
+    fn to_dial(&self, workspace: &Handle) -> Vec<DeviceKey> {
+        let fold = workspace.fold();
+        if fold.role_of(self.device).is_none() {
+            return Vec::new();
+        }
+        let members = fold.members().grants.keys().copied().filter(|device| fold.role_of(*device).is_some());
+        let (members, id) = (members.collect(), workspace.id());
+        let mut state = self.state();
+        let busy = state.links.keys().chain(&state.dialling).filter(|(of, _)| *of == id);
+        let linked = busy.map(|(_, device)| *device).collect();
+        let devices = state.meshes.entry(id).or_default().to_dial(self.device, &members, &linked, now_ms());
+        state.dialling.extend(devices.iter().map(|device| (id, *device)));
+        devices
+    }
+
+    async fn dial(self: Arc<Self>, workspace: Handle, device: DeviceKey) {
+        let id = workspace.id();
+        let dialled = self.clone().dial_with(workspace, device, None).await;
+        let mut state = self.state();
+        state.dialling.remove(&(id, device));
+        if let Err(error) = dialled {
+            tracing::debug!(%error, "no link");
+            state.meshes.entry(id).or_default().failed(device, now_ms(), jitter());
+        }
+    }
+
+    async fn dial_with(
+        self: Arc<Self>,
+        workspace: Handle,
+        device: DeviceKey,
+        ticketed: Option<Ticketed>,
+    ) -> Result<oneshot::Receiver<Closed>, LinkError> {
+        let hints = self.places.of(device);
+        let late = || crate::peer_link::transport::DialError { device, why: "it did not answer in time".into() };
+        let wire = timeout(DIAL_WITHIN, self.transport.dial(device, hints)).await.map_err(|_| late())??;
+        self.saw(&wire);
+        let join = ticketed.map(|ticketed| Join {
+            protocol: PROTOCOL,
+            tag: tag(workspace.id(), &wire.secret, self.device, Side::Dialer),
+            invite: ticketed.invite,
+            proof: ticketed.key.sign_join(workspace.id(), &ticketed.invite, self.device),
+            member: ticketed.member,
+            name: ticketed.name,
+        });
+        let agreed = self.state().agreed.get(&(workspace.id(), device)).cloned();
+        Ok(self.begin(workspace, (wire, Frames::new()), Opening::Dial { agreed, join }, true))
+    }
+
+    async fn join(self: Arc<Self>, workspace: Handle, device: DeviceKey, ticketed: Ticketed) -> Result<(), LinkError> {
+        let mut shown = workspace.shown.clone();
+        let mut ended = self.clone().dial_with(workspace.clone(), device, Some(ticketed)).await?;
+        loop {
+            if workspace.fold().role_of(self.device).is_some() {
+                return Ok(());
+            }
+            if let Ok(closed) = ended.try_recv() {
+                return Err(closed.into());
+            }
+            // Whichever comes first is looked for; the end of a link shows within a moment.
+            let _ = timeout(JOIN_LOOK_EVERY, shown.changed()).await;
+        }
+    }
+
+    /// Begins a link; the receiver is told why it ended.
+    fn begin(
+        self: Arc<Self>,
+        workspace: Handle,
+        (wire, frames): (Wire, Frames),
+        opening: Opening,
+        is_dialled: bool,
+    ) -> oneshot::Receiver<Closed> {
+        let (id, peer) = (workspace.id(), wire.peer);
+        let (over, ended) = oneshot::channel();
+        let (tell, told) = oneshot::channel();
+        let mut state = self.state();
+        if let Some(old) = state.links.get(&(id, peer)) {
+            if !keeps_new(self.device, peer, is_dialled, old.is_dialled) {
+                let _ = tell.send(Closed::ByPeer(Bye::Done));
+                return told;
+            }
+            old.address.try_send(Stop).ok();
+        }
+        let side = if is_dialled { Side::Dialer } else { Side::Listener };
+        let ends = Ends { workspace: id, own: self.device, peer, side, secret: wire.secret };
+        let (places, heard) = mpsc::channel(TOLD_WAITING_MAX);
+        let link = PeerLink::new(workspace.clone(), ends, opening, (wire, frames), over, places);
+        let (seen, number) = (link.seen(), state.next_number);
+        state.next_number += 1;
+        let address = link.start();
+        let since_ms = now_ms();
+        let entry = Link { number, address, seen: seen.clone(), is_dialled, since_ms, told: 0 };
+        state.links.insert((id, peer), entry);
+        drop(state);
+        self.look.notify_one();
+        actix::spawn(self.clone().hear_places(workspace, heard));
+        let net = self.clone();
+        actix::spawn(async move {
+            let closed = ended.await.unwrap_or(Closed::Dead);
+            net.ended((id, peer), number, &seen, closed);
+            let _ = tell.send(closed);
+        });
+        told
+    }
+
+    fn ended(&self, key: (WorkspaceId, DeviceKey), number: u64, seen: &Mutex<Seen>, closed: Closed) {
+        let agreed = seen.lock().unwrap_or_else(PoisonError::into_inner).agreed.clone();
+        let mut state = self.state();
+        if let Some(agreed) = agreed {
+            state.agreed.insert(key, agreed);
+        }
+        let Some(link) = state.links.get(&key).filter(|link| link.number == number) else { return };
+        let lasted_ms = now_ms().saturating_sub(link.since_ms);
+        state.links.remove(&key);
+        let mesh = state.meshes.entry(key.0).or_default();
+        if lasted_ms >= OF_USE_MS && !matches!(closed, Closed::Violation(_)) {
+            mesh.reached(key.1);
+        }
+        mesh.failed(key.1, now_ms(), jitter());
+        drop(state);
+        self.look.notify_one();
+    }
+
+    /// Tells the links of a workspace where its members' devices were seen, if there is news.
+    async fn tell_places(&self, workspace: &Handle) {
+        let edition = self.places.edition();
+        let fold = workspace.fold();
+        let links: Vec<Addr<PeerLink>> = {
+            let mut state = self.state();
+            let links = state.links.iter_mut().filter(|((of, _), _)| *of == workspace.id());
+            let is_open = |link: &&mut Link| {
+                let seen = link.seen.lock().unwrap_or_else(PoisonError::into_inner);
+                seen.standing != Standing::Greeting
+            };
+            links
+                .map(|(_, link)| link)
+                .filter(|link| link.told < edition)
+                .filter(is_open)
+                .map(|link| {
+                    link.told = edition;
+                    link.address.clone()
+                })
+                .collect()
+        };
+        if links.is_empty() {
+            return;
+        }
+        let is_member = |device: &DeviceKey| fold.role_of(*device).is_some();
+        let own = (self.device, self.transport.addresses());
+        let known = self.places.all().into_iter().filter(|(device, _)| is_member(device) && *device != self.device);
+        let peers: Vec<PeerPlaces> = known
+            .chain([own])
+            .map(|(device, places)| PeerPlaces {
+                device,
+                places: places.into_iter().take(tandem_wire::limits::PLACES_MAX).map(Into::into).collect(),
+            })
+            .take(tandem_wire::limits::PEERS_MAX)
+            .collect();
+        for link in links {
+            let _ = link.send(TellPeers(peers.clone())).await;
+        }
+    }
+
+    /// What a peer says of where others are: a hint, believed of members only, and tried.
+    async fn hear_places(self: Arc<Self>, workspace: Handle, mut heard: mpsc::Receiver<Vec<PeerPlaces>>) {
+        while let Some(peers) = heard.recv().await {
+            let fold = workspace.fold();
+            for PeerPlaces { device, places } in peers {
+                if device == self.device || fold.role_of(device).is_none() {
+                    continue;
+                }
+                let is_news = places.into_iter().filter(|place| self.places.hear(device, (*place).into())).count() > 0;
+                if is_news {
+                    self.state().meshes.entry(workspace.id()).or_default().hope(device);
+                    self.look.notify_one();
+                }
+            }
+        }
+    }
+}
+
+/// The first message on a stream.
+async fn read_opening(mut wire: Wire) -> Option<(Wire, Frames, Result<Message, BadMessage>)> {
+    let mut frames = Frames::new();
+    let mut buffer = [0; OPENING_READ_BYTES];
+    loop {
+        let count = wire.read.read(&mut buffer).await.ok().filter(|count| *count > 0)?;
+        frames.push(&buffer[..count]);
+        if let Some(frame) = frames.take().ok()? {
+            return Some((wire, frames, Message::decode(&frame)));
+        }
+    }
+}
+
+async fn say_bye(mut wire: Wire, bye: Bye) {
+    let frame = framed(&Message::Bye(bye).encode());
+    if timeout(OPENING_WITHIN, wire.write.write_all(&frame)).await.is_ok_and(|done| done.is_ok()) {
+        let _ = timeout(OPENING_WITHIN, wire.write.shutdown()).await;
+    }
+    // The other end reads it before it closes the stream.
+    let mut rest = [0; 64];
+    let _ = timeout(OPENING_WITHIN, wire.read.read(&mut rest)).await;
+}
+
+fn jitter() -> u64 {
+    u64::from_le_bytes(fresh_bytes())
+}

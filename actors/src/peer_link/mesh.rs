@@ -1,0 +1,116 @@
+//! Which links a node keeps in a workspace: pure, so that the choice can be looked at.
+//!
+//! With few members everybody links to everybody. With many, each keeps to those that come after it on the ring of all
+//! device keys, and to those that came to it: the ring is closed whoever is away, as each passes over those that cannot
+//! be reached.
+
+use std::collections::{BTreeMap, BTreeSet};
+use tandem_wire::DeviceKey;
+
+/// Links that a node keeps in one workspace.
+pub const LINKS_MAX: usize = 8;
+/// How long to wait after a device could not be reached, the first time; each further time twice as long.
+const RETRY_AFTER_MS: u64 = 500;
+/// How long at most.
+const RETRY_AFTER_MS_MAX: u64 = 60_000;
+
+/// Whom to dial, and when again.
+#[derive(Debug, Default)]
+pub struct Mesh {
+    failed: BTreeMap<DeviceKey, (u32, u64)>,
+}
+
+impl Mesh {
+    /// Whom to dial now: of `members`, besides those that are `linked` or being dialled.
+    pub fn to_dial(
+        &self,
+        own: DeviceKey,
+        members: &BTreeSet<DeviceKey>,
+        linked: &BTreeSet<DeviceKey>,
+        now_ms: u64,
+    ) -> Vec<DeviceKey> {
+        let room = LINKS_MAX.saturating_sub(linked.len());
+        let after = members.range(own..).chain(members.range(..own)).copied();
+        let is_due = |device: &DeviceKey| self.failed.get(device).is_none_or(|(_, at_ms)| *at_ms <= now_ms);
+        after.filter(|device| *device != own && !linked.contains(device) && is_due(device)).take(room).collect()
+    }
+
+    /// A device could not be reached, or the link ended; `jitter` is any number.
+    pub fn failed(&mut self, device: DeviceKey, now_ms: u64, jitter: u64) {
+        let (count, _) = self.failed.get(&device).copied().unwrap_or_default();
+        let wait = (RETRY_AFTER_MS << count.min(16)).min(RETRY_AFTER_MS_MAX);
+        self.failed.insert(device, (count + 1, now_ms + wait / 2 + jitter % (wait / 2 + 1)));
+    }
+
+    /// A link came about and was of use.
+    pub fn reached(&mut self, device: DeviceKey) {
+        self.failed.remove(&device);
+    }
+
+    /// There is a new reason to hope: an address that was not known.
+    pub fn hope(&mut self, device: DeviceKey) {
+        if let Some((_, at_ms)) = self.failed.get_mut(&device) {
+            *at_ms = 0;
+        }
+    }
+}
+
+/// Of two links between the same two nodes both keep the one that the lesser key dialled. Whether a new link stays, when
+/// there is one already.
+pub fn keeps_new(own: DeviceKey, peer: DeviceKey, new_is_dialled: bool, old_is_dialled: bool) -> bool {
+    if new_is_dialled == old_is_dialled {
+        // The other end has lost the old one.
+        return true;
+    }
+    (own < peer) == new_is_dialled
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn device(n: u8) -> DeviceKey {
+        DeviceKey([n; 32])
+    }
+
+    #[test]
+    fn few_link_to_all_and_many_make_a_ring() {
+        let mesh = Mesh::default();
+        let members = |count: u8| (0..count).map(device).collect::<BTreeSet<_>>();
+        let none = BTreeSet::new();
+        assert_eq!(mesh.to_dial(device(1), &members(4), &none, 0), [2, 3, 0].map(device));
+        let many = mesh.to_dial(device(18), &members(20), &none, 0);
+        assert_eq!(many, [19, 0, 1, 2, 3, 4, 5, 6].map(device));
+        let linked = [19, 0, 7, 8, 9, 10].map(device).into();
+        assert_eq!(mesh.to_dial(device(18), &members(20), &linked, 0), [1, 2].map(device));
+    }
+
+    #[test]
+    fn who_cannot_be_reached_is_passed_over_for_longer_and_longer() {
+        let (mut mesh, members, none) = (Mesh::default(), (0..3).map(device).collect(), BTreeSet::new());
+        let mut waited = Vec::new();
+        let mut now_ms = 0;
+        for _ in 0..12 {
+            mesh.failed(device(1), now_ms, 0);
+            assert_eq!(mesh.to_dial(device(0), &members, &none, now_ms), [device(2)]);
+            let due = (now_ms..).find(|at| mesh.to_dial(device(0), &members, &none, *at).len() == 2).unwrap();
+            waited.push(due - now_ms);
+            now_ms = due;
+        }
+        assert_eq!((waited[0], waited[1], waited[11]), (250, 500, 30_000));
+        mesh.reached(device(1));
+        assert_eq!(mesh.to_dial(device(0), &members, &none, 0).len(), 2);
+    }
+
+    #[test]
+    fn both_keep_the_same_of_two_links() {
+        let (a, b) = (device(1), device(2));
+        // a dialled one, b the other: at a the first is dialled, at b the second.
+        for first_is_old in [true, false] {
+            let at_a = keeps_new(a, b, !first_is_old, first_is_old);
+            let at_b = keeps_new(b, a, first_is_old, !first_is_old);
+            assert_eq!(at_a, at_b, "the new one stays at both, or at neither");
+            assert_eq!(at_a, !first_is_old, "what the lesser key dialled stays");
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Where devices were seen on the network: an address book. What is in it is a hint, never a proof: who answers at an
+//! address shows its key.
+
+use crate::node::Disk;
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+use tandem_storage::{
+    EngineError,
+    engine::{Batch, Durability, Engine, Read, Table, prefix_end},
+};
+use tandem_wire::{DeviceKey, limits::PLACES_MAX};
+
+/// Keys of the rows; no workspace has number 0.
+const PREFIX: &[u8] = b"\0\0\0\0place";
+/// Devices that are kept in mind.
+const DEVICES_MAX: usize = 4096;
+
+/// By device, the addresses at which it was reached, and those that others tell.
+pub(crate) struct Places {
+    engine: Arc<Disk>,
+    book: Mutex<BTreeMap<DeviceKey, Vec<SocketAddr>>>,
+    edition: AtomicU64,
+}
+
+impl Places {
+    pub(crate) fn load(engine: Arc<Disk>) -> Result<Self, EngineError> {
+        let mut book = BTreeMap::new();
+        for row in engine.range(Table::Meta, PREFIX, prefix_end(PREFIX).as_deref()) {
+            let (key, value) = row?;
+            let device = DeviceKey(*key.last_chunk().expect("keys are our own"));
+            book.insert(device, postcard::from_bytes(&value).expect("rows are our own"));
+        }
+        Ok(Self { engine, book: Mutex::new(book), edition: AtomicU64::new(1) })
+    }
+
+    /// Where a device may be, the best first.
+    pub(crate) fn of(&self, device: DeviceKey) -> Vec<SocketAddr> {
+        self.book().get(&device).cloned().unwrap_or_default()
+    }
+
+    /// Everything.
+    pub(crate) fn all(&self) -> Vec<(DeviceKey, Vec<SocketAddr>)> {
+        self.book().iter().map(|(device, places)| (*device, places.clone())).collect()
+    }
+
+    /// Grows whenever there is news.
+    pub(crate) fn edition(&self) -> u64 {
+        self.edition.load(Relaxed)
+    }
+
+    /// The device was reached there.
+    pub(crate) fn see(&self, device: DeviceKey, address: SocketAddr) {
+        let mut book = self.book();
+        let places = book.entry(device).or_default();
+        if places.first() == Some(&address) {
+            return;
+        }
+        places.retain(|other| *other != address);
+        places.insert(0, address);
+        places.truncate(PLACES_MAX);
+        let mut batch = Batch::default();
+        let row = postcard::to_allocvec(&*places).expect("a vector takes all bytes");
+        batch.put(Table::Meta, [PREFIX, &device.0].concat(), row);
+        drop(book);
+        self.edition.fetch_add(1, Relaxed);
+        if let Err(error) = self.engine.commit(batch, Durability::Buffered) {
+            tracing::warn!(%error, "where a device was seen cannot be written down");
+        }
+    }
+
+    /// Somebody says so. Whether that is news.
+    pub(crate) fn hear(&self, device: DeviceKey, address: SocketAddr) -> bool {
+        let mut book = self.book();
+        let is_full = book.len() >= DEVICES_MAX && !book.contains_key(&device);
+        if is_full || address.port() == 0 || address.ip().is_unspecified() || address.ip().is_multicast() {
+            return false;
+        }
+        let places = book.entry(device).or_default();
+        // Nobody pushes out what was found to be true.
+        if places.contains(&address) || places.len() >= PLACES_MAX {
+            return false;
+        }
+        places.push(address);
+        drop(book);
+        self.edition.fetch_add(1, Relaxed);
+        true
+    }
+
+    fn book(&self) -> MutexGuard<'_, BTreeMap<DeviceKey, Vec<SocketAddr>>> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
