@@ -272,14 +272,13 @@ impl Net {
     async fn answer_hello(self: Arc<Self>, wire: Wire, frames: Frames, hello: Hello) {
         let Some(workspace) = self.meant(&wire, &hello.tag) else { return };
         let fold = workspace.fold();
-        if fold.role_of(wire.peer).is_none() {
-            // Who was a member is told; who never was learns nothing.
-            if fold.members().knows(wire.peer) {
-                say_bye(wire, Bye::Removed).await;
-            }
+        if !fold.members().knows(wire.peer) {
+            // Who never was a member learns nothing; who was is told that it is none any more.
             return;
         }
-        self.saw(&wire);
+        if fold.role_of(wire.peer).is_some() {
+            self.saw(&wire);
+        }
         let agreed = self.state().agreed.get(&(workspace.id(), wire.peer)).cloned();
         self.begin(workspace, (wire, frames), Opening::Listen { agreed, hello: Some(hello) }, false);
     }

@@ -11,10 +11,10 @@ use crate::{
 };
 use std::{
     cmp::Reverse,
-    collections::{BTreeSet, BinaryHeap},
+    collections::{BTreeMap, BTreeSet, BinaryHeap},
     iter::Peekable,
 };
-use tandem_wire::{ChainEnd, ChainId, VersionTable, limits::POINTS_MAX};
+use tandem_wire::{ChainEnd, ChainId, DeviceKey, EventId, VersionTable, limits::POINTS_MAX};
 
 /// Runs that another replica lacks.
 #[derive(Debug, Clone, Default)]
@@ -76,6 +76,43 @@ pub fn lacking<R: Read>(
         }
     }
     Ok(found)
+}
+
+/// What the device with the table `theirs` lacks to see that it was removed: the control events that its removals had
+/// seen, and these. It was a member when they were written; of what came later it learns nothing.
+pub fn farewell<R: Read>(
+    rows: &R,
+    fold: &Fold,
+    theirs: &VersionTable,
+    device: DeviceKey,
+) -> Result<Vec<Slice>, EngineError> {
+    let grants = fold.members().grants.get(&device).into_iter().flatten();
+    let removals = grants.filter(|grant| grant.role.is_none());
+    let seen: BTreeSet<EventId> =
+        removals.flat_map(|grant| grant.past.iter().copied().chain([grant.event])).collect();
+    let mut last: BTreeMap<ChainId, u64> = BTreeMap::new();
+    for event in fold.control().map(|control| &control.event).filter(|event| seen.contains(&event.id())) {
+        let seq = last.entry(event.header().chain).or_default();
+        *seq = event.header().seq.max(*seq);
+    }
+    let mut arrivals = BTreeSet::new();
+    for (chain, last) in last {
+        let mut from = 0;
+        for end in theirs.ends(chain) {
+            if fold.has(rows, end.of(chain))? {
+                from = from.max(end.seq + 1);
+            }
+        }
+        for event in fold.events_from(rows, chain, from) {
+            let (key, row) = event?;
+            if key.seq > last {
+                break;
+            }
+            arrivals.insert(row.at.arrival);
+        }
+    }
+    let run = |arrival| rows.get(Table::Log, &log::key(fold.prefix().workspace, arrival)).transpose();
+    arrivals.into_iter().filter_map(run).collect()
 }
 
 /// Some events of a chain, for a replica that has another branch of it: the ends, and at growing distances before them.

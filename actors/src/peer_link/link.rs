@@ -14,7 +14,7 @@ use std::{
 };
 use tandem_storage::{
     EngineError,
-    lacking::{lacking, points},
+    lacking::{farewell, lacking, points},
     take::Received,
 };
 use tandem_wire::{
@@ -165,6 +165,13 @@ impl PeerLink {
                     Ok(lacking) => outputs.extend(self.session.as_mut().expect("it asked").fetched(lacking)),
                     Err(error) => return self.fail(ctx, &error),
                 },
+                Output::Part(theirs) => {
+                    let (snapshot, views) = self.workspace.state();
+                    match farewell(&snapshot, &views.fold, &theirs, self.ends.peer) {
+                        Ok(runs) => outputs.extend(self.session.as_mut().expect("it asked").parted(&runs)),
+                        Err(error) => return self.fail(ctx, &error),
+                    }
+                }
                 Output::Find(chain) => {
                     let (snapshot, views) = self.workspace.state();
                     match points(&snapshot, &views.fold, chain) {
@@ -223,6 +230,12 @@ impl PeerLink {
 
     fn end(&mut self, ctx: &mut Context<Self>, closed: Closed) {
         tracing::debug!(peer = ?self.ends.peer, %closed, "a link ends");
+        let (runs, _) = std::mem::take(&mut self.coming);
+        if !runs.is_empty() {
+            // What came is good, whoever ends the link; if there is no room for it now, it comes again.
+            let (answer, _) = oneshot::channel();
+            let _ = self.workspace.address.try_send(Perform::Take(runs, answer));
+        }
         if let Some(over) = self.over.take() {
             let _ = over.send(closed);
         }

@@ -39,20 +39,25 @@
 //! Who should have known the other's end asks, by telling some places of its own (`Points`); the other answers with its
 //! own, and each goes on from the last one that it knows.
 //!
+//! To who was removed a node says nothing but that: the control events that show it, and `Bye`. What the removed device
+//! still has to say is not taken in.
+//!
 //! The newcomer with a ticket says `Join` first; the other, when it has admitted it, says `Hello`, and from there on it
 //! is this same dialogue, with everything lacking on one side.
 //!
 //! # Using it
 //!
 //! *Input*: [`PeerSession::frame`], [`PeerSession::advanced`], [`PeerSession::fetched`], [`PeerSession::found`],
-//! [`PeerSession::taken`], [`PeerSession::tick`]. Each gives *outputs*, to be carried out in their order. After
+//! [`PeerSession::parted`], [`PeerSession::taken`], [`PeerSession::tell_peers`], [`PeerSession::tick`]. Each gives *outputs*, to be carried out in their order. After
 //! [`Output::Close`] the session is over. *Questions*: [`PeerSession::standing`], [`PeerSession::agreed`].
 
 use std::{
     collections::{BTreeSet, VecDeque},
     sync::Arc,
 };
-use tandem_storage::{fold::incremental::Fold, lacking::Lacking, take::Received};
+use tandem_storage::{
+    engine::Slice,
+    fold::incremental::Fold, lacking::Lacking, take::Received};
 use tandem_wire::{
     ChainEnd, ChainId, DeviceKey, EventRef, TableDigest, VersionTable, WorkspaceId,
     limits::{BATCH_BYTES_MAX, WINDOW_BYTES_MAX},
@@ -105,6 +110,8 @@ pub enum Output {
     /// Find out what a replica with this table lacks, about [`BATCH_BYTES_MAX`] of it, and hand it to
     /// [`PeerSession::fetched`].
     Fetch(VersionTable),
+    /// Find out what the other lacks to see that it was removed, and hand it to [`PeerSession::parted`].
+    Part(VersionTable),
     /// Find places of this chain and hand them to [`PeerSession::found`].
     Find(ChainId),
     /// Take these runs in, after those before; when they are on the disk (or left out), [`PeerSession::advanced`] and
@@ -165,6 +172,8 @@ pub struct PeerSession {
     greeted_with: VersionTable,
     is_open: bool,
     was_member: bool,
+    /// The other was removed: it is told so, and nothing else.
+    is_parting: bool,
     round: Round,
     /// What both had when they agreed last.
     agreed: Option<Arc<VersionTable>>,
@@ -256,14 +265,15 @@ impl PeerSession {
         let own = fold.version_table();
         let (digest, was_member) = (own.digest(), fold.role_of(ends.peer).is_some());
         Self {
-            ends,
-            fold,
             own,
             digest,
             has_greeted: false,
             greeted_with: VersionTable::default(),
             is_open: false,
             was_member,
+            is_parting: fold.members().knows(ends.peer) && !was_member,
+            ends,
+            fold,
             round: Round { wait_ms: ROUND_AFTER_MS, ..Round::default() },
             agreed,
             theirs: None,
@@ -315,10 +325,15 @@ impl PeerSession {
         self.digest = digest;
         let is_member = self.fold.role_of(self.ends.peer).is_some();
         if self.was_member && !is_member {
-            close(Closed::Removed, &mut out);
-            return out;
+            self.is_parting = true;
+            if let Some(theirs) = &self.theirs {
+                out.push(Output::Part(theirs.clone()));
+            }
         }
         self.was_member = is_member;
+        if self.is_parting {
+            return out;
+        }
         self.want_fetch();
         self.go_on(&mut out);
         out
@@ -357,6 +372,21 @@ impl PeerSession {
         out
     }
 
+    /// What [`Output::Part`] asked for: the session is over.
+    pub fn parted(&mut self, runs: &[Slice]) -> Vec<Output> {
+        let (mut out, mut batch) = (Vec::new(), Vec::new());
+        let state = State { is_through: false, ..self.state() };
+        for run in runs {
+            if bytes_of(&batch) + run.len() as u64 > BATCH_BYTES_MAX as u64 {
+                out.push(send(&Message::Runs(Runs { runs: std::mem::take(&mut batch), state })));
+            }
+            batch.push(RunBytes(run.to_vec()));
+        }
+        out.push(send(&Message::Runs(Runs { runs: batch, state })));
+        close(Closed::Removed, &mut out);
+        out
+    }
+
     /// What [`Output::Find`] asked for.
     pub fn found(&mut self, chain: ChainId, points: Vec<ChainEnd>) -> Vec<Output> {
         vec![send(&Message::Points(Points { chain, points }))]
@@ -392,6 +422,11 @@ impl PeerSession {
         }
         self.go_on(&mut out);
         out
+    }
+
+    /// The device at the other end.
+    pub fn peer(&self) -> DeviceKey {
+        self.ends.peer
     }
 
     /// How the two stand.
@@ -457,7 +492,7 @@ impl PeerSession {
             let state = State { table: told, is_through: true };
             (self.told, self.heard) = (Some(state), Some(state));
             self.want_fetch();
-        } else {
+        } else if !self.is_parting {
             self.tell_table(out);
         }
         self.go_on(out);
@@ -465,6 +500,8 @@ impl PeerSession {
 
     fn message(&mut self, message: Message, out: &mut Vec<Output>) -> Result<(), Closed> {
         match message {
+            Message::Runs(_) | Message::Points(_) | Message::Taken(_) | Message::Peers(_)
+                if self.is_open && self.is_parting => {}
             Message::Hello(hello) if !self.is_open => {
                 if !self.ends.is_meant_by(&hello.tag) {
                     return Err(Closed::Violation("it greets for another workspace"));
@@ -522,6 +559,10 @@ impl PeerSession {
             (true, None) => return Err(Closed::Violation("it tells what differs from nothing")),
         };
         // Both know what the other means by it: the next agreement is another one.
+        if self.is_parting {
+            out.push(Output::Part(whole));
+            return Ok(());
+        }
         self.theirs = Some(whole);
         self.asked.clear();
         self.met.clear();
@@ -621,7 +662,7 @@ impl PeerSession {
 
     /// Whatever came, this follows.
     fn go_on(&mut self, out: &mut Vec<Output>) {
-        if !self.is_open || out.iter().any(|output| matches!(output, Output::Close(_))) {
+        if !self.is_open || self.is_parting || out.iter().any(|output| matches!(output, Output::Close(_))) {
             return;
         }
         let has_room = self.sent_bytes - self.acknowledged_bytes < WINDOW_BYTES_MAX - BATCH_BYTES_MAX as u64;

@@ -28,7 +28,7 @@ use tandem_actors::{
 };
 use tandem_storage::{
     engine::{Batch, Durability, Engine, Fault, Table},
-    lacking::{lacking, points},
+    lacking::{farewell, lacking, points},
     log,
 };
 use tandem_wire::{
@@ -110,6 +110,7 @@ enum Happening {
     /// What a session asked of the disk.
     Fetch(LinkId, usize, VersionTable),
     Find(LinkId, usize, ChainId),
+    Part(LinkId, usize, VersionTable),
     Dial(usize),
     Tick,
     Break,
@@ -235,6 +236,13 @@ impl World {
                     let found = points(&store.engine().snapshot(), store.fold(), chain).expect("memory can be read");
                     self.trace.mark("fork-points");
                     self.tell(link, end, |session, _| session.found(chain, found))?;
+                }
+            }
+            Happening::Part(link, end, theirs) => {
+                if let Some((store, session)) = self.session_at(link, end) {
+                    let runs = farewell(&store.engine().snapshot(), store.fold(), &theirs, session.peer());
+                    let runs = runs.expect("memory can be read");
+                    self.tell(link, end, |session, _| session.parted(&runs))?;
                 }
             }
             Happening::Dial(edge) => self.dial(edge)?,
@@ -393,6 +401,10 @@ impl World {
                     let in_us = 1 + self.streams.pace.below(STEP_US);
                     self.queue.plan(in_us, Happening::Fetch(link, end, theirs));
                 }
+                Output::Part(theirs) => {
+                    self.trace.mark("parted");
+                    self.queue.plan(1, Happening::Part(link, end, theirs));
+                }
                 Output::Find(chain) => self.queue.plan(1, Happening::Find(link, end, chain)),
                 Output::Take(runs) => {
                     self.peers[at].takes.push_back((link, runs));
@@ -477,7 +489,7 @@ impl World {
             Ok(Message::Hello(hello)) if ends.is_meant_by(&hello.tag) => hello,
             other => return Violation::of("honest-nodes-keep-the-protocol", format!("{other:?} comes first")),
         };
-        if fold.role_of(ends.peer).is_none() {
+        if !fold.members().knows(ends.peer) {
             self.trace.mark("stranger");
             self.peers[at].ends.remove(&link);
             self.hang_up_other(link, end);
