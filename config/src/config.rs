@@ -1,6 +1,6 @@
 //! The values themselves. A default's reason stands in the doc of its field; its range in `key.rs`.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 /// Everything that one node can be told by its file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,8 +14,34 @@ pub struct Config {
     pub storage: Storage,
     /// How a workspace takes in work.
     pub workspace: Workspace,
+    /// How the node is on the network while `tandem node` runs.
+    pub network: Network,
     /// What is written to the log on standard error.
     pub log: Log,
+}
+
+/// How other members' nodes find this one. Nothing is contacted that is not named here or in a ticket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// The address and UDP port to listen at.
+    ///
+    /// Default: none, that is, all interfaces and the port that was free the last time, so that others find the node
+    /// where it was.
+    pub listen: Option<SocketAddr>,
+    /// Whether nodes on the same local network find each other, by multicast DNS.
+    ///
+    /// Default true: people in one room should not have to type addresses. Nothing of it leaves the local network.
+    pub discovery: bool,
+    /// A relay for nodes that cannot reach each other directly, as a URL.
+    ///
+    /// Default: none. A relay sees who talks to whom and how much, and nothing of what is said.
+    pub relay: Option<String>,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self { listen: None, discovery: true, relay: None }
+    }
 }
 
 /// Limits of the database engine, for all workspaces of the node together.

@@ -1,7 +1,10 @@
 //! The table of keys: for each its name, what it takes, and where its value goes.
 
-use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+use std::{
+    net::SocketAddr,
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+};
 
 use toml::de::DeValue;
 
@@ -18,7 +21,7 @@ pub(crate) struct Key {
 }
 
 /// Every key there is, in the order of the sample file.
-pub(crate) const KEYS: [Key; 8] = [
+pub(crate) const KEYS: [Key; 11] = [
     Key {
         path: "data_dir",
         set: |c, v| directory(v, &mut c.data_dir),
@@ -48,6 +51,21 @@ pub(crate) const KEYS: [Key; 8] = [
         path: "workspace.group_events_max",
         set: |c, v| integer(v, 1..=256, &mut c.workspace.group_events_max),
         get: |c| Some(c.workspace.group_events_max.to_string()),
+    },
+    Key {
+        path: "network.listen",
+        set: |c, v| address(v, &mut c.network.listen),
+        get: |c| c.network.listen.map(|address| address.to_string()),
+    },
+    Key {
+        path: "network.discovery",
+        set: |c, v| boolean(v, &mut c.network.discovery),
+        get: |c| Some(c.network.discovery.to_string()),
+    },
+    Key {
+        path: "network.relay",
+        set: |c, v| url(v, &mut c.network.relay),
+        get: |c| c.network.relay.clone(),
     },
     Key {
         path: "log.level",
@@ -92,6 +110,30 @@ fn choice<T: Copy, const N: usize>(
         Some(item) => *into = item,
         None => return Err(Unfit::Value { value: quote(written), allowed: allowed() }),
     }
+    Ok(())
+}
+
+fn boolean(value: &DeValue<'_>, into: &mut bool) -> Result<(), Unfit> {
+    *into = value.as_bool().ok_or_else(|| Unfit::Type { allowed: "true or false".to_owned() })?;
+    Ok(())
+}
+
+fn address(value: &DeValue<'_>, into: &mut Option<SocketAddr>) -> Result<(), Unfit> {
+    let allowed = || "an address and port, such as \"192.0.2.1:4000\"".to_owned();
+    let Some(written) = value.as_str() else { return Err(Unfit::Type { allowed: allowed() }) };
+    let address = written.parse().map_err(|_| Unfit::Value { value: quote(written), allowed: allowed() })?;
+    *into = Some(address);
+    Ok(())
+}
+
+fn url(value: &DeValue<'_>, into: &mut Option<String>) -> Result<(), Unfit> {
+    let allowed = || "a URL that begins with https:// or http://".to_owned();
+    let Some(written) = value.as_str() else { return Err(Unfit::Type { allowed: allowed() }) };
+    let rest = written.strip_prefix("https://").or_else(|| written.strip_prefix("http://"));
+    if rest.is_none_or(|rest| rest.is_empty() || rest.chars().any(|c| c.is_whitespace() || c.is_control())) {
+        return Err(Unfit::Value { value: quote(written), allowed: allowed() });
+    }
+    *into = Some(written.to_owned());
     Ok(())
 }
 

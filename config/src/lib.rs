@@ -12,5 +12,5 @@ mod error;
 mod key;
 mod parse;
 
-pub use config::{Config, Log, LogFormat, LogLevel, Storage, Workspace};
+pub use config::{Config, Log, LogFormat, LogLevel, Network, Storage, Workspace};
 pub use error::ConfigError;

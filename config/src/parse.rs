@@ -124,7 +124,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::{Log, LogFormat, LogLevel, Storage, Workspace};
+    use crate::{Log, LogFormat, LogLevel, Network, Storage, Workspace};
 
     const SAMPLE: &str = include_str!("../tandem.toml");
 
@@ -140,11 +140,17 @@ mod tests {
         let text = "data_dir = '/srv/tandem'\n\
                     log = { level = 'trace', format = 'json' }\n\
                     [storage]\ncache_mb = 9\nwrite_buffer_mb = 0x0a\ndisk_free_mb_min = 0\n\
-                    [workspace]\nmailbox_messages_max = 16\ngroup_events_max = 1\n";
+                    [workspace]\nmailbox_messages_max = 16\ngroup_events_max = 1\n\
+                    [network]\nlisten = '[::1]:9'\ndiscovery = false\nrelay = 'https://r.example'\n";
         let expect = Config {
             data_dir: Some(PathBuf::from("/srv/tandem")),
             storage: Storage { cache_mb: 9, write_buffer_mb: 10, disk_free_mb_min: 0 },
             workspace: Workspace { mailbox_messages_max: 16, group_events_max: 1 },
+            network: Network {
+                listen: Some("[::1]:9".parse().unwrap()),
+                discovery: false,
+                relay: Some("https://r.example".into()),
+            },
             log: Log { level: LogLevel::Trace, format: LogFormat::Json },
         };
         assert_eq!(Config::from_toml(text), Ok(expect));
@@ -194,6 +200,15 @@ mod tests {
             ),
             ("data_dir = 'data'", "line 1: `data_dir` is \"data\"; it takes an absolute path"),
             ("data_dir = ''", "line 1: `data_dir` is \"\"; it takes an absolute path"),
+            (
+                "network.listen = 'localhost'",
+                "line 1: `network.listen` is \"localhost\"; it takes an address and port, such as \"192.0.2.1:4000\"",
+            ),
+            ("network.discovery = 1", "line 1: `network.discovery` is a whole number; it takes true or false"),
+            (
+                "network.relay = 'relay.example'",
+                "line 1: `network.relay` is \"relay.example\"; it takes a URL that begins with https:// or http://",
+            ),
             ("data_dir = true", "line 1: `data_dir` is true or false; it takes an absolute path"),
         ];
         for (text, message) in cases {
@@ -232,7 +247,7 @@ mod tests {
             ("workspace.mailbox_messages_max", 16, 65_536),
             ("workspace.group_events_max", 1, 256),
         ];
-        assert_eq!(ranges.len() + 3, KEYS.len(), "data_dir, log.level and log.format have no range");
+        assert_eq!(ranges.len() + 6, KEYS.len(), "data_dir, those of the network and of the log have no range");
         for (key, least, greatest) in ranges {
             let accepts = |number: u64| Config::from_toml(&format!("{key} = {number}")).is_ok();
             assert!(accepts(least) && accepts(greatest), "{key}");
@@ -253,8 +268,11 @@ mod tests {
         for line in SAMPLE.lines() {
             if let Some(name) = line.strip_prefix('[') {
                 section = format!("{}.", name.trim_end_matches(']'));
-            } else if let Some((name, _)) = line.strip_prefix("# data_dir").map(|rest| ("data_dir", rest)) {
-                seen.push(name.to_owned());
+            } else if let Some(name) = ["data_dir", "listen", "relay"]
+                .into_iter()
+                .find(|name| line.starts_with(&format!("# {name} = ")))
+            {
+                seen.push(format!("{section}{name}"));
             } else if let Some((name, _)) = line.split_once(" = ").filter(|_| !line.starts_with('#')) {
                 seen.push(format!("{section}{name}"));
             }
