@@ -62,11 +62,7 @@ pub(crate) const KEYS: [Key; 11] = [
         set: |c, v| boolean(v, &mut c.network.discovery),
         get: |c| Some(c.network.discovery.to_string()),
     },
-    Key {
-        path: "network.relay",
-        set: |c, v| url(v, &mut c.network.relay),
-        get: |c| c.network.relay.clone(),
-    },
+    Key { path: "network.relay", set: |c, v| url(v, &mut c.network.relay), get: |c| c.network.relay.clone() },
     Key {
         path: "log.level",
         set: |c, v| choice(v, LogLevel::ALL, LogLevel::name, &mut c.log.level),

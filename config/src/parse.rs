@@ -268,9 +268,8 @@ mod tests {
         for line in SAMPLE.lines() {
             if let Some(name) = line.strip_prefix('[') {
                 section = format!("{}.", name.trim_end_matches(']'));
-            } else if let Some(name) = ["data_dir", "listen", "relay"]
-                .into_iter()
-                .find(|name| line.starts_with(&format!("# {name} = ")))
+            } else if let Some(name) =
+                ["data_dir", "listen", "relay"].into_iter().find(|name| line.starts_with(&format!("# {name} = ")))
             {
                 seen.push(format!("{section}{name}"));
             } else if let Some((name, _)) = line.split_once(" = ").filter(|_| !line.starts_with('#')) {

@@ -88,8 +88,7 @@ pub fn farewell<R: Read>(
 ) -> Result<Vec<Slice>, EngineError> {
     let grants = fold.members().grants.get(&device).into_iter().flatten();
     let removals = grants.filter(|grant| grant.role.is_none());
-    let seen: BTreeSet<EventId> =
-        removals.flat_map(|grant| grant.past.iter().copied().chain([grant.event])).collect();
+    let seen: BTreeSet<EventId> = removals.flat_map(|grant| grant.past.iter().copied().chain([grant.event])).collect();
     let mut last: BTreeMap<ChainId, u64> = BTreeMap::new();
     for event in fold.control().map(|control| &control.event).filter(|event| seen.contains(&event.id())) {
         let seq = last.entry(event.header().chain).or_default();

@@ -14,6 +14,7 @@ pub mod fold;
 pub mod guard;
 pub mod heads;
 pub mod history;
+pub mod inbox;
 pub mod index;
 pub mod lacking;
 pub mod live;

@@ -131,6 +131,11 @@ fn assemble(exists: bool, events: &[(EventRef, u64)], marks: &[u8], cells: &[u8]
     row
 }
 
+/// Whether more than one event made the record what it is: nothing is contested otherwise.
+pub fn has_several_events(row: &[u8]) -> bool {
+    parts(row).0.varint() > 1
+}
+
 /// The record of a row.
 ///
 /// # Panics

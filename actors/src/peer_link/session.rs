@@ -55,9 +55,7 @@ use std::{
     collections::{BTreeSet, VecDeque},
     sync::Arc,
 };
-use tandem_storage::{
-    engine::Slice,
-    fold::incremental::Fold, lacking::Lacking, take::Received};
+use tandem_storage::{engine::Slice, fold::incremental::Fold, lacking::Lacking, take::Received};
 use tandem_wire::{
     ChainEnd, ChainId, DeviceKey, EventRef, TableDigest, VersionTable, WorkspaceId,
     limits::{BATCH_BYTES_MAX, WINDOW_BYTES_MAX},

@@ -1,7 +1,8 @@
 //! What can be asked on the command line.
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use tandem_wire::Role;
 
 /// The commands in groups, which clap does not make by itself; a test holds this against the commands that there are.
 const HELP: &str = "\
@@ -22,6 +23,10 @@ Lists and files:
 
 Workspaces:
   workspace          make, list, leave, restore and remove workspaces
+  invite, join       let others in; join by a ticket
+  members            who is in it, in which role; remove, approve
+  status             how it stands with the other members' nodes
+  inbox, resolve     what was written side by side, and putting it right
   log, digest        the signed events; what is equal on every node that has them
   verify             check every signature and the views
 
@@ -98,8 +103,20 @@ pub enum Command {
         /// The file; what was there is replaced
         file: PathBuf,
     },
+    /// Invite somebody: prints a ticket, which lets in whoever has it
+    Invite(InviteArgs),
+    /// Join a workspace by a ticket
+    Join(JoinArgs),
+    /// Show who is a member, or change that
+    Members(MembersArgs),
+    /// Show how the workspaces stand with the other members' nodes
+    Status(Json),
+    /// Show what was written side by side and who lost, removals that lost, and events that wait
+    Inbox(Json),
+    /// Put something in the inbox right
+    Resolve(ResolveArgs),
     /// Run the node until it is stopped (SIGTERM); meanwhile the other commands go through it
-    Node,
+    Node(NodeArgs),
     /// Look for what is wrong with this node, and say what to do
     Doctor(Doctor),
     /// Show the settings
@@ -153,6 +170,152 @@ pub enum WorkspaceCommand {
         #[arg(long)]
         yes: bool,
     },
+}
+
+/// `tandem node`
+#[derive(Debug, Default, Clone, ClapArgs)]
+pub struct NodeArgs {
+    /// Listen at this address and UDP port [default: network.listen, or all interfaces]
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+    /// Neither look for nodes on the local network nor let them find this one
+    #[arg(long)]
+    pub no_discovery: bool,
+    /// Stay off the network altogether
+    #[arg(long, conflicts_with_all = ["listen", "no_discovery"])]
+    pub offline: bool,
+}
+
+/// `tandem invite`
+#[derive(Debug, ClapArgs)]
+pub struct InviteArgs {
+    /// What who joins may do
+    #[arg(long, value_enum, default_value_t = RoleName::Writer)]
+    pub role: RoleName,
+    /// How many may join by it
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub uses: u32,
+    /// For how long: 30m, 72h, 14d
+    #[arg(long, value_name = "TIME", default_value = "72h", value_parser = parse_time)]
+    pub expires: Duration,
+    /// A person has to approve each who joins (`tandem members approve`); for managers that is always so
+    #[arg(long)]
+    pub approve: bool,
+    /// Output
+    #[command(flatten)]
+    pub json: Json,
+}
+
+/// `tandem join`
+#[derive(Debug, ClapArgs)]
+pub struct JoinArgs {
+    /// The ticket that `tandem invite` printed
+    pub ticket: String,
+    /// Your name there [default: the name of your user on this machine]
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+}
+
+/// `tandem members`
+#[derive(Debug, ClapArgs)]
+pub struct MembersArgs {
+    /// What to change
+    #[command(subcommand)]
+    pub command: Option<MembersCommand>,
+    /// Output
+    #[command(flatten)]
+    pub json: Json,
+}
+
+/// `tandem members …`
+#[derive(Debug, Subcommand)]
+pub enum MembersCommand {
+    /// Give a member another role
+    Role {
+        /// Name, or start of the device's key
+        who: String,
+        /// The role
+        #[arg(value_enum)]
+        role: RoleName,
+    },
+    /// Remove a member's device: what it wrote that nobody here has seen counts for nothing
+    Remove {
+        /// Name, or start of the device's key
+        who: String,
+    },
+    /// Let somebody in who waits, after comparing the device's key
+    Approve {
+        /// Name, or start of the device's key
+        who: String,
+    },
+    /// Take an invitation back
+    Withdraw {
+        /// The start of its id, as `tandem members` shows it
+        invitation: String,
+    },
+}
+
+/// What a member may do; each may do what those before may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RoleName {
+    /// Read
+    Reader,
+    /// Change records
+    Writer,
+    /// Change lists, fields and views
+    Designer,
+    /// Change who is a member
+    Manager,
+}
+
+impl RoleName {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        super::members::role_name(self.into())
+    }
+}
+
+impl From<RoleName> for Role {
+    fn from(name: RoleName) -> Self {
+        match name {
+            RoleName::Reader => Self::Reader,
+            RoleName::Writer => Self::Writer,
+            RoleName::Designer => Self::Designer,
+            RoleName::Manager => Self::Manager,
+        }
+    }
+}
+
+/// `tandem resolve`
+#[derive(Debug, ClapArgs)]
+pub struct ResolveArgs {
+    /// What `tandem inbox` shows, or the start of it
+    pub id: String,
+    /// Take the value of this event, or the removal that it made
+    #[arg(long = "use", value_name = "EVENT", conflicts_with_all = ["value", "keep_both"])]
+    pub event: Option<String>,
+    /// Take this value instead
+    #[arg(long, value_name = "VALUE", conflicts_with = "keep_both")]
+    pub value: Option<String>,
+    /// Keep both: the other value goes into a second record; a record that was removed stays
+    #[arg(long)]
+    pub keep_both: bool,
+}
+
+/// A time as people write it: a number and m, h or d.
+fn parse_time(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is no time; write it like 30m, 72h or 14d");
+    let unit = text.chars().next_back().ok_or_else(wrong)?;
+    let seconds = match unit {
+        'm' => 60,
+        'h' => 3600,
+        'd' => 86_400,
+        _other => return Err(wrong()),
+    };
+    let number: u64 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
+    // Beyond a hundred years it is a slip.
+    let seconds = number.checked_mul(seconds).filter(|seconds| (1..=100 * 366 * 86_400).contains(seconds));
+    seconds.map(Duration::from_secs).ok_or_else(wrong)
 }
 
 /// Output for programs.

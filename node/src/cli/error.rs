@@ -3,7 +3,7 @@
 use crate::{exchange::ImportError, show::escape};
 use serde::{Deserialize, Serialize};
 use std::{fmt, io, path::PathBuf};
-use tandem_actors::{NodeError, Refused};
+use tandem_actors::{NetworkError, NodeError, Refused};
 use tandem_config::ConfigError;
 use tandem_storage::EngineError;
 
@@ -13,6 +13,9 @@ pub enum CliError {
     /// The node, its data folder or the workspace.
     #[error(transparent)]
     Node(#[from] NodeError),
+    /// The network.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
     /// The configuration file.
     #[error("{}: {error}", path.display())]
     Config {
@@ -142,6 +145,7 @@ impl CliError {
             },
             Self::Node(NodeError::Busy | NodeError::Stopped | NodeError::Offline | NodeError::Link(_))
             | Self::Stopped
+            | Self::Network(_)
             | Self::Import { .. }
             | Self::File { .. }
             | Self::Input(_)

@@ -13,9 +13,11 @@ mod error;
 mod events;
 mod export;
 mod import;
+mod inbox;
 mod key;
 mod log;
 mod ls;
+mod members;
 mod names;
 pub(crate) mod open;
 mod program;
@@ -24,10 +26,11 @@ mod read;
 pub(crate) mod remote;
 mod shown;
 mod size;
+mod status;
 mod undo;
 
 use self::{args::ConfigCommand, remote::Reached};
-pub use args::{Args, Command};
+pub use args::{Args, Command, NodeArgs};
 pub use console::Console;
 pub use error::{CliError, Exit};
 pub(crate) use log::Log;
@@ -78,9 +81,9 @@ fn dispatch(args: &Args, words: &[OsString], console: &mut Console) -> Result<Ex
         Command::Doctor(doctor) => return doctor::doctor(args, words, doctor, console),
         Command::Config(ConfigCommand::Show(show)) => return config::show(args, show, console),
         #[cfg(unix)]
-        Command::Node => return crate::daemon::run(args, console),
+        Command::Node(node) => return crate::daemon::run(args, node, console),
         #[cfg(not(unix))]
-        Command::Node => return remote::no_node(),
+        Command::Node(_) => return remote::no_node(),
         _needs_settings => {}
     }
     let settings = open::settings(args)?;
@@ -100,6 +103,9 @@ fn dispatch(args: &Args, words: &[OsString], console: &mut Console) -> Result<Ex
         }
     };
     open::tell_recovered(&node, console);
+    if let Command::Join(_) = &args.command {
+        node.go_online(open::network(&settings.config, &args::NodeArgs::default()))?;
+    }
     on_node(node.clone(), args, &dir, console)
 }
 
@@ -108,10 +114,19 @@ fn on_node(node: Arc<Node>, args: &Args, dir: &Path, console: &mut Console) -> R
     match &args.command {
         Command::Workspace(command) => return admin::workspace(&node, command, console),
         Command::Size(json) => return size::size(&node, dir, *json, console),
+        Command::Join(join) => return members::join(&node, join, console),
+        Command::Status(json) => return status::status(&node, *json, console),
         Command::Doctor(doctor) => return doctor::of_running(&node, doctor, console),
         _needs_a_workspace => {}
     }
     let workspace = open::workspace(args, &node)?;
+    match &args.command {
+        Command::Invite(invite) => return members::invite(&node, &workspace, invite, console),
+        Command::Members(all) => {
+            return members::members(&node, &workspace, all.command.as_ref(), all.json, console);
+        }
+        _needs_the_workspace_alone => {}
+    }
     // A node can be closed while something long is done with a workspace of it.
     drop(node);
     match &args.command {
@@ -120,13 +135,19 @@ fn on_node(node: Arc<Node>, args: &Args, dir: &Path, console: &mut Console) -> R
         | Command::Man { .. }
         | Command::Config(_)
         | Command::Key(_)
-        | Command::Node
+        | Command::Node(_)
         | Command::Doctor(_)
+        | Command::Join(_)
+        | Command::Status(_)
+        | Command::Invite(_)
+        | Command::Members(_)
         | Command::Workspace(_)
         | Command::Size(_) => Err(CliError::Usage("this is not done with a workspace".into())),
         Command::Backup { file } => backup::backup(&workspace, file, console),
         Command::Import(import) => import::import(&workspace, import, console),
         Command::Export(export) => export::export(&workspace, export, console),
+        Command::Inbox(json) => inbox::inbox(&workspace, *json, console),
+        Command::Resolve(resolve) => inbox::resolve(&workspace, resolve, console),
         Command::Lists(json) => read::lists(&workspace, *json, console),
         Command::Ls(ls) => ls::ls(&workspace, ls, console),
         Command::Get(get) => read::get(&workspace, get, console),

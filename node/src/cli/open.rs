@@ -4,7 +4,7 @@ use super::{Args, CliError, Console};
 use crate::show::escape;
 use etcetera::BaseStrategy;
 use std::{fs, io::ErrorKind, path::PathBuf};
-use tandem_actors::{Handle, Node, Options, WorkspaceInfo};
+use tandem_actors::{Handle, NetworkOptions, Node, Options, WorkspaceInfo};
 use tandem_config::Config;
 use tandem_storage::engine::{Options as EngineOptions, Table};
 
@@ -74,6 +74,15 @@ pub fn node(args: &Args, config: &Config) -> Result<Node, CliError> {
 pub fn tell_recovered(node: &Node, console: &mut Console) {
     if node.recovered().is_notable() {
         console.complain(&escape(&node.recovered().to_string()));
+    }
+}
+
+/// How the node is on the network: as the command line says, or the configuration.
+pub fn network(config: &Config, args: &super::args::NodeArgs) -> NetworkOptions {
+    NetworkOptions {
+        listen: args.listen.or(config.network.listen),
+        discovery: config.network.discovery && !args.no_discovery,
+        relay: config.network.relay.clone(),
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     cli::{
-        Args, CliError, Console, Exit, Log, open,
+        Args, CliError, Console, Exit, Log, NodeArgs, open,
         remote::{self, Reached},
     },
     show::escape,
@@ -33,7 +33,7 @@ const GRACE: Duration = Duration::from_millis(500);
 const STOPPED_WITHIN: Duration = Duration::from_millis(4900);
 
 /// Runs the node until it is told to stop.
-pub(crate) fn run(args: &Args, console: &mut Console) -> Result<Exit, CliError> {
+pub(crate) fn run(args: &Args, node_args: &NodeArgs, console: &mut Console) -> Result<Exit, CliError> {
     let settings = open::settings(args)?;
     let log = Log::start(&settings.config.log);
     let named = open::data_dir(args, &settings.config)?;
@@ -43,6 +43,9 @@ pub(crate) fn run(args: &Args, console: &mut Console) -> Result<Exit, CliError> 
     };
     if node.recovered().is_notable() {
         tracing::warn!("{}", node.recovered());
+    }
+    if !node_args.offline {
+        node.go_online(open::network(&settings.config, node_args))?;
     }
     let folder = fs::canonicalize(&named).map_err(|error| CliError::File { path: named, error })?;
     let failed = |error| CliError::File { path: folder.join(socket::NAME), error };
@@ -78,10 +81,9 @@ impl Daemon<'_> {
         let failed = |error: io::Error| CliError::File { path: self.folder.join(socket::NAME), error };
         let mut told = signals::listen().map_err(failed)?;
         let device = node.device();
+        let addresses: Vec<String> = node.addresses().iter().map(ToString::to_string).collect();
         let listener = UnixListener::from_std(listener).map_err(failed)?;
         let (server, accepting) = Server::start(node, listener);
-        // Whatever else a running node does begins here, with the same node, and ends below, before the node closes.
-
         keep_watchdog_quiet();
         notify(&[NotifyState::Ready]);
         let shown = self.folder.display().to_string();
@@ -90,6 +92,9 @@ impl Daemon<'_> {
             escape(&shown),
             socket::NAME
         ))?;
+        if !addresses.is_empty() {
+            console.line(format_args!("listening at {}", addresses.join(", ")))?;
+        }
         console.flush()?;
         tracing::info!(%device, folder = shown, version = env!("CARGO_PKG_VERSION"), "the node runs");
 

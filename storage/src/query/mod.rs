@@ -22,7 +22,7 @@ use crate::{
     field_type::fits,
     fold::{
         Design, RecordState,
-        incremental::{Archive, Prefix, rows_of_list},
+        incremental::{Archive, Fold, Prefix, rows_of_list},
         record::{Sibling, is_conflict},
     },
     index::{
@@ -128,6 +128,14 @@ impl<R: Read> Reader<R> {
     /// The indexes that serve its queries.
     pub fn indexes(&self) -> &[Index] {
         &self.views.indexes
+    }
+
+    pub(crate) fn rows(&self) -> &R {
+        &self.rows
+    }
+
+    pub(crate) fn fold(&self) -> &Fold {
+        &self.views.fold
     }
 
     fn prefix(&self) -> Prefix {

@@ -1,0 +1,186 @@
+//! `tandem status`: how each workspace stands with its peers. One word from a fixed list for each.
+
+use super::{CliError, Console, Exit, args::Json, events::Authors};
+use crate::show::{Column, Table, escape};
+use serde_json::json;
+use std::collections::BTreeMap;
+use tandem_actors::{Handle, Node, PeerStatus, peer_link::Standing};
+use tandem_storage::inbox::Entry;
+use tandem_wire::{DeviceKey, VersionTable};
+
+/// Clocks that differ by more are told of.
+const CLOCKS_MS_MAX: u64 = 5_000;
+
+pub(super) fn status(node: &Node, json: Json, console: &mut Console) -> Result<Exit, CliError> {
+    for info in node.workspaces()? {
+        let workspace = node.workspace(info.id)?;
+        let standing = Standings::of(node, &workspace, info.left);
+        let inbox = workspace.read().inbox()?;
+        let held = inbox.iter().filter(|entry| matches!(entry, Entry::Held { .. })).count();
+        let conflicts = inbox.len() - held;
+        let word = standing.word();
+        if json.json {
+            let peers: Vec<_> = standing.peers.iter().map(Peer::json).collect();
+            console.line(json!({
+                "workspace": info.id.to_string(),
+                "name": info.name,
+                "status": word,
+                "online": node.is_online(),
+                "conflicts": conflicts,
+                "held": held,
+                "events": standing.events,
+                "peers": peers,
+                "lists": lists(&workspace, &inbox)?,
+            }))?;
+            continue;
+        }
+        let mut text = format!("{}: {word}", escape(&info.name));
+        for (count, what) in [(conflicts, "conflicts"), (held, "held")] {
+            if count > 0 {
+                text.push_str(&format!(", {what} {count}"));
+            }
+        }
+        console.line(text)?;
+        let mut table = Table::new([
+            Column::text("  PEER"),
+            Column::text("STATUS"),
+            Column::number("LACKS"),
+            Column::text("CLOCK"),
+        ]);
+        for peer in &standing.peers {
+            let lacks = peer.lacks.map_or("?".to_owned(), |lacks| lacks.to_string());
+            table.row([format!("  {}", peer.name), peer.text(), lacks, peer.clock()]);
+        }
+        if !standing.peers.is_empty() {
+            console.table(table)?;
+        }
+    }
+    Ok(Exit::Success)
+}
+
+/// How a workspace stands.
+struct Standings {
+    is_left: bool,
+    is_member: bool,
+    is_online: bool,
+    events: u64,
+    peers: Vec<Peer>,
+}
+
+/// Another member's device.
+struct Peer {
+    device: DeviceKey,
+    name: String,
+    standing: Option<Standing>,
+    /// Events that it lacks of those that are here; nothing where that is not known.
+    lacks: Option<u64>,
+    clock_off_ms: i64,
+}
+
+impl Standings {
+    fn of(node: &Node, workspace: &Handle, is_left: bool) -> Self {
+        let (fold, authors) = (workspace.fold(), Authors::of(workspace));
+        let own = fold.version_table();
+        let linked: BTreeMap<DeviceKey, PeerStatus> =
+            node.peers(workspace.id()).into_iter().map(|peer| (peer.device, peer)).collect();
+        let others =
+            workspace.members().into_iter().filter(|member| member.role.is_some() && member.device != node.device());
+        let peers = others.map(|member| {
+            let link = linked.get(&member.device);
+            Peer {
+                device: member.device,
+                name: authors.name(member.device),
+                standing: link.map(|link| link.standing),
+                lacks: link.and_then(|link| link.theirs.as_ref()).map(|theirs| events_beyond(&own, theirs)),
+                clock_off_ms: link.map_or(0, |link| link.clock_off_ms),
+            }
+        });
+        Self {
+            is_left,
+            is_member: fold.role_of(node.device()).is_some(),
+            is_online: node.is_online(),
+            events: events_beyond(&own, &VersionTable::default()),
+            peers: peers.collect(),
+        }
+    }
+
+    /// Never "up to date" while any known table differs.
+    fn word(&self) -> &'static str {
+        let linked = || self.peers.iter().filter_map(|peer| peer.standing);
+        if self.is_left {
+            "left"
+        } else if !self.is_member {
+            "removed"
+        } else if self.peers.is_empty() {
+            "alone"
+        } else if !self.is_online || linked().next().is_none() {
+            "offline"
+        } else if linked().any(|standing| standing == Standing::Different) {
+            "different"
+        } else if linked().any(|standing| standing != Standing::UpToDate) {
+            "syncing"
+        } else {
+            "up to date"
+        }
+    }
+}
+
+impl Peer {
+    fn word(&self) -> &'static str {
+        match self.standing {
+            None | Some(Standing::Greeting) => "offline",
+            Some(Standing::Syncing { .. }) => "syncing",
+            Some(Standing::UpToDate) => "up to date",
+            Some(Standing::Different) => "different",
+        }
+    }
+
+    fn text(&self) -> String {
+        match self.standing {
+            Some(Standing::Syncing { lacking }) if lacking > 0 => format!("syncing, {lacking} to come"),
+            _other => self.word().to_owned(),
+        }
+    }
+
+    fn clock(&self) -> String {
+        if self.clock_off_ms.unsigned_abs() <= CLOCKS_MS_MAX {
+            return String::new();
+        }
+        let which = if self.clock_off_ms > 0 { "ahead" } else { "behind" };
+        format!("clock differs: {} s {which}", self.clock_off_ms.unsigned_abs() / 1000)
+    }
+
+    fn json(&self) -> serde_json::Value {
+        let to_come = match self.standing {
+            Some(Standing::Syncing { lacking }) => lacking,
+            _none => 0,
+        };
+        json!({
+            "device": self.device.to_string(),
+            "name": self.name,
+            "status": self.word(),
+            "to_come": to_come,
+            "lacks": self.lacks,
+            "clock_off_ms": self.clock_off_ms,
+        })
+    }
+}
+
+/// The lists, with what the inbox has of each.
+fn lists(workspace: &Handle, inbox: &[Entry]) -> Result<Vec<serde_json::Value>, CliError> {
+    let state = workspace.read();
+    let design = state.design();
+    design
+        .lists()
+        .map(|list| {
+            let conflicts = inbox.iter().filter_map(Entry::record).filter(|record| record.list == list).count();
+            Ok(json!({ "list": design.name(list), "records": state.count(list)?, "conflicts": conflicts }))
+        })
+        .collect()
+}
+
+/// Events of one table beyond another, as far as places tell.
+fn events_beyond(table: &VersionTable, other: &VersionTable) -> u64 {
+    let last = |table: &VersionTable, chain| table.ends(chain).map(|end| end.seq + 1).max().unwrap_or(0);
+    table.chains().map(|(chain, _)| last(table, chain).saturating_sub(last(other, chain))).sum()
+}
