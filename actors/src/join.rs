@@ -32,11 +32,17 @@ impl Node {
     /// Goes on the network: other members' nodes find this one, and it them. Lasts until the node is closed.
     #[cfg(feature = "iroh")]
     pub fn go_online(&self, options: crate::NetworkOptions) -> Result<(), crate::NetworkError> {
-        use crate::peer_link::iroh::IrohTransport;
-        let key = self.key();
+        use crate::{
+            peer_link::iroh::IrohTransport,
+            places::{keep_port, last_port},
+        };
+        let (key, engine) = (self.key(), self.shared_engine());
         let make = move || -> crate::peer_link::transport::Pending<'static, _> {
             Box::pin(async move {
-                let transport = IrohTransport::bind(&key, options).await?;
+                let transport = IrohTransport::bind(&key, options, last_port(&*engine)).await?;
+                if let Some(port) = transport.port() {
+                    keep_port(&*engine, port);
+                }
                 Ok(Arc::new(transport) as Arc<dyn Transport>)
             })
         };

@@ -384,8 +384,13 @@ impl Net {
     ) -> Result<oneshot::Receiver<Closed>, LinkError> {
         let hints = self.places.of(device);
         let late = || crate::peer_link::transport::DialError { device, why: "it did not answer in time".into() };
-        let wire = timeout(DIAL_WITHIN, self.transport.dial(device, hints)).await.map_err(|_| late())??;
-        self.saw(&wire);
+        let dialled = self.transport.dial(device, hints.clone());
+        let wire = timeout(DIAL_WITHIN, dialled).await.map_err(|_| late())??;
+        match wire.address {
+            Some(address) => self.places.see(device, address),
+            // One of them was right.
+            None => hints.iter().rev().for_each(|address| self.places.see(device, *address)),
+        }
         let join = ticketed.map(|ticketed| Join {
             protocol: PROTOCOL,
             tag: tag(workspace.id(), &wire.secret, self.device, Side::Dialer),

@@ -18,8 +18,31 @@ use tandem_wire::{DeviceKey, limits::PLACES_MAX};
 
 /// Keys of the rows; no workspace has number 0.
 const PREFIX: &[u8] = b"\0\0\0\0place";
+/// Where the node's own port is written down.
+#[cfg(feature = "iroh")]
+const PORT: &[u8] = b"\0\0\0\0port";
 /// Devices that are kept in mind.
 const DEVICES_MAX: usize = 4096;
+
+/// The port that this node had the last time.
+#[cfg(feature = "iroh")]
+pub(crate) fn last_port<E: Engine>(engine: &E) -> Option<u16> {
+    let row = engine.get(Table::Meta, PORT).ok().flatten()?;
+    Some(u16::from_be_bytes(row[..].try_into().ok()?))
+}
+
+/// This is the node's port now.
+#[cfg(feature = "iroh")]
+pub(crate) fn keep_port<E: Engine>(engine: &E, port: u16) {
+    if last_port(engine) == Some(port) {
+        return;
+    }
+    let mut batch = Batch::default();
+    batch.put(Table::Meta, PORT, port.to_be_bytes());
+    if let Err(error) = engine.commit(batch, Durability::Buffered) {
+        tracing::warn!(%error, "the node's port cannot be written down");
+    }
+}
 
 /// By device, the addresses at which it was reached, and those that others tell.
 pub(crate) struct Places {

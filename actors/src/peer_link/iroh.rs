@@ -12,7 +12,7 @@ use iroh::{
 use iroh_mdns_address_lookup::MdnsAddressLookup;
 use std::{
     collections::BTreeMap,
-    net::SocketAddr,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     str::FromStr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -66,24 +66,36 @@ struct Shared {
 }
 
 impl IrohTransport {
-    /// Begins to listen. To be called on a tokio runtime, which then carries the network's work.
-    pub async fn bind(key: &SecretKey, options: NetworkOptions) -> Result<Self, NetworkError> {
-        let mut builder = Endpoint::builder(presets::Minimal)
-            .secret_key(IrohKey::from_bytes(&key.to_bytes()))
-            .alpns(vec![ALPN.to_vec()])
-            .relay_mode(relay_mode(options.relay.as_deref())?);
-        if let Some(listen) = options.listen {
-            builder = builder.clear_ip_transports();
-            builder = builder.bind_addr(listen).map_err(|error| NetworkError::Bind(error.to_string()))?;
-        }
-        if options.discovery {
-            builder = builder.address_lookup(MdnsAddressLookup::builder().service_name("tandem"));
-        }
-        let endpoint = builder.bind().await.map_err(|error| NetworkError::Bind(format!("{error:#}")))?;
+    /// Begins to listen, where no port is named at `last_port` if that is free: others know it. To be called on a tokio
+    /// runtime, which then carries the network's work.
+    pub async fn bind(key: &SecretKey, options: NetworkOptions, last_port: Option<u16>) -> Result<Self, NetworkError> {
+        let relay = relay_mode(options.relay.as_deref())?;
+        let endpoint = |places: Vec<SocketAddr>| {
+            let builder = Endpoint::builder(presets::Minimal)
+                .secret_key(IrohKey::from_bytes(&key.to_bytes()))
+                .alpns(vec![ALPN.to_vec()])
+                .relay_mode(relay.clone());
+            bind_at(builder, places, options.discovery)
+        };
+        let any_port = options.listen.is_none_or(|listen| listen.port() == 0);
+        let again = last_port.filter(|_| any_port).map(|port| places_with(options.listen, port));
+        let bound = match again {
+            Some(places) => endpoint(places).await.ok(),
+            None => None,
+        };
+        let endpoint = match bound {
+            Some(bound) => bound,
+            None => endpoint(options.listen.into_iter().collect()).await?,
+        };
         let (accepted, waiting) = mpsc::channel(WAITING_MAX);
         let shared = Arc::new(Shared { connections: Mutex::default(), accepted });
         tokio::spawn(listen(endpoint.clone(), shared.clone()));
         Ok(Self { endpoint, shared, waiting: AsyncMutex::new(waiting) })
+    }
+
+    /// The port that it listens at, the first where there are several.
+    pub fn port(&self) -> Option<u16> {
+        self.endpoint.bound_sockets().first().map(SocketAddr::port)
     }
 
     async fn connection(&self, device: DeviceKey, hints: Vec<SocketAddr>) -> Result<Connection, DialError> {
@@ -134,6 +146,31 @@ impl Shared {
         let mut connections = self.connections();
         connections.retain(|_, kept| kept.close_reason().is_none());
         connections.insert(DeviceKey(*connection.remote_id().as_bytes()), connection.clone());
+    }
+}
+
+/// Binds to these addresses; of none, to free ports of all interfaces.
+async fn bind_at(
+    mut builder: iroh::endpoint::Builder,
+    places: Vec<SocketAddr>,
+    discovery: bool,
+) -> Result<Endpoint, NetworkError> {
+    if !places.is_empty() {
+        builder = builder.clear_ip_transports();
+    }
+    for place in places {
+        builder = builder.bind_addr(place).map_err(|error| NetworkError::Bind(error.to_string()))?;
+    }
+    if discovery {
+        builder = builder.address_lookup(MdnsAddressLookup::builder().service_name("tandem"));
+    }
+    builder.bind().await.map_err(|error| NetworkError::Bind(format!("{error:#}")))
+}
+
+fn places_with(listen: Option<SocketAddr>, port: u16) -> Vec<SocketAddr> {
+    match listen {
+        Some(listen) => vec![SocketAddr::new(listen.ip(), port)],
+        None => vec![(Ipv4Addr::UNSPECIFIED, port).into(), (Ipv6Addr::UNSPECIFIED, port).into()],
     }
 }
 

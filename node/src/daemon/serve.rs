@@ -87,14 +87,15 @@ impl Daemon<'_> {
         keep_watchdog_quiet();
         notify(&[NotifyState::Ready]);
         let shown = self.folder.display().to_string();
+        let listening = match addresses.is_empty() {
+            true => "off the network".to_owned(),
+            false => format!("listening at {}", addresses.join(", ")),
+        };
         console.line(format_args!(
-            "ready: device {device}, data in {0}, commands through {0}/{1}",
+            "ready: device {device}, data in {0}, commands through {0}/{1}, {listening}",
             escape(&shown),
             socket::NAME
         ))?;
-        if !addresses.is_empty() {
-            console.line(format_args!("listening at {}", addresses.join(", ")))?;
-        }
         console.flush()?;
         tracing::info!(%device, folder = shown, version = env!("CARGO_PKG_VERSION"), "the node runs");
 

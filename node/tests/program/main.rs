@@ -7,5 +7,7 @@ mod docs;
 mod import;
 mod keeping;
 #[cfg(unix)]
+mod peers;
+#[cfg(unix)]
 mod running;
 mod scratch;

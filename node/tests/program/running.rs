@@ -23,8 +23,19 @@ pub struct Running {
 }
 
 impl Running {
+    /// Off the network.
     pub fn start(node: &Node) -> Self {
-        Self::spawn(node.command(&["node"]))
+        Self::start_with(node, &["--offline"])
+    }
+
+    pub fn start_with(node: &Node, options: &[&str]) -> Self {
+        Self::spawn(node.command(&[&["node"], options].concat()))
+    }
+
+    /// As the kernel does when memory runs out.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 
     pub fn spawn(mut command: Command) -> Self {
