@@ -81,17 +81,22 @@ impl Places {
     pub(crate) fn see(&self, device: DeviceKey, address: SocketAddr) {
         let mut book = self.book();
         let places = book.entry(device).or_default();
-        if places.first() == Some(&address) {
-            return;
-        }
+        let is_news = places.first() != Some(&address);
         places.retain(|other| *other != address);
         places.insert(0, address);
         places.truncate(PLACES_MAX);
-        let mut batch = Batch::default();
-        let row = postcard::to_allocvec(&*places).expect("a vector takes all bytes");
-        batch.put(Table::Meta, [PREFIX, &device.0].concat(), row);
+        let (key, row) =
+            ([PREFIX, &device.0].concat(), postcard::to_allocvec(&*places).expect("a vector takes all bytes"));
         drop(book);
-        self.edition.fetch_add(1, Relaxed);
+        if is_news {
+            self.edition.fetch_add(1, Relaxed);
+        }
+        // What was only heard of so far is not written down.
+        if self.engine.get(Table::Meta, &key).is_ok_and(|before| before.is_some_and(|before| *before == row[..])) {
+            return;
+        }
+        let mut batch = Batch::default();
+        batch.put(Table::Meta, key, row);
         if let Err(error) = self.engine.commit(batch, Durability::Buffered) {
             tracing::warn!(%error, "where a device was seen cannot be written down");
         }
