@@ -478,7 +478,7 @@ impl Runtime {
     }
 
     /// Runs what `work` begins on the thread, and waits for it.
-    pub(crate) fn call_async<'a, T: Send + 'static, F: Future<Output = T> + 'static>(
+    pub(crate) fn call_async<T: Send + 'static, F: Future<Output = T> + 'static>(
         &self,
         work: impl FnOnce() -> F + Send + 'static,
     ) -> T {
