@@ -2,6 +2,9 @@
 //! the end must have the same.
 
 mod checks;
+mod ending;
+mod faults;
+mod links;
 mod members;
 mod net;
 mod peer;
