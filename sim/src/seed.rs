@@ -9,6 +9,9 @@ use crate::{
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+/// Each named mark must be hit in so many of the seeds, in percent.
+pub const PERCENT_MIN: u64 = 2;
+
 /// What became of a seed.
 #[derive(Debug)]
 pub struct Outcome {
@@ -23,10 +26,10 @@ pub struct Outcome {
 /// Sums over many seeds.
 #[derive(Debug, Default, Clone)]
 pub struct Totals {
-    /// How many.
-    pub seeds: u64,
-    /// Events in their logs at the end.
-    pub events: u64,
+    /// Events in the log at the end, of each seed.
+    pub events: Vec<u64>,
+    /// Faults, of each seed.
+    pub faults: Vec<u64>,
     /// What happened, and in how many seeds it did.
     pub marks: std::collections::BTreeMap<&'static str, (u64, u64)>,
 }
@@ -89,10 +92,21 @@ pub fn run(seed: u64, options: Options) -> Outcome {
 }
 
 impl Totals {
+    /// How many.
+    pub fn seeds(&self) -> u64 {
+        self.events.len() as u64
+    }
+
+    /// Those of these marks that too few seeds came to.
+    pub fn too_rare(&self, named: &[&'static str]) -> Vec<&'static str> {
+        let seeds_with = |mark: &&str| self.marks.get(*mark).map_or(0, |(_, seeds)| *seeds);
+        named.iter().filter(|mark| 100 * seeds_with(mark) < PERCENT_MIN * self.seeds()).copied().collect()
+    }
+
     /// Adds a seed.
     pub fn add(&mut self, outcome: &Outcome) {
-        self.seeds += 1;
-        self.events += outcome.events;
+        self.events.push(outcome.events);
+        self.faults.push(outcome.trace.count("fault"));
         let marks: &Marks = &outcome.trace.marks;
         for (name, count) in marks {
             let (total, seeds) = self.marks.entry(name).or_default();

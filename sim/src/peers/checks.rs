@@ -25,15 +25,7 @@ pub(super) fn model_after(
     let role = core.store().fold().role_of(core.device());
     let mut model = before;
     for (command, answer) in commands.iter().zip(answers) {
-        let needed = match command {
-            Command::Change(_) | Command::Undo(_) => Role::Writer,
-            Command::Members(_) => Role::Manager,
-            Command::CreateList { .. }
-            | Command::AddFields { .. }
-            | Command::CreateView { .. }
-            | Command::AddChoices { .. }
-            | Command::Put { .. } => Role::Designer,
-        };
+        let needed = role_for(command);
         let wrong = |model: &mut Model, expected: String| {
             model.wrong.get_or_insert(format!(
                 "{} must be {expected}, but was {answer:?}",
@@ -63,8 +55,21 @@ pub(super) fn model_after(
     model
 }
 
-/// A group's answers were the model's, and the views now show what it says.
-pub(super) fn shown_is_the_model(store: &Store<Disk>, model: &Model) -> Result<(), Violation> {
+/// The least role that may do this.
+pub(super) fn role_for(command: &Command) -> Role {
+    match command {
+        Command::Change(_) | Command::Undo(_) => Role::Writer,
+        Command::Members(_) => Role::Manager,
+        Command::CreateList { .. }
+        | Command::AddFields { .. }
+        | Command::CreateView { .. }
+        | Command::AddChoices { .. }
+        | Command::Put { .. } => Role::Designer,
+    }
+}
+
+/// A group's answers were the model's, and the views now show what it says. Gives all that they show.
+pub(super) fn shown_is_the_model(store: &Store<Disk>, model: &Model) -> Result<Model, Violation> {
     if let Some(wrong) = &model.wrong {
         return Violation::of("answers-are-the-models", wrong.clone());
     }
@@ -89,7 +94,7 @@ pub(super) fn shown_is_the_model(store: &Store<Disk>, model: &Model) -> Result<(
             }
         }
     }
-    Ok(())
+    Ok(shown)
 }
 
 /// P1: what was acknowledged is there. What a crash left open is there whole or not at all.

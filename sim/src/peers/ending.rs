@@ -50,6 +50,7 @@ impl World {
 
     pub(super) fn finish(&mut self) -> Result<[u8; 32], Violation> {
         let owner = self.peers[0].store().expect("up").fold().clone();
+        let mut looked_at = BTreeSet::new();
         for at in 0..self.peers.len() {
             checks::acknowledged_is_kept(&self.peers[at])?;
             let Some(store) = self.peers[at].store() else { continue };
@@ -57,6 +58,10 @@ impl World {
                 continue;
             }
             self.views.compare(store)?;
+            // Equal sets have equal views; those are looked at once.
+            if !looked_at.insert(store.fold().version_table().digest()) {
+                continue;
+            }
             checks::views_are_the_naive_fold(store)?;
             checks::nothing_is_dropped(store)?;
             if checks::a_loser_came_back(store) {

@@ -3,7 +3,7 @@
 use super::{
     checks,
     net::{Blocked, Weather},
-    peer::LinkId,
+    peer::{LinkId, Step},
     world::{DOWN_US, Happening, World},
 };
 use crate::{chance::Ratio, checks::Violation};
@@ -14,52 +14,66 @@ use tandem_wire::EventId;
 const CLOCK_JUMP_MS: u64 = 400 * 24 * 3_600_000;
 
 impl World {
-    pub(super) fn break_something(&mut self) -> Result<(), Violation> {
+    pub(super) fn break_something(&mut self) {
         let at = self.streams.faults.below(self.peers.len() as u64) as usize;
-        self.trace.mark("fault");
-        match self.streams.faults.below(20) {
-            0 | 1 => self.stop(at),
-            2 | 3 => self.peers[at].is_doomed = true,
+        let is_up = self.peers[at].store().is_some();
+        let is_one = match self.streams.faults.below(20) {
+            0 | 1 => {
+                self.stop(at);
+                is_up
+            }
+            2 | 3 => {
+                let steps = [Step::Append, Step::Sync, Step::Apply, Step::Release];
+                self.peers[at].doom = self.streams.faults.pick(&steps).copied();
+                is_up
+            }
             4 => {
                 let fault = if self.streams.faults.happens(Ratio(1, 2)) { Fault::DiskFull } else { Fault::SyncFailed };
                 let writes = self.streams.faults.below(6);
                 self.peers[at].disk.light_fuse(writes, fault);
                 self.trace.mark("disk-fault");
                 self.line(at, "fuse", &format!("{fault:?} after {writes} writes"));
+                true
             }
             5 | 6 => {
                 let off = self.streams.faults.below(2 * CLOCK_JUMP_MS) as i64 - CLOCK_JUMP_MS as i64;
                 self.peers[at].clock_off_ms = off;
                 self.trace.mark("clock-jump");
                 self.line(at, "clock", &format!("{off} ms"));
+                true
             }
             7..=11 => {
                 let links: Vec<LinkId> = self.links.keys().copied().collect();
-                if let Some(link) = self.streams.faults.pick(&links).copied() {
-                    self.cut(link);
-                }
+                let link = self.streams.faults.pick(&links).copied();
+                link.inspect(|link| self.cut(*link)).is_some()
             }
-            12..=15 => self.part(at),
+            12..=15 => {
+                self.part(at);
+                true
+            }
             16 => {
                 let rate = 1 + self.streams.faults.below(20);
                 self.throttled.insert(at, rate);
                 self.line(at, "throttle", &format!("{rate} bytes per ms"));
+                true
             }
-            17 => self.weather = Weather::draw(&mut self.streams.faults),
-            18 => {
-                let peer = &mut self.peers[at];
-                peer.image = Some((Arc::new(peer.disk.crash(0)), peer.kept.clone()));
-                self.line(at, "image", "");
+            17 => {
+                self.weather = Weather::draw(&mut self.streams.faults);
+                true
             }
-            _ => self.old_image(at),
+            _old_image => self.old_image(at),
+        };
+        if is_one {
+            self.trace.mark("fault");
         }
-        Ok(())
     }
 
     /// Some are cut off from the others, one way or both, for a while.
-    pub(super) fn part(&mut self, at: usize) {
+    fn part(&mut self, at: usize) {
         let now = self.queue.now_us();
-        let until_us = now + 1_000 + self.streams.faults.below(2_500_000);
+        // Mostly for a moment; now and then until the end.
+        let for_us_max = if self.streams.faults.happens(Ratio(1, 5)) { 3_000_000 } else { 500_000 };
+        let until_us = now + 1_000 + self.streams.faults.below(for_us_max);
         let one_way = self.streams.faults.happens(Ratio(1, 3));
         let side: BTreeSet<usize> =
             (0..self.peers.len()).filter(|other| *other == at || self.streams.faults.happens(Ratio(1, 3))).collect();
@@ -76,15 +90,21 @@ impl World {
         self.queue.plan(until_us - now, Happening::Unblock);
     }
 
-    /// A node's disk is put back to what it was, without its knowing: its chains fork.
-    pub(super) fn old_image(&mut self, at: usize) {
-        let Some((image, kept)) = self.peers[at].image.take() else { return };
+    /// A node's disk is put back to what it was, without its knowing: its chains fork. The first time an image is made.
+    fn old_image(&mut self, at: usize) -> bool {
+        let peer = &mut self.peers[at];
+        let Some((image, kept)) = peer.image.take() else {
+            peer.image = Some((Arc::new(peer.disk.crash(0)), peer.kept.clone()));
+            self.line(at, "image", "");
+            return false;
+        };
         self.stop(at);
         let peer = &mut self.peers[at];
         let lost = peer.own_chain_events_lost(&image);
         (peer.disk, peer.kept, peer.unanswered) = (image, kept, BTreeSet::new());
         self.trace.mark(if lost { "old-image-lost-own" } else { "old-image" });
         self.line(at, "old-image", "");
+        true
     }
 
     pub(super) fn stop(&mut self, at: usize) {

@@ -43,7 +43,17 @@ impl World {
         for output in outputs {
             let Some(at) = self.links.get(&link).map(|link| link.nodes[end]) else { return Ok(()) };
             match output {
-                Output::Send(message) => self.send(link, end, &framed(&message)),
+                Output::Send(message) => {
+                    if let Ok(Message::Table(part)) = Message::decode(&message) {
+                        if part.since_agreed {
+                            self.trace.mark("resumed-with-a-delta");
+                        }
+                        if part.round > 0 {
+                            self.trace.mark("round-again");
+                        }
+                    }
+                    self.send(link, end, &framed(&message));
+                }
                 Output::Fetch(theirs) => {
                     let in_us = 1 + self.streams.pace.below(STEP_US);
                     self.queue.plan(in_us, Happening::Fetch(link, end, theirs));

@@ -11,3 +11,34 @@ mod peer;
 mod world;
 
 pub use world::World;
+
+/// What must not be rare: many seeds must come to each of them.
+pub const NAMED_MARKS: [&str; 27] = [
+    "backdated-clock",
+    "clock-jump",
+    "crash-after-decide",
+    "crash-after-taking",
+    "crash-at-rest",
+    "crash-before-taking",
+    "crash-between-append-and-apply",
+    "crash-between-append-and-sync",
+    "crash-between-apply-and-release",
+    "crash-between-take-and-apply",
+    "crash-between-take-and-sync",
+    "crash-in-open",
+    "cut-in-mid-frame",
+    "cut-with-late-events",
+    "disk-fault",
+    "doubled",
+    "fork",
+    "fork-points",
+    "held",
+    "loser-restored",
+    "lost",
+    "old-image-lost-own",
+    "one-way-partition",
+    "reordered",
+    "resumed-with-a-delta",
+    "round-again",
+    "throttled",
+];

@@ -11,7 +11,6 @@ use crate::{
     chance::{Ratio, Stream},
     checks::Violation,
     disk::Disk,
-    model::Model,
     node::WORKSPACE,
     options::Options,
     queue::Queue,
@@ -41,10 +40,16 @@ pub(super) const REDIAL_US: u64 = 150_000;
 const TICK_US: u64 = 1_000_000;
 /// Commands for each fault.
 const COMMANDS_PER_FAULT: u64 = 12;
+/// A clock that is more than this behind shows in what is written.
+const BACKDATED_MS: i64 = 3_600_000;
 /// What the wall clocks show when the world begins, in milliseconds since 1970.
 const EPOCH_MS: u64 = 1_750_000_000_000;
+/// How often somebody acts who may not write.
+const OUT_OF_ROLE: Ratio = Ratio(1, 60);
+/// How often a manager does something about members.
+const MEMBER_CHANGE: Ratio = Ratio(1, 100);
 /// How often a new set of events is compared with the specification.
-const NAIVE_LOOK: Ratio = Ratio(1, 24);
+const NAIVE_LOOK: Ratio = Ratio(1, 64);
 /// After the last fault everybody must have everything within so much time.
 const HEALED_WITHIN_US: u64 = 90_000_000;
 
@@ -82,7 +87,7 @@ pub(super) struct Streams {
 
 #[derive(Debug)]
 pub(super) enum Happening {
-    Command(usize),
+    Command,
     /// A node's work takes its next step, if it still lives that life.
     Work(usize, u32),
     /// Bytes come out at one end.
@@ -185,11 +190,10 @@ impl World {
         (0..count).for_each(|at| self.queue.plan(0, Happening::Open(at)));
         (0..self.edges.len()).for_each(|edge| self.queue.plan(2_000 + edge as u64, Happening::Dial(edge)));
         self.queue.plan(TICK_US, Happening::Tick);
-        let mut in_us = vec![500_000; count];
-        for n in 0..self.options.commands {
-            let at = n as usize % count;
-            in_us[at] += self.streams.pace.below(COMMAND_GAP_US);
-            self.queue.plan(in_us[at], Happening::Command(at));
+        let mut in_us = 500_000;
+        for _ in 0..self.options.commands {
+            in_us += self.streams.pace.below(COMMAND_GAP_US / count as u64);
+            self.queue.plan(in_us, Happening::Command);
         }
         let end = self.faults_end_us();
         for _ in 0..u64::from(self.options.commands) / COMMANDS_PER_FAULT {
@@ -200,7 +204,7 @@ impl World {
 
     fn happen(&mut self, happening: Happening) -> Result<(), Violation> {
         match happening {
-            Happening::Command(at) => self.command(at),
+            Happening::Command => self.command(),
             Happening::Work(at, life) if life == self.peers[at].life => self.work(at)?,
             Happening::Work(..) => {}
             Happening::Bytes(link, end, bytes) => self.bytes(link, end, &bytes)?,
@@ -228,7 +232,7 @@ impl World {
                 self.queue.plan(TICK_US, Happening::Tick);
             }
             Happening::Break if self.is_healed => {}
-            Happening::Break => self.break_something()?,
+            Happening::Break => self.break_something(),
             Happening::Open(at) => self.open(at)?,
             Happening::Unblock => {
                 let now = self.queue.now_us();
@@ -238,20 +242,35 @@ impl World {
         Ok(())
     }
 
-    fn command(&mut self, at: usize) {
-        let Some(store) = self.peers[at].store() else {
-            self.trace.mark("command-while-down");
+    /// Somebody whose node is up does something; now and then somebody who may not.
+    fn command(&mut self) {
+        let stream = &mut self.streams.workload;
+        let least = if stream.happens(OUT_OF_ROLE) { None } else { Some(Role::Writer) };
+        let able: Vec<usize> = (0..self.peers.len())
+            .filter(|at| self.peers[*at].role() >= least && self.peers[*at].has_something_to_do())
+            .collect();
+        let Some(at) = stream.pick(&able).copied() else {
+            self.trace.mark("nobody-there");
             return;
         };
-        let stream = &mut self.streams.workload;
-        let may_write = store.fold().role_of(self.devices[at]).is_some_and(|role| role >= Role::Writer);
-        if !may_write && !stream.happens(Ratio(1, 8)) {
-            return;
-        }
-        let change = stream.happens(Ratio(1, 80)).then(|| members::draw(stream, &self.peers[at], &self.devices));
+        let change = stream.happens(MEMBER_CHANGE).then(|| members::draw(stream, &self.peers[at], &self.devices));
+        let (role, peer) = (self.peers[at].role(), &mut self.peers[at]);
         let command = match change.flatten() {
             Some(command) => command,
-            None => workload::draw(stream, &Model::shown_by(store)),
+            None => {
+                let shown = peer.shown().expect("up");
+                let mut command = workload::draw(stream, shown);
+                // Lists are made once and then worked with, and few try again and again what they may not.
+                for _ in 0..3 {
+                    let needed = checks::role_for(&command);
+                    let again = if role < Some(needed) { Ratio(9, 10) } else { Ratio(1, 2) };
+                    if needed == Role::Writer || !stream.happens(again) {
+                        break;
+                    }
+                    command = workload::draw(stream, shown);
+                }
+                command
+            }
         };
         self.line(at, "command", &workload::describe(&command));
         self.peers[at].commands.push_back(command);
@@ -276,7 +295,7 @@ impl World {
         if self.peers[at].store().is_none() {
             return Ok(());
         }
-        if self.peers[at].is_doomed && self.peers[at].is_between() {
+        if self.peers[at].is_doomed() {
             self.stop(at);
             return Ok(());
         }
@@ -290,7 +309,12 @@ impl World {
         };
         match done {
             Done::Idle => return Ok(()),
-            Done::Step(name) => self.line(at, name, ""),
+            Done::Step(name) => {
+                if name == "decide" && self.peers[at].clock_off_ms < -BACKDATED_MS {
+                    self.trace.mark("backdated-clock");
+                }
+                self.line(at, name, "");
+            }
             Done::Applied => self.moved(at)?,
             Done::Answered(answers) => self.answered(at, &answers)?,
             Done::Taken(link) => {
@@ -308,9 +332,10 @@ impl World {
     fn moved(&mut self, at: usize) -> Result<(), Violation> {
         let peer = &mut self.peers[at];
         let store = peer.store().expect("up");
-        if let Some(Work::Group { step: Step::Release, model, .. }) = &peer.work {
-            checks::shown_is_the_model(store, model)?;
-        }
+        let shown = match &peer.work {
+            Some(Work::Group { step: Step::Release, model, .. }) => Some(checks::shown_is_the_model(store, model)?),
+            _taking => None,
+        };
         let is_new = self.views.compare(store)?;
         if is_new && self.streams.looks.happens(NAIVE_LOOK) {
             checks::views_are_the_naive_fold(store)?;
@@ -320,6 +345,7 @@ impl World {
             self.trace.mark("held");
         }
         peer.had.insert(table);
+        peer.shown = shown;
         self.line(at, "moved", &format!("{table:?}"));
         let links: Vec<LinkId> = self.peers[at].ends.keys().copied().collect();
         for link in links {
