@@ -10,7 +10,7 @@ use tandem_actors::{Command, Committed, Refused, peer_link::Standing, workspace:
 use tandem_storage::{
     Store,
     engine::Engine,
-    fold::{Status, naive},
+    fold::{Status, incremental::EventState, naive},
     log, store,
 };
 use tandem_wire::{Act, Event, EventId, OpRef, Role, Run, TableDigest, Target};
@@ -147,7 +147,7 @@ pub(super) fn up_to_date_is_true(peer: &Peer, standing: Standing, other: &Peer) 
 }
 
 /// P3: every value that was written is shown, or kept beside what is shown, or was replaced by who had seen it, or is
-/// listed as masked or held.
+/// listed as masked or held. What is invalid never was an event, and replaces nothing.
 pub(super) fn nothing_is_dropped(store: &Store<Disk>) -> Result<(), Violation> {
     let events = events(store.engine());
     let snapshot = store.engine().snapshot();
@@ -159,6 +159,8 @@ pub(super) fn nothing_is_dropped(store: &Store<Disk>) -> Result<(), Violation> {
         let siblings = state.cells.values().flatten().map(|sibling| (sibling.stamp.event.id, sibling.stamp.op));
         shown.extend(siblings);
     }
+    let invalid = invalid(store);
+    let events: Vec<_> = events.into_iter().filter(|event| !invalid.contains(&event.id())).collect();
     let replaced: BTreeSet<OpRef> =
         events.iter().flat_map(|event| event.header().ops.iter().flat_map(|op| op.preds.iter().copied())).collect();
     for event in &events {
@@ -173,6 +175,14 @@ pub(super) fn nothing_is_dropped(store: &Store<Disk>) -> Result<(), Violation> {
         }
     }
     Ok(())
+}
+
+/// Events that are here and invalid.
+fn invalid(store: &Store<Disk>) -> BTreeSet<EventId> {
+    let (snapshot, fold) = (store.engine().snapshot(), store.fold());
+    let chains = fold.chains().map(|(chain, _)| *chain);
+    let rows = chains.flat_map(|chain| fold.events_from(&snapshot, chain, 0).map(|row| row.expect("memory").1));
+    rows.filter(|row| row.state == EventState::Invalid).map(|row| row.id).collect()
 }
 
 /// Whether something is shown again that a masked event had replaced.
@@ -198,6 +208,7 @@ pub(super) fn removed_change_nothing(
 ) -> Result<u64, Violation> {
     let (events, snapshot) = (events(store.engine()), store.engine().snapshot());
     let control = store.fold().control_view(&snapshot).expect("memory can be read");
+    let invalid = invalid(store);
     let mut late = 0;
     for removal in removals.iter().filter(|removal| store.fold().role_of(removal.device).is_none()) {
         let has_effect = control
@@ -207,7 +218,8 @@ pub(super) fn removed_change_nothing(
         if !has_effect {
             continue;
         }
-        for event in events.iter().filter(|event| event.header().chain.device == removal.device) {
+        let its_own = events.iter().filter(|event| event.header().chain.device == removal.device);
+        for event in its_own.filter(|event| !invalid.contains(&event.id())) {
             let within = removal.seen.contains(&event.id());
             let masked = control.masked.get(&event.id());
             late += u64::from(!within && masked.is_some());

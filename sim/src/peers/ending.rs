@@ -32,6 +32,9 @@ impl World {
             let others = peer.ends.iter().filter_map(|(link, end)| Some((link, end.session.as_ref()?)));
             for (link, session) in others {
                 let other = self.links[link].nodes[1 - self.end_of(*link, at)];
+                if self.is_hostile(other) {
+                    continue;
+                }
                 if session.standing() != Standing::UpToDate && owner.role_of(self.devices[other]).is_some() {
                     missing.push(format!("n{at} is {:?} with n{other}", session.standing()));
                 }
@@ -39,7 +42,7 @@ impl World {
         }
         let linked = |(edge, (a, b)): (usize, &(usize, usize))| {
             let both = [a, b].iter().all(|at| owner.role_of(self.devices[**at]).is_some());
-            both && !self.links.values().any(|link| link.edge == edge)
+            both && !self.links.values().any(|link| link.edge == Some(edge))
         };
         let unlinked = self.edges.iter().enumerate().filter(|edge| linked(*edge)).count();
         if unlinked > 0 {

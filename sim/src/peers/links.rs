@@ -16,7 +16,8 @@ pub(super) struct Link {
     pub(super) nodes: [usize; 2],
     secret: [u8; 32],
     ways: [Way; 2],
-    pub(super) edge: usize,
+    /// Of the hostile member's links nobody knows.
+    pub(super) edge: Option<usize>,
     /// Nothing comes through any more.
     is_cut: bool,
 }
@@ -30,6 +31,9 @@ impl World {
         input: impl FnOnce(&mut PeerSession, u64) -> Vec<Output>,
     ) -> Result<(), Violation> {
         let Some(at) = self.links.get(&link).map(|link| link.nodes[end]) else { return Ok(()) };
+        if self.is_hostile(at) {
+            return Ok(());
+        }
         let now_ms = self.clock_ms(at);
         let Some(session) = self.peers[at].ends.get_mut(&link).and_then(|end| end.session.as_mut()) else {
             return Ok(());
@@ -73,6 +77,7 @@ impl World {
                 Output::Close(closed) => {
                     self.trace.mark(match closed {
                         Closed::ByPeer(_) => "closed-by-peer",
+                        Closed::Violation(_) if self.is_hostile(self.links[&link].nodes[1 - end]) => "hostile-caught",
                         Closed::Violation(why) => {
                             let details = format!("node {at} says: {why}");
                             return Violation::of("honest-nodes-keep-the-protocol", details);
@@ -92,6 +97,9 @@ impl World {
 
     pub(super) fn check_standing(&mut self, link: LinkId, end: usize) -> Result<(), Violation> {
         let Some(nodes) = self.links.get(&link).map(|link| link.nodes) else { return Ok(()) };
+        if nodes.into_iter().any(|node| self.is_hostile(node)) {
+            return Ok(());
+        }
         let (peer, other) = (&self.peers[nodes[end]], &self.peers[nodes[1 - end]]);
         let Some(session) = peer.ends.get(&link).and_then(|end| end.session.as_ref()) else { return Ok(()) };
         if session.standing() == Standing::Different {
@@ -115,6 +123,13 @@ impl World {
     pub(super) fn bytes(&mut self, link: LinkId, end: usize, bytes: &[u8]) -> Result<(), Violation> {
         let Some(found) = self.links.get(&link) else { return Ok(()) };
         let at = found.nodes[end];
+        if let Some(hostile) = self.hostile.as_mut().filter(|_| at == self.peers.len()) {
+            let answer = hostile.hear(link, bytes);
+            if !answer.is_empty() {
+                self.send(link, end, &answer);
+            }
+            return Ok(());
+        }
         let Some(half) = self.peers[at].ends.get_mut(&link) else { return Ok(()) };
         half.frames.push(bytes);
         loop {
@@ -122,7 +137,7 @@ impl World {
             let frame = match half.frames.take() {
                 Ok(Some(frame)) => frame,
                 Ok(None) => return Ok(()),
-                Err(error) => return Violation::of("honest-nodes-keep-the-protocol", error.to_string()),
+                Err(error) => return self.refuse(link, end, &error.to_string()),
             };
             if half.session.is_some() {
                 self.tell(link, end, |session, now_ms| session.frame(now_ms, &frame))?;
@@ -132,6 +147,19 @@ impl World {
         }
     }
 
+    /// What came is no dialogue at all: it costs the link.
+    fn refuse(&mut self, link: LinkId, end: usize, why: &str) -> Result<(), Violation> {
+        let nodes = self.links[&link].nodes;
+        if !self.is_hostile(nodes[1 - end]) {
+            return Violation::of("honest-nodes-keep-the-protocol", why);
+        }
+        self.trace.mark("hostile-caught");
+        self.line(nodes[end], "refuse", why);
+        self.peers[nodes[end]].ends.remove(&link);
+        self.hang_up_other(link, end);
+        Ok(())
+    }
+
     /// Somebody dialled, and this is the first that is heard of it.
     pub(super) fn answer(&mut self, link: LinkId, end: usize, frame: &[u8]) -> Result<(), Violation> {
         let (at, ends) = (self.links[&link].nodes[end], self.ends(link, end));
@@ -139,7 +167,7 @@ impl World {
         let fold = self.peers[at].store().expect("a node that is down has no ends").fold().clone();
         let hello = match Message::decode(frame) {
             Ok(Message::Hello(hello)) if ends.is_meant_by(&hello.tag) => hello,
-            other => return Violation::of("honest-nodes-keep-the-protocol", format!("{other:?} comes first")),
+            other => return self.refuse(link, end, &format!("{other:?} comes first")),
         };
         if fold.role_of(ends.peer).is_none() {
             self.trace.mark("stranger");
@@ -160,7 +188,7 @@ impl World {
         let is_up = |at: usize| self.peers[at].store().is_some();
         let is_blocked =
             self.blocked.iter().any(|b| (b.from, b.to) == (dialer, listener) || (b.from, b.to) == (listener, dialer));
-        let is_linked = self.links.values().any(|link| link.edge == edge);
+        let is_linked = self.links.values().any(|link| link.edge == Some(edge));
         if is_linked {
             return Ok(());
         }
@@ -168,11 +196,7 @@ impl World {
             self.redial(edge);
             return Ok(());
         }
-        let link = self.next_link;
-        self.next_link += 1;
-        let secret = self.streams.net.bytes();
-        self.links
-            .insert(link, Link { nodes: [dialer, listener], secret, ways: [Way::default(); 2], edge, is_cut: false });
+        let link = self.new_link([dialer, listener], Some(edge));
         let mut frames = Frames::new();
         frames.open();
         let (ends, now_ms) = (self.ends(link, 0), self.clock_ms(dialer));
@@ -188,6 +212,24 @@ impl World {
         self.peers[listener].ends.insert(link, End { session: None, frames: Frames::new() });
         self.line(dialer, "dial", &format!("n{listener}"));
         self.carry_out(link, 0, outputs)
+    }
+
+    pub(super) fn new_link(&mut self, nodes: [usize; 2], edge: Option<usize>) -> LinkId {
+        let (link, secret) = (self.next_link, self.streams.net.bytes());
+        self.next_link += 1;
+        self.links.insert(link, Link { nodes, secret, ways: [Way::default(); 2], edge, is_cut: false });
+        link
+    }
+
+    pub(super) fn is_hostile(&self, node: usize) -> bool {
+        node == self.peers.len()
+    }
+
+    fn drop_end(&mut self, link: LinkId, node: usize) {
+        match self.hostile.as_mut().filter(|_| node == self.peers.len()) {
+            Some(hostile) => drop(hostile.talks.remove(&link)),
+            None => drop(self.peers[node].ends.remove(&link)),
+        }
     }
 
     pub(super) fn redial(&mut self, edge: usize) {
@@ -226,12 +268,16 @@ impl World {
     pub(super) fn hang_up(&mut self, link: LinkId, end: usize) {
         let Some(found) = self.links.get(&link) else { return };
         let (at, other, edge) = (found.nodes[end], found.nodes[1 - end], found.edge);
-        self.peers[at].ends.remove(&link);
-        if self.peers[other].ends.contains_key(&link) {
+        self.drop_end(link, at);
+        let is_held = match self.hostile.as_ref().filter(|_| self.is_hostile(other)) {
+            Some(hostile) => hostile.talks.contains_key(&link),
+            None => self.peers[other].ends.contains_key(&link),
+        };
+        if is_held {
             self.hang_up_other(link, end);
         } else {
             self.links.remove(&link);
-            self.redial(edge);
+            edge.into_iter().for_each(|edge| self.redial(edge));
         }
     }
 
@@ -241,12 +287,10 @@ impl World {
         found.is_cut = true;
         let nodes = found.nodes;
         let lost = self.queue.retract(|happening| matches!(happening, Happening::Bytes(other, ..) if *other == link));
-        for happening in lost {
-            let Happening::Bytes(_, end, mut bytes) = happening else { unreachable!("these were chosen") };
+        if let Some(Happening::Bytes(_, end, mut bytes)) = lost.into_iter().next() {
             bytes.truncate(bytes.len() / 2);
             self.trace.mark("cut-in-mid-frame");
             self.queue.plan(1, Happening::Bytes(link, end, bytes));
-            break;
         }
         self.trace.mark("cut");
         self.line(nodes[0], "cut", &format!("n{}", nodes[1]));

@@ -4,6 +4,7 @@
 mod checks;
 mod ending;
 mod faults;
+mod hostile;
 mod links;
 mod members;
 mod net;

@@ -62,7 +62,7 @@ pub(super) struct End {
 /// What a node is at.
 pub(super) enum Work {
     /// Commands are being decided and made durable.
-    Group { step: Step, answers: Vec<Result<Committed, Refused>>, log: Batch, group: Option<Group>, model: Model },
+    Group { step: Step, answers: Vec<Result<Committed, Refused>>, log: Batch, group: Option<Box<Group>>, model: Box<Model> },
     /// Runs are being taken in.
     Take { step: Step, link: LinkId, runs: Vec<Received>, looked_at: usize },
 }
@@ -175,7 +175,7 @@ impl Peer {
                 let model = self.shown.take().unwrap_or_else(|| Model::shown_by(core.store()));
                 let model = super::checks::model_after(core, model, &commands, &answers);
                 let step = if log.is_empty() { Step::Release } else { Step::Append };
-                self.work = Some(Work::Group { step, answers, log, group: Some(group), model });
+                self.work = Some(Work::Group { step, answers, log, group: Some(Box::new(group)), model: Box::new(model) });
                 return Ok(Done::Step("decide"));
             }
         };
@@ -191,7 +191,7 @@ impl Peer {
                         (Step::Apply, Done::Step("sync"), log)
                     }
                     Step::Apply => {
-                        let (views, _) = core.settle(group.take().expect("settled once"))?;
+                        let (views, _) = core.settle(*group.take().expect("settled once"))?;
                         self.disk.commit(views, Durability::Buffered)?;
                         core.upkeep()?;
                         (Step::Release, Done::Applied, log)

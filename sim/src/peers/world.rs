@@ -2,6 +2,7 @@
 
 use super::{
     checks::{self, Views},
+    hostile::Hostile,
     links::Link,
     members::{self, Removal},
     net::{Blocked, Weather},
@@ -45,7 +46,10 @@ const COMMANDS_PER_FAULT: u64 = 12;
 /// A clock that is more than this behind shows in what is written.
 const BACKDATED_MS: i64 = 3_600_000;
 /// What the wall clocks show when the world begins, in milliseconds since 1970.
-const EPOCH_MS: u64 = 1_750_000_000_000;
+pub(super) const EPOCH_MS: u64 = 1_750_000_000_000;
+/// How many worlds have a member that keeps no rule, and from when on.
+const HOSTILE: Ratio = Ratio(1, 4);
+const HOSTILE_FROM_US: u64 = 300_000;
 /// How often somebody acts who may not write.
 const OUT_OF_ROLE: Ratio = Ratio(1, 60);
 /// How often a manager does something about members.
@@ -74,6 +78,8 @@ pub struct World {
     pub(super) throttled: BTreeMap<usize, u64>,
     pub(super) views: Views,
     pub(super) removals: Vec<Removal>,
+    /// Its number comes after those of the others.
+    pub(super) hostile: Option<Hostile>,
     pub(super) is_healed: bool,
     pub(super) is_at_rest: bool,
     /// The checks look on. They change nothing: without them it is the same run.
@@ -107,6 +113,7 @@ pub(super) enum Happening {
     /// Has everybody everything?
     Look,
     Break,
+    Hostile,
     Open(usize),
     Unblock,
 }
@@ -118,7 +125,8 @@ impl World {
         let (mut keys, mut shape) = (stream("keys"), stream("shape"));
         let count = 3 + shape.below(4).min(shape.below(4)) as usize;
         let secrets: Vec<SecretKey> = (0..count).map(|_| SecretKey::from_bytes(&keys.bytes())).collect();
-        let devices: Vec<DeviceKey> = secrets.iter().map(SecretKey::device).collect();
+        let hostile_key = shape.happens(HOSTILE).then(|| SecretKey::from_bytes(&keys.bytes()));
+        let devices = secrets.iter().chain(&hostile_key).map(SecretKey::device).collect::<Vec<_>>();
         let names = GenesisText { workspace: "simulated".into(), member: "Ada".into() };
         let (workspace, genesis) = found(&secrets[0], keys.bytes(), MemberId([255; 16]), &names, EPOCH_MS);
         let peers: Vec<Peer> = secrets.into_iter().map(|key| Peer::new(key, workspace, Disk::default())).collect();
@@ -157,6 +165,7 @@ impl World {
             throttled: BTreeMap::new(),
             views: Views::default(),
             removals: Vec::new(),
+            hostile: hostile_key.map(|key| Hostile::new(key, workspace, stream("hostile"))),
             is_healed: false,
             is_at_rest: false,
             is_watched: true,
@@ -210,6 +219,7 @@ impl World {
             in_us += self.streams.pace.below(COMMAND_GAP_US / count as u64);
             self.queue.plan(in_us, Happening::Command);
         }
+        self.queue.plan(HOSTILE_FROM_US, Happening::Hostile);
         let end = self.faults_end_us();
         for _ in 0..u64::from(self.options.commands) / COMMANDS_PER_FAULT {
             let when = self.streams.faults.below(end);
@@ -250,6 +260,7 @@ impl World {
                 self.is_at_rest = self.missing().is_none();
                 self.queue.plan(LOOK_US, Happening::Look);
             }
+            Happening::Hostile => self.hostile_acts(),
             Happening::Break if self.is_healed => {}
             Happening::Break => self.break_something(),
             Happening::Open(at) => self.open(at)?,

@@ -171,6 +171,8 @@ impl State {
 
 type Map = BTreeMap<Arc<[u8]>, Arc<[u8]>>;
 
+type Row = (Arc<[u8]>, Arc<[u8]>);
+
 /// A state of a [`MemoryEngine`].
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct MemorySnapshot {
@@ -220,7 +222,7 @@ struct Cursor {
     from: Bound<Arc<[u8]>>,
     to: Bound<Arc<[u8]>>,
     /// Looked up already, the next one last.
-    ahead: Vec<(Arc<[u8]>, Arc<[u8]>)>,
+    ahead: Vec<Row>,
     /// How many are looked up together next time: most ranges are read for a row or two.
     count: usize,
 }
