@@ -62,7 +62,13 @@ pub(super) struct End {
 /// What a node is at.
 pub(super) enum Work {
     /// Commands are being decided and made durable.
-    Group { step: Step, answers: Vec<Result<Committed, Refused>>, log: Batch, group: Option<Box<Group>>, model: Box<Model> },
+    Group {
+        step: Step,
+        answers: Vec<Result<Committed, Refused>>,
+        log: Batch,
+        group: Option<Box<Group>>,
+        model: Box<Model>,
+    },
     /// Runs are being taken in.
     Take { step: Step, link: LinkId, runs: Vec<Received>, looked_at: usize },
 }
@@ -175,7 +181,8 @@ impl Peer {
                 let model = self.shown.take().unwrap_or_else(|| Model::shown_by(core.store()));
                 let model = super::checks::model_after(core, model, &commands, &answers);
                 let step = if log.is_empty() { Step::Release } else { Step::Append };
-                self.work = Some(Work::Group { step, answers, log, group: Some(Box::new(group)), model: Box::new(model) });
+                self.work =
+                    Some(Work::Group { step, answers, log, group: Some(Box::new(group)), model: Box::new(model) });
                 return Ok(Done::Step("decide"));
             }
         };
