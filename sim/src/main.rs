@@ -1,7 +1,8 @@
 //! `tandem-sim run --seeds 0..200`, and `tandem-sim replay 17` for one that failed.
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 use std::{
+    collections::BTreeSet,
     ops::Range,
     process::ExitCode,
     sync::{
@@ -11,12 +12,17 @@ use std::{
     thread,
 };
 use tandem_sim::{
-    Options,
+    Options, Planted,
     options::Cast,
     peers::NAMED_MARKS,
     seed::{self, Outcome, PERCENT_MIN, Totals},
     trace::short,
 };
+
+/// Where each repeat begins.
+const FAR_SEEDS: u64 = 1_000_000;
+/// Half of the planted faults' detections take no more.
+const SEEDS_MEDIAN_MAX: u64 = 200;
 
 /// Of fewer seeds it says little how many have a mark.
 const SEEDS_TO_JUDGE: u64 = 500;
@@ -42,6 +48,18 @@ enum Command {
         #[command(flatten)]
         options: Options,
     },
+    /// Plant each fault, and count the seeds until it is found
+    Planted {
+        /// Seeds to try, at most
+        #[arg(long, default_value_t = 2000)]
+        seeds_max: u64,
+        /// How often to begin, each time at other seeds
+        #[arg(long, default_value_t = 9)]
+        repeats: u64,
+        /// Only this one
+        #[arg(long)]
+        only: Option<Planted>,
+    },
     /// Run one seed and show everything that happened
     Replay {
         /// Which
@@ -54,6 +72,7 @@ enum Command {
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run { seeds, options } => run(seeds, options),
+        Command::Planted { seeds_max, repeats, only } => planted(seeds_max, repeats, only),
         Command::Replay { seed, options } => replay(seed, options),
     }
 }
@@ -86,6 +105,37 @@ fn run(seeds: Range<u64>, options: Options) -> ExitCode {
         return report(seed, options, &outcome);
     }
     summarise(&totals.into_inner().expect("nobody panics with it"), options)
+}
+
+/// A table with a line for each planted fault.
+fn planted(seeds_max: u64, repeats: u64, only: Option<Planted>) -> ExitCode {
+    println!("| planted | seeds to detection, median | most | seen by |\n|---|---|---|---|");
+    let mut is_good = true;
+    for planted in Planted::value_variants().iter().filter(|planted| only.is_none_or(|only| only == **planted)) {
+        let (next, found) = (AtomicU64::new(0), Mutex::new(Vec::new()));
+        let work = || loop {
+            let repeat = next.fetch_add(1, Ordering::Relaxed);
+            if repeat >= repeats {
+                return;
+            }
+            let detection = seed::detect(*planted, repeat * FAR_SEEDS, seeds_max);
+            found.lock().expect("nobody panics with it").push(detection);
+        };
+        thread::scope(|scope| {
+            let workers = thread::available_parallelism().map_or(1, usize::from);
+            (0..workers).for_each(|_| drop(scope.spawn(work)));
+        });
+        let found = found.into_inner().expect("nobody panics with it");
+        let mut seeds: Vec<u64> = found.iter().map(|(seeds, _)| *seeds).collect();
+        seeds.sort_unstable();
+        let checks: BTreeSet<&str> = found.iter().filter_map(|(_, check)| *check).collect();
+        is_good &= seeds[seeds.len() / 2] <= SEEDS_MEDIAN_MAX && found.iter().all(|(_, check)| check.is_some());
+        is_good &= checks.iter().all(|check| planted.seen_by().contains(check));
+        let checks: Vec<&str> = checks.into_iter().collect();
+        let most = seeds.last().copied().unwrap_or_default();
+        println!("| {planted} | {} | {most} | {} |", seeds[seeds.len() / 2], checks.join(", "));
+    }
+    if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn replay(seed: u64, options: Options) -> ExitCode {

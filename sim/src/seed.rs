@@ -4,6 +4,7 @@ use crate::{
     checks::Violation,
     options::{Cast, Options},
     peers,
+    planted::Planted,
     trace::{Marks, Trace},
     world::World,
 };
@@ -93,6 +94,21 @@ pub fn run(seed: u64, options: Options) -> Outcome {
         first.result = Violation::of("same-seed-same-run", details);
     }
     first
+}
+
+/// How many seeds from this one on it takes until a planted fault is seen, and by which check.
+pub fn detect(planted: Planted, from: u64, seeds_max: u64) -> (u64, Option<&'static str>) {
+    let whole = match planted.cast() {
+        Cast::Alone => Options::alone(),
+        Cast::Peers => Options::default(),
+    };
+    let options = Options { planted: Some(planted), ..whole };
+    for count in 1..=seeds_max {
+        if let Err(violation) = run_once(from + count - 1, options).result {
+            return (count, Some(violation.check));
+        }
+    }
+    (seeds_max, None)
 }
 
 impl Totals {

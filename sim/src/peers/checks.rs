@@ -1,7 +1,7 @@
 //! What must hold among peers, each a small function.
 
 use super::peer::Peer;
-use crate::{checks::Violation, disk::Disk, model::Model, node::WORKSPACE, trace::short};
+use crate::{checks::Violation, disk::Disk, model::Model, node::WORKSPACE, planted::Planted, trace::short};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -10,8 +10,11 @@ use tandem_actors::{Command, Committed, Refused, peer_link::Standing, workspace:
 use tandem_storage::{
     Store,
     engine::Engine,
+    fold::record::Sibling,
     fold::{Status, incremental::EventState, naive},
-    log, store,
+    log,
+    query::flags,
+    store,
 };
 use tandem_wire::{Act, Event, EventId, OpRef, Role, Run, TableDigest, Target};
 
@@ -177,8 +180,34 @@ pub(super) fn nothing_is_dropped(store: &Store<Disk>) -> Result<(), Violation> {
     Ok(())
 }
 
+/// P3: a record shows a conflict when a cell of it has siblings of several values, and only then.
+pub(super) fn conflicts_are_of_values(store: &Store<Disk>, planted: Option<Planted>) -> Result<(), Violation> {
+    let snapshot = store.engine().snapshot();
+    for record in tandem_storage::fold::incremental::records_in(&snapshot, store.fold().prefix()) {
+        let (key, state) = record.expect("memory can be read");
+        let by_count = planted == Some(Planted::EqualValuesConflict) && state.cells.values().any(|cell| cell.len() > 1);
+        let is_shown = by_count || flags(store.fold().design(), &state).contains(&"conflict");
+        let values = |cell: &Vec<Sibling>| cell.iter().map(Sibling::value).collect::<Vec<_>>();
+        let is_one = state.cells.values().map(values).any(|values| values.iter().any(|value| *value != values[0]));
+        if is_shown != is_one {
+            return Violation::of(
+                "conflicts-are-of-values",
+                format!("{key:?} shows one: {is_shown}, has one: {is_one}"),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Whether something else is at the event's place.
+pub(super) fn forks(store: &Store<Disk>, event: &Event) -> bool {
+    let (snapshot, header) = (store.engine().snapshot(), event.header());
+    let mut others = store.fold().events_from(&snapshot, header.chain, header.seq);
+    others.any(|other| other.is_ok_and(|(key, row)| key.seq == header.seq && row.id != event.id()))
+}
+
 /// Events that are here and invalid.
-fn invalid(store: &Store<Disk>) -> BTreeSet<EventId> {
+pub(super) fn invalid(store: &Store<Disk>) -> BTreeSet<EventId> {
     let (snapshot, fold) = (store.engine().snapshot(), store.fold());
     let chains = fold.chains().map(|(chain, _)| *chain);
     let rows = chains.flat_map(|chain| fold.events_from(&snapshot, chain, 0).map(|row| row.expect("memory").1));

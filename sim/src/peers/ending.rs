@@ -77,6 +77,7 @@ impl World {
             }
             checks::views_are_the_naive_fold(store)?;
             checks::nothing_is_dropped(store)?;
+            checks::conflicts_are_of_values(store, self.options.planted)?;
             if checks::a_loser_came_back(store) {
                 self.trace.mark("loser-restored");
             }

@@ -6,10 +6,10 @@ use super::{
     peer::{End, LinkId},
     world::{Happening, REDIAL_US, STEP_US, World},
 };
-use crate::{checks::Violation, disk::Disk};
+use crate::{checks::Violation, disk::Disk, planted::Planted};
 use tandem_actors::peer_link::{Closed, Ends, Frames, Output, PeerSession, Standing, framed};
 use tandem_storage::Store;
-use tandem_wire::message::{Message, Side};
+use tandem_wire::message::{Message, Runs, Side, State, Taken};
 
 /// A stream between two nodes.
 pub(super) struct Link {
@@ -56,6 +56,10 @@ impl World {
                             self.trace.mark("round-again");
                         }
                     }
+                    let message = match self.options.planted {
+                        Some(Planted::TableAdopted) => self.adopting(link, at, message),
+                        _honest => message,
+                    };
                     self.send(link, end, &framed(&message));
                 }
                 Output::Fetch(theirs) => {
@@ -63,7 +67,11 @@ impl World {
                     self.queue.plan(in_us, Happening::Fetch(link, end, theirs));
                 }
                 Output::Find(chain) => self.queue.plan(1, Happening::Find(link, end, chain)),
-                Output::Take(runs) => {
+                Output::Take(mut runs) => {
+                    if self.options.planted == Some(Planted::ForkBranchDropped) {
+                        let store = self.peers[at].store().expect("up");
+                        runs.retain(|run| !checks::forks(store, &run.events()[0]));
+                    }
                     self.peers[at].takes.push_back((link, runs));
                     self.wake(at);
                 }
@@ -93,6 +101,21 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// The message of a node that takes the other's word for what it has itself.
+    fn adopting(&self, link: LinkId, at: usize, message: Vec<u8>) -> Vec<u8> {
+        let session = self.peers[at].ends.get(&link).and_then(|end| end.session.as_ref());
+        let Some(theirs) = session.and_then(PeerSession::theirs) else { return message };
+        match Message::decode(&message) {
+            Ok(Message::Runs(runs)) => {
+                Message::Runs(Runs { state: State { table: theirs.digest(), ..runs.state }, ..runs }).encode()
+            }
+            Ok(Message::Taken(taken)) => {
+                Message::Taken(Taken { state: State { table: theirs.digest(), ..taken.state }, ..taken }).encode()
+            }
+            _other => message,
+        }
     }
 
     pub(super) fn check_standing(&mut self, link: LinkId, end: usize) -> Result<(), Violation> {

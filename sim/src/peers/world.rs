@@ -14,6 +14,7 @@ use crate::{
     disk::Disk,
     node::WORKSPACE,
     options::Options,
+    planted::{self, Planted},
     queue::Queue,
     trace::Trace,
     workload,
@@ -129,7 +130,10 @@ impl World {
         let devices = secrets.iter().chain(&hostile_key).map(SecretKey::device).collect::<Vec<_>>();
         let names = GenesisText { workspace: "simulated".into(), member: "Ada".into() };
         let (workspace, genesis) = found(&secrets[0], keys.bytes(), MemberId([255; 16]), &names, EPOCH_MS);
-        let peers: Vec<Peer> = secrets.into_iter().map(|key| Peer::new(key, workspace, Disk::default())).collect();
+        let peers: Vec<Peer> = secrets
+            .into_iter()
+            .map(|key| Peer::new(key, workspace, Disk::tampering(options.planted.and_then(Planted::tampers))))
+            .collect();
         let mut batch = Batch::default();
         batch.put(Table::Log, log::key(WORKSPACE, 0), genesis.encode());
         peers[0].disk.commit(batch, Durability::Synced).expect("a new disk works");
@@ -360,8 +364,21 @@ impl World {
 
     /// A node's views have moved on: they are looked at, and every link hears of it.
     fn moved(&mut self, at: usize) -> Result<(), Violation> {
+        let options = self.options;
+        let is_planted = |planted| options.planted == Some(planted);
         let peer = &mut self.peers[at];
         let store = peer.store().expect("up");
+        let came_on = match &peer.work {
+            Some(Work::Take { link, runs, .. }) => Some((*link, runs)),
+            _own => None,
+        };
+        if let Some((_, runs)) = came_on.filter(|_| is_planted(Planted::PredOutsideThePast)) {
+            let invalid = checks::invalid(store);
+            let events = runs.iter().flat_map(|run| run.events().iter()).filter(|event| invalid.contains(&event.id()));
+            let ops = events.flat_map(|event| &event.header().ops);
+            ops.for_each(|op| planted::honour(store.engine(), store.fold().prefix(), op));
+        }
+        let came_on = came_on.map(|(link, _)| link);
         let shown = match &peer.work {
             Some(Work::Group { step: Step::Release, model, .. }) if self.is_watched => {
                 Some(checks::shown_is_the_model(store, model)?)
@@ -370,6 +387,7 @@ impl World {
         };
         if self.is_watched && self.views.compare(store)? && self.streams.looks.happens(NAIVE_LOOK) {
             checks::views_are_the_naive_fold(store)?;
+            checks::conflicts_are_of_values(store, self.options.planted)?;
         }
         let (fold, table) = (store.fold().clone(), store.fold().version_table().digest());
         if fold.has_held() {
@@ -378,7 +396,10 @@ impl World {
         peer.had.insert(table);
         peer.shown = shown;
         self.line(at, "moved", &format!("{table:?}"));
-        let links: Vec<LinkId> = self.peers[at].ends.keys().copied().collect();
+        let mut links: Vec<LinkId> = self.peers[at].ends.keys().copied().collect();
+        if is_planted(Planted::ForwardForgotten) {
+            links.retain(|link| came_on.is_none_or(|came_on| came_on == *link));
+        }
         for link in links {
             let end = self.end_of(link, at);
             self.tell(link, end, |session, _| session.advanced(fold.clone()))?;
