@@ -34,7 +34,7 @@ pub enum Planted {
     DoneShownAsRefused,
     /// How much of the log the views reflect is written before them.
     CursorBeforeState,
-    /// A node says that it has what the other said that it has.
+    /// A node says that it has what the other said, before it has taken it in.
     TableAdopted,
     /// Of several siblings only the winner is saved.
     LoserDropped,
@@ -84,16 +84,17 @@ impl Planted {
             Self::ReleaseBeforeDurable => &["released-is-durable"],
             Self::ViewsBeforeLog => &["the-log-leads"],
             Self::PointerNotAdvanced => &["views-are-current"],
-            Self::SeqReusedAfterCrash => &["places-are-final"],
+            Self::SeqReusedAfterCrash => &["places-are-final", "the-log-leads"],
             Self::GroupInPieces => &["groups-are-whole"],
-            Self::RowLost => &["views-are-the-naive-fold"],
+            Self::RowLost => &["views-are-the-naive-fold", "answers-are-the-models"],
             Self::DoneShownAsRefused => &["answers-are-the-models"],
-            Self::CursorBeforeState => &["same-events-same-views", "views-are-the-naive-fold", "shown-is-the-model"],
+            Self::CursorBeforeState => &["same-events-same-views", "views-are-the-naive-fold", "acknowledged-arrives"],
             Self::TableAdopted => &["up-to-date-is-true", "everybody-has-everything"],
             Self::LoserDropped => &["nothing-is-dropped", "same-events-same-views", "views-are-the-naive-fold"],
             Self::TieByArrival => &["same-events-same-views", "views-are-the-naive-fold"],
-            Self::ForkBranchDropped | Self::ForwardForgotten => &["everybody-has-everything"],
-            Self::CutIgnored => &["removed-change-nothing", "same-events-same-views", "views-are-the-naive-fold"],
+            Self::ForkBranchDropped => &["everybody-has-everything"],
+            Self::ForwardForgotten => &["up-to-date-is-true", "everybody-has-everything"],
+            Self::CutIgnored => &["removed-change-nothing", "nothing-is-dropped", "views-are-the-naive-fold"],
             Self::HeldDropped => &["same-events-same-views", "views-are-the-naive-fold"],
             Self::PredOutsideThePast => &["nothing-is-dropped", "same-events-same-views", "views-are-the-naive-fold"],
             Self::EqualValuesConflict => &["conflicts-are-of-values"],

@@ -75,15 +75,15 @@ impl World {
             if !looked_at.insert(store.fold().version_table().digest()) {
                 continue;
             }
-            checks::views_are_the_naive_fold(store)?;
+            if checks::removed_change_nothing(store, &self.removals)? > 0 {
+                self.trace.mark("cut-with-late-events");
+            }
             checks::nothing_is_dropped(store)?;
             checks::conflicts_are_of_values(store, self.options.planted)?;
             if checks::a_loser_came_back(store) {
                 self.trace.mark("loser-restored");
             }
-            if checks::removed_change_nothing(store, &self.removals)? > 0 {
-                self.trace.mark("cut-with-late-events");
-            }
+            checks::views_are_the_naive_fold(store)?;
         }
         let kept: BTreeSet<EventId> = self.peers.iter().flat_map(|peer| peer.kept.iter().copied()).collect();
         self.everything_arrived(&kept)?;

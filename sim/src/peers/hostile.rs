@@ -326,7 +326,7 @@ impl World {
                 return;
             }
             let link = self.new_link([own, at], None);
-            self.peers[at].ends.insert(link, End { session: None, frames: Frames::new() });
+            self.peers[at].ends.insert(link, End { session: None, frames: Frames::new(), heard: None });
             let secret = self.ends(link, 0).secret;
             let (mood, bytes) = self.hostile.as_mut().expect("it acts").dialled(link, &secret, now_ms);
             self.trace.mark(mood);

@@ -9,7 +9,7 @@ use super::{
 use crate::{checks::Violation, disk::Disk, planted::Planted};
 use tandem_actors::peer_link::{Closed, Ends, Frames, Output, PeerSession, Standing, framed};
 use tandem_storage::Store;
-use tandem_wire::message::{Message, Runs, Side, State, Taken};
+use tandem_wire::message::{Message, Side, State, Taken};
 
 /// A stream between two nodes.
 pub(super) struct Link {
@@ -74,6 +74,9 @@ impl World {
                     }
                     self.peers[at].takes.push_back((link, runs));
                     self.wake(at);
+                    if self.options.planted == Some(Planted::TableAdopted) {
+                        self.tell(link, end, |session, _| session.taken(1))?;
+                    }
                 }
                 Output::Agreed => {
                     self.trace.mark("agreed");
@@ -105,14 +108,10 @@ impl World {
 
     /// The message of a node that takes the other's word for what it has itself.
     fn adopting(&self, link: LinkId, at: usize, message: Vec<u8>) -> Vec<u8> {
-        let session = self.peers[at].ends.get(&link).and_then(|end| end.session.as_ref());
-        let Some(theirs) = session.and_then(PeerSession::theirs) else { return message };
-        match Message::decode(&message) {
-            Ok(Message::Runs(runs)) => {
-                Message::Runs(Runs { state: State { table: theirs.digest(), ..runs.state }, ..runs }).encode()
-            }
-            Ok(Message::Taken(taken)) => {
-                Message::Taken(Taken { state: State { table: theirs.digest(), ..taken.state }, ..taken }).encode()
+        let heard = self.peers[at].ends.get(&link).and_then(|end| end.heard);
+        match (Message::decode(&message), heard) {
+            (Ok(Message::Taken(taken)), Some(table)) => {
+                Message::Taken(Taken { state: State { table, is_through: true }, ..taken }).encode()
             }
             _other => message,
         }
@@ -162,6 +161,11 @@ impl World {
                 Ok(None) => return Ok(()),
                 Err(error) => return self.refuse(link, end, &error.to_string()),
             };
+            if self.options.planted == Some(Planted::TableAdopted)
+                && let Ok(Message::Runs(runs)) = Message::decode(&frame)
+            {
+                half.heard = Some(runs.state.table);
+            }
             if half.session.is_some() {
                 self.tell(link, end, |session, now_ms| session.frame(now_ms, &frame))?;
             } else {
@@ -231,8 +235,8 @@ impl World {
             self.trace.mark("dialled-again");
         }
         let (session, outputs) = PeerSession::dial(ends, fold, agreed, None, now_ms);
-        self.peers[dialer].ends.insert(link, End { session: Some(session), frames });
-        self.peers[listener].ends.insert(link, End { session: None, frames: Frames::new() });
+        self.peers[dialer].ends.insert(link, End { session: Some(session), frames, heard: None });
+        self.peers[listener].ends.insert(link, End { session: None, frames: Frames::new(), heard: None });
         self.line(dialer, "dial", &format!("n{listener}"));
         self.carry_out(link, 0, outputs)
     }

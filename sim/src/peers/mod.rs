@@ -13,6 +13,9 @@ mod world;
 
 pub use world::World;
 
+/// With so few commands the views are compared with the specification after every step.
+pub const CLOSE_COMMANDS_MAX: u32 = 60;
+
 /// What must not be rare: many seeds must come to each of them.
 pub const NAMED_MARKS: [&str; 27] = [
     "backdated-clock",

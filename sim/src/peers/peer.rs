@@ -57,6 +57,8 @@ pub(super) struct Peer {
 pub(super) struct End {
     pub(super) session: Option<PeerSession>,
     pub(super) frames: Frames,
+    /// What the other says that it has, for a node that takes its word for it.
+    pub(super) heard: Option<TableDigest>,
 }
 
 /// What a node is at.
