@@ -10,7 +10,7 @@ use crate::{
         mesh::{Mesh, keeps_new},
         transport::{Shared as Transport, Wire},
     },
-    places::Places,
+    places::{Places, address_of, place_of},
 };
 use actix::{Actor, Addr};
 use std::{
@@ -508,7 +508,7 @@ impl Net {
             .chain([own])
             .map(|(device, places)| PeerPlaces {
                 device,
-                places: places.into_iter().take(tandem_wire::limits::PLACES_MAX).map(Into::into).collect(),
+                places: places.into_iter().take(tandem_wire::limits::PLACES_MAX).map(place_of).collect(),
             })
             .take(tandem_wire::limits::PEERS_MAX)
             .collect();
@@ -525,7 +525,8 @@ impl Net {
                 if device == self.device || fold.role_of(device).is_none() {
                     continue;
                 }
-                let is_news = places.into_iter().filter(|place| self.places.hear(device, (*place).into())).count() > 0;
+                let is_news =
+                    places.into_iter().filter(|place| self.places.hear(device, address_of(*place))).count() > 0;
                 if is_news {
                     self.state().meshes.entry(workspace.id()).or_default().hope(device);
                     self.look.notify_one();

@@ -4,7 +4,7 @@
 use crate::node::Disk;
 use std::{
     collections::BTreeMap,
-    net::SocketAddr,
+    net::{IpAddr, Ipv6Addr, SocketAddr},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -14,7 +14,7 @@ use tandem_storage::{
     EngineError,
     engine::{Batch, Durability, Engine, Read, Table, prefix_end},
 };
-use tandem_wire::{DeviceKey, limits::PLACES_MAX};
+use tandem_wire::{DeviceKey, limits::PLACES_MAX, message::Place};
 
 /// Keys of the rows; no workspace has number 0.
 const PREFIX: &[u8] = b"\0\0\0\0place";
@@ -23,6 +23,20 @@ const PREFIX: &[u8] = b"\0\0\0\0place";
 const PORT: &[u8] = b"\0\0\0\0port";
 /// Devices that are kept in mind.
 const DEVICES_MAX: usize = 4096;
+
+/// An address as messages have it.
+pub(crate) fn place_of(address: SocketAddr) -> Place {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+        IpAddr::V6(ip) => ip,
+    };
+    Place { ip: ip.octets(), port: address.port() }
+}
+
+/// The address that a message has.
+pub(crate) fn address_of(place: Place) -> SocketAddr {
+    SocketAddr::new(IpAddr::V6(Ipv6Addr::from(place.ip)).to_canonical(), place.port)
+}
 
 /// The port that this node had the last time.
 #[cfg(feature = "iroh")]

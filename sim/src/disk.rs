@@ -12,7 +12,12 @@ use tandem_storage::engine::{
 pub struct Disk {
     memory: MemoryEngine,
     counts: Mutex<Counts>,
+    /// What it does to the views that are put on it.
+    tampers: Option<Tamper>,
 }
+
+/// How a disk changes a batch before it is written.
+pub type Tamper = fn(&MemoryEngine, Batch) -> Vec<Batch>;
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -45,7 +50,12 @@ impl Disk {
     /// The disk as found after a power cut that kept the first `keep` of the unsynced commits.
     #[must_use]
     pub fn crash(&self, keep: usize) -> Self {
-        Self { memory: self.memory.crash(keep), counts: Mutex::default() }
+        Self { memory: self.memory.crash(keep), counts: Mutex::default(), tampers: self.tampers }
+    }
+
+    /// One that changes what is written.
+    pub fn tampering(tampers: Option<Tamper>) -> Self {
+        Self { tampers, ..Self::default() }
     }
 
     /// Another disk with everything that is on this one, to try things on.
@@ -91,7 +101,8 @@ impl Engine for Disk {
 
     fn commit(&self, batch: Batch, durability: Durability) -> Result<(), EngineError> {
         self.count_write();
-        self.memory.commit(batch, durability)
+        let Some(tampers) = self.tampers else { return self.memory.commit(batch, durability) };
+        tampers(&self.memory, batch).into_iter().try_for_each(|batch| self.memory.commit(batch, durability))
     }
 
     fn ingest(&self, table: Table, entries: &mut dyn Iterator<Item = (Key, Bytes)>) -> Result<(), EngineError> {

@@ -1,12 +1,35 @@
 //! `tandem-sim run --seeds 0..200`, and `tandem-sim replay 17` for one that failed.
 
-use clap::{Parser, Subcommand};
-use std::{ops::Range, process::ExitCode, thread};
+use clap::{Parser, Subcommand, ValueEnum};
+use std::{
+    collections::BTreeSet,
+    ops::Range,
+    process::ExitCode,
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+};
 use tandem_sim::{
-    Options,
-    seed::{self, Outcome, Totals},
+    Options, Planted,
+    options::Cast,
+    peers::NAMED_MARKS,
+    seed::{self, Outcome, PERCENT_MIN, Totals},
     trace::short,
 };
+
+/// Where each repeat begins.
+const FAR_SEEDS: u64 = 1_000_000;
+/// Half of the planted faults' detections take no more.
+const SEEDS_MEDIAN_MAX: u64 = 200;
+
+/// Of fewer seeds it says little how many have a mark.
+const SEEDS_TO_JUDGE: u64 = 500;
+
+/// Much is allocated and freed again at once.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Tandem's cores in a world where disks fail, power goes and clocks lie.
 #[derive(Parser)]
@@ -25,6 +48,18 @@ enum Command {
         #[command(flatten)]
         options: Options,
     },
+    /// Plant each fault, and count the seeds until it is found
+    Planted {
+        /// Seeds to try, at most
+        #[arg(long, default_value_t = 2000)]
+        seeds_max: u64,
+        /// How often to begin, each time at other seeds
+        #[arg(long, default_value_t = 9)]
+        repeats: u64,
+        /// Only this one
+        #[arg(long)]
+        only: Option<Planted>,
+    },
     /// Run one seed and show everything that happened
     Replay {
         /// Which
@@ -37,29 +72,70 @@ enum Command {
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run { seeds, options } => run(seeds, options),
+        Command::Planted { seeds_max, repeats, only } => planted(seeds_max, repeats, only),
         Command::Replay { seed, options } => replay(seed, options),
     }
 }
 
 fn run(seeds: Range<u64>, options: Options) -> ExitCode {
     println!("seeds {}..{} {options} commit {}", seeds.start, seeds.end, commit());
-    let mut totals = Totals::default();
-    let workers = thread::available_parallelism().map_or(1, usize::from);
-    let all: Vec<u64> = seeds.collect();
-    for share in all.chunks(workers) {
-        let outcomes: Vec<Outcome> = thread::scope(|scope| {
-            let running: Vec<_> = share.iter().map(|seed| scope.spawn(|| seed::run(*seed, options))).collect();
-            running.into_iter().map(|worker| worker.join().expect("a seed's panics are its outcome")).collect()
-        });
-        for (seed, outcome) in share.iter().zip(&outcomes) {
-            totals.add(outcome);
-            if outcome.result.is_err() {
-                return report(*seed, options, outcome);
+    let (totals, failed) = (Mutex::new(Totals::default()), Mutex::new(None::<(u64, Outcome)>));
+    let next = AtomicU64::new(seeds.start);
+    let work = || loop {
+        let seed = next.fetch_add(1, Ordering::Relaxed);
+        if seed >= seeds.end {
+            return;
+        }
+        let outcome = seed::run(seed, options);
+        totals.lock().expect("nobody panics with it").add(&outcome);
+        if outcome.result.is_err() {
+            // No more are begun; of those under way that fail too, the first counts.
+            next.store(seeds.end, Ordering::Relaxed);
+            let mut failed = failed.lock().expect("nobody panics with it");
+            if failed.as_ref().is_none_or(|(other, _)| seed < *other) {
+                *failed = Some((seed, outcome));
             }
         }
+    };
+    thread::scope(|scope| {
+        let workers = thread::available_parallelism().map_or(1, usize::from);
+        (0..workers).for_each(|_| drop(scope.spawn(work)));
+    });
+    if let Some((seed, outcome)) = failed.into_inner().expect("nobody panics with it") {
+        return report(seed, options, &outcome);
     }
-    summarise(&totals);
-    ExitCode::SUCCESS
+    summarise(&totals.into_inner().expect("nobody panics with it"), options)
+}
+
+/// A table with a line for each planted fault.
+fn planted(seeds_max: u64, repeats: u64, only: Option<Planted>) -> ExitCode {
+    println!("| planted | seeds to detection, median | most | seen by |\n|---|---|---|---|");
+    let mut is_good = true;
+    for planted in Planted::value_variants().iter().filter(|planted| only.is_none_or(|only| only == **planted)) {
+        let (next, found) = (AtomicU64::new(0), Mutex::new(Vec::new()));
+        let work = || loop {
+            let repeat = next.fetch_add(1, Ordering::Relaxed);
+            if repeat >= repeats {
+                return;
+            }
+            let detection = seed::detect(*planted, repeat * FAR_SEEDS, seeds_max);
+            found.lock().expect("nobody panics with it").push(detection);
+        };
+        thread::scope(|scope| {
+            let workers = thread::available_parallelism().map_or(1, usize::from);
+            (0..workers).for_each(|_| drop(scope.spawn(work)));
+        });
+        let found = found.into_inner().expect("nobody panics with it");
+        let mut seeds: Vec<u64> = found.iter().map(|(seeds, _)| *seeds).collect();
+        seeds.sort_unstable();
+        let checks: BTreeSet<&str> = found.iter().filter_map(|(_, check)| *check).collect();
+        is_good &= seeds[seeds.len() / 2] <= SEEDS_MEDIAN_MAX && found.iter().all(|(_, check)| check.is_some());
+        is_good &= checks.iter().all(|check| planted.seen_by().contains(check));
+        let checks: Vec<&str> = checks.into_iter().collect();
+        let most = seeds.last().copied().unwrap_or_default();
+        println!("| {planted} | {} | {most} | {} |", seeds[seeds.len() / 2], checks.join(", "));
+    }
+    if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn replay(seed: u64, options: Options) -> ExitCode {
@@ -87,12 +163,27 @@ fn report(seed: u64, options: Options, outcome: &Outcome) -> ExitCode {
     }
 }
 
-fn summarise(totals: &Totals) {
-    let (seeds, events) = (totals.seeds, totals.events);
-    println!("{seeds} seeds passed, each twice the same; {events} events in their logs, {} a seed", events / seeds);
-    for (name, (count, seeds)) in &totals.marks {
-        println!("{name:<34} {count:>8} times in {seeds:>6} seeds");
+fn summarise(totals: &Totals, options: Options) -> ExitCode {
+    let seeds = totals.seeds();
+    println!("{seeds} seeds passed, each twice the same");
+    println!("events in the log at the end: {}; faults: {}", spread(&totals.events), spread(&totals.faults));
+    for (name, (count, seeds_with)) in &totals.marks {
+        let permille = 1000 * seeds_with / seeds;
+        println!("{name:<34} {count:>9} times in {seeds_with:>6} seeds  {:>3}.{} %", permille / 10, permille % 10);
     }
+    let rare = if options.cast == Cast::Peers { totals.too_rare(&NAMED_MARKS) } else { Vec::new() };
+    if !rare.is_empty() {
+        println!("in less than {PERCENT_MIN} % of the seeds: {}", rare.join(", "));
+    }
+    if rare.is_empty() || seeds < SEEDS_TO_JUDGE { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Least, middle and greatest.
+fn spread(of_each_seed: &[u64]) -> String {
+    let mut sorted = of_each_seed.to_vec();
+    sorted.sort_unstable();
+    let at = |index: usize| sorted.get(index).copied().unwrap_or_default();
+    format!("median {} a seed ({} to {})", at(sorted.len() / 2), at(0), at(sorted.len().saturating_sub(1)))
 }
 
 /// What was built, if whoever built or started it said so.

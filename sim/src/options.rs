@@ -32,7 +32,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { cast: Cast::Peers, commands: 600, group_commands_max: 8, planted: None }
+        Self { cast: Cast::Peers, commands: 480, group_commands_max: 8, planted: None }
     }
 }
 

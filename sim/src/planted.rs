@@ -1,14 +1,19 @@
 //! Faults that a programmer could have made, put in on purpose, to see that the checks can fail.
 
-use crate::{disk::Disk, node::WORKSPACE};
+use crate::{
+    disk::{Disk, Tamper},
+    node::WORKSPACE,
+    options::Cast,
+};
 use clap::ValueEnum;
 use std::{collections::BTreeSet, fmt};
 use tandem_actors::{Committed, Refused};
 use tandem_storage::{
-    engine::{Batch, Durability, Engine, Table},
-    log,
+    engine::{Batch, Durability, Engine, Read, Table},
+    fold::{RecordState, incremental::Prefix},
+    log, record_row,
 };
-use tandem_wire::{EventId, Run};
+use tandem_wire::{EventId, Op, Run};
 
 /// One of them. Each is there to be found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -27,6 +32,132 @@ pub enum Planted {
     RowLost,
     /// A command that was done is answered with a refusal.
     DoneShownAsRefused,
+    /// How much of the log the views reflect is written before them.
+    CursorBeforeState,
+    /// A node says that it has what the other said, before it has taken it in.
+    TableAdopted,
+    /// Of several siblings only the winner is saved.
+    LoserDropped,
+    /// Of several siblings the one that came first wins.
+    TieByArrival,
+    /// Of a chain that forked only the branch that came first is taken in.
+    ForkBranchDropped,
+    /// What a cut masks is not noted.
+    CutIgnored,
+    /// What came from elsewhere is not told to other peers.
+    ForwardForgotten,
+    /// What waits for other events is forgotten.
+    HeldDropped,
+    /// What an invalid event names as replaced is replaced.
+    PredOutsideThePast,
+    /// Siblings of one value are shown as a conflict.
+    EqualValuesConflict,
+}
+
+impl Planted {
+    /// Where it is planted.
+    pub fn cast(self) -> Cast {
+        match self {
+            Self::ReleaseBeforeDurable
+            | Self::ViewsBeforeLog
+            | Self::PointerNotAdvanced
+            | Self::SeqReusedAfterCrash
+            | Self::GroupInPieces
+            | Self::RowLost
+            | Self::DoneShownAsRefused => Cast::Alone,
+            Self::CursorBeforeState
+            | Self::TableAdopted
+            | Self::LoserDropped
+            | Self::TieByArrival
+            | Self::ForkBranchDropped
+            | Self::CutIgnored
+            | Self::ForwardForgotten
+            | Self::HeldDropped
+            | Self::PredOutsideThePast
+            | Self::EqualValuesConflict => Cast::Peers,
+        }
+    }
+
+    /// The checks that are there to see it: one of them must be the first that does.
+    pub fn seen_by(self) -> &'static [&'static str] {
+        match self {
+            Self::ReleaseBeforeDurable => &["released-is-durable"],
+            Self::ViewsBeforeLog => &["the-log-leads"],
+            Self::PointerNotAdvanced => &["views-are-current"],
+            Self::SeqReusedAfterCrash => &["places-are-final", "the-log-leads"],
+            Self::GroupInPieces => &["groups-are-whole"],
+            Self::RowLost => &["views-are-the-naive-fold", "answers-are-the-models"],
+            Self::DoneShownAsRefused => &["answers-are-the-models"],
+            Self::CursorBeforeState => &["same-events-same-views", "views-are-the-naive-fold", "acknowledged-arrives"],
+            Self::TableAdopted => &["up-to-date-is-true", "everybody-has-everything"],
+            Self::LoserDropped => &["nothing-is-dropped", "same-events-same-views", "views-are-the-naive-fold"],
+            Self::TieByArrival => &["same-events-same-views", "views-are-the-naive-fold"],
+            Self::ForkBranchDropped => &["everybody-has-everything"],
+            Self::ForwardForgotten => &["up-to-date-is-true", "everybody-has-everything"],
+            Self::CutIgnored => &["removed-change-nothing", "nothing-is-dropped", "views-are-the-naive-fold"],
+            Self::HeldDropped => &["same-events-same-views", "views-are-the-naive-fold"],
+            Self::PredOutsideThePast => &["nothing-is-dropped", "same-events-same-views", "views-are-the-naive-fold"],
+            Self::EqualValuesConflict => &["conflicts-are-of-values"],
+        }
+    }
+
+    /// What a disk does with what is written on it, where that is all that it takes.
+    pub(crate) fn tampers(self) -> Option<Tamper> {
+        match self {
+            Self::CursorBeforeState => Some(|_, batch| {
+                let is_cursor = |table, _: &[u8]| table == Table::Meta;
+                vec![without(&batch, |table, key| !is_cursor(table, key)), without(&batch, is_cursor)]
+            }),
+            Self::LoserDropped => Some(|_, batch| {
+                vec![with_records(&batch, |_, state| state.cells.values_mut().for_each(|cell| cell.truncate(1)))]
+            }),
+            Self::TieByArrival => Some(|disk, batch| {
+                vec![with_records(&batch, |key, state| {
+                    let before = disk.get(Table::Records, key).expect("memory can be read");
+                    let Some(before) = before.map(|row| record_row::decode(&row)) else { return };
+                    for (cell, siblings) in &mut state.cells {
+                        let first = before.cells.get(cell).map(|before| before[0].stamp);
+                        siblings.sort_by_key(|sibling| Some(sibling.stamp) != first);
+                    }
+                })]
+            }),
+            Self::CutIgnored => Some(|_, batch| vec![without(&batch, is_row_of(b'm'))]),
+            Self::HeldDropped => Some(|_, batch| vec![without(&batch, is_row_of(b'w'))]),
+            _elsewhere => None,
+        }
+    }
+}
+
+/// Rows of [`Table::Events`] of one kind: it comes after the numbers of workspace and generation.
+fn is_row_of(kind: u8) -> impl Fn(Table, &[u8]) -> bool {
+    move |table, key| table == Table::Events && key[8] == kind
+}
+
+/// The batch with other rows of records.
+fn with_records(batch: &Batch, change: impl Fn(&[u8], &mut RecordState)) -> Batch {
+    batch.iter().fold(Batch::default(), |out, (table, key, value)| match value {
+        Some(row) if table == Table::Records => {
+            let mut state = record_row::decode(row);
+            change(key, &mut state);
+            one_write(out, table, key, Some(&record_row::encode(&state)))
+        }
+        other => one_write(out, table, key, other),
+    })
+}
+
+/// Takes out of the record's row what these ops would replace if they were valid.
+pub(crate) fn honour(disk: &Disk, prefix: Prefix, op: &Op) {
+    let Some(record) = op.target.record() else { return };
+    let key = prefix.record(record);
+    let Some(row) = disk.get(Table::Records, &key).expect("memory can be read") else { return };
+    let mut state = record_row::decode(&row);
+    for siblings in state.cells.values_mut() {
+        siblings.retain(|sibling| !op.preds.contains(&sibling.stamp.event.op(sibling.stamp.op)));
+    }
+    state.cells.retain(|_, siblings| !siblings.is_empty());
+    let mut batch = Batch::default();
+    batch.put(Table::Records, key, record_row::encode(&state));
+    disk.commit(batch, Durability::Buffered).expect("memory can be written");
 }
 
 impl fmt::Display for Planted {

@@ -4,10 +4,14 @@ use crate::{
     checks::Violation,
     options::{Cast, Options},
     peers,
+    planted::Planted,
     trace::{Marks, Trace},
     world::World,
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Each named mark must be hit in so many of the seeds, in percent.
+pub const PERCENT_MIN: u64 = 2;
 
 /// What became of a seed.
 #[derive(Debug)]
@@ -23,10 +27,10 @@ pub struct Outcome {
 /// Sums over many seeds.
 #[derive(Debug, Default, Clone)]
 pub struct Totals {
-    /// How many.
-    pub seeds: u64,
-    /// Events in their logs at the end.
-    pub events: u64,
+    /// Events in the log at the end, of each seed.
+    pub events: Vec<u64>,
+    /// Faults, of each seed.
+    pub faults: Vec<u64>,
     /// What happened, and in how many seeds it did.
     pub marks: std::collections::BTreeMap<&'static str, (u64, u64)>,
 }
@@ -77,22 +81,52 @@ fn play(mut world: impl Play) -> Outcome {
     Outcome { result, trace: world.into_trace(), events }
 }
 
-/// Lets one seed happen twice, and it must be the same both times.
+/// Lets one seed happen twice, and it must be the same both times, whether anybody looks or not.
 pub fn run(seed: u64, options: Options) -> Outcome {
-    let (first, mut second) = (run_once(seed, options), run_once(seed, options));
+    let mut first = run_once(seed, options);
+    let second = match options.cast {
+        Cast::Peers if first.result.is_ok() => play(peers::World::new(seed, options).unwatched()),
+        Cast::Peers | Cast::Alone => run_once(seed, options),
+    };
     if first.trace.hash() != second.trace.hash() || first.result != second.result {
         let differs = first.trace.lines.iter().zip(&second.trace.lines).find(|(a, b)| a != b);
         let details = differs.map_or("one trace is longer".into(), |(a, b)| format!("{a:?} became {b:?}"));
-        second.result = Violation::of("same-seed-same-run", details);
+        first.result = Violation::of("same-seed-same-run", details);
     }
-    second
+    first
+}
+
+/// How many seeds from this one on it takes until a planted fault is seen, and by which check.
+pub fn detect(planted: Planted, from: u64, seeds_max: u64) -> (u64, Option<&'static str>) {
+    let whole = match planted.cast() {
+        Cast::Alone => Options::alone(),
+        Cast::Peers => Options::default(),
+    };
+    let options = Options { planted: Some(planted), ..whole };
+    for count in 1..=seeds_max {
+        if let Err(violation) = run_once(from + count - 1, options).result {
+            return (count, Some(violation.check));
+        }
+    }
+    (seeds_max, None)
 }
 
 impl Totals {
+    /// How many.
+    pub fn seeds(&self) -> u64 {
+        self.events.len() as u64
+    }
+
+    /// Those of these marks that too few seeds came to.
+    pub fn too_rare(&self, named: &[&'static str]) -> Vec<&'static str> {
+        let seeds_with = |mark: &&str| self.marks.get(*mark).map_or(0, |(_, seeds)| *seeds);
+        named.iter().filter(|mark| 100 * seeds_with(mark) < PERCENT_MIN * self.seeds()).copied().collect()
+    }
+
     /// Adds a seed.
     pub fn add(&mut self, outcome: &Outcome) {
-        self.seeds += 1;
-        self.events += outcome.events;
+        self.events.push(outcome.events);
+        self.faults.push(outcome.trace.count("fault"));
         let marks: &Marks = &outcome.trace.marks;
         for (name, count) in marks {
             let (total, seeds) = self.marks.entry(name).or_default();

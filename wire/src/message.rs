@@ -8,7 +8,6 @@ use crate::{
     bounded, hash, limits::*,
 };
 use serde::{Deserialize, Serialize};
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 /// The version of the dialogue that this program speaks.
 pub const PROTOCOL: u16 = 1;
@@ -150,22 +149,6 @@ pub struct Place {
     pub ip: [u8; 16],
     /// The UDP port.
     pub port: u16,
-}
-
-impl From<SocketAddr> for Place {
-    fn from(address: SocketAddr) -> Self {
-        let ip = match address.ip() {
-            IpAddr::V4(ip) => ip.to_ipv6_mapped(),
-            IpAddr::V6(ip) => ip,
-        };
-        Self { ip: ip.octets(), port: address.port() }
-    }
-}
-
-impl From<Place> for SocketAddr {
-    fn from(place: Place) -> Self {
-        Self::new(IpAddr::V6(Ipv6Addr::from(place.ip)).to_canonical(), place.port)
-    }
 }
 
 /// Where somebody stands, as they say.
@@ -324,7 +307,7 @@ mod tests {
                 Message::Peers(Peers {
                     peers: vec![PeerPlaces {
                         device: chain.device,
-                        places: vec![Place::from(SocketAddr::from(([192, 0, 2, 1], 300)))],
+                        places: vec![Place { ip: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 192, 0, 2, 1], port: 300 }],
                     }],
                 }),
                 hex(format!("0901{d4}01{}ffffc0000201ac02", "00".repeat(10))),

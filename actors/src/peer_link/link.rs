@@ -2,7 +2,8 @@
 
 use super::{
     frames::{Frames, framed},
-    session::{Closed, Ends, Output, PeerSession, Standing},
+    parts::{Closed, Ends, Output, Standing},
+    session::PeerSession,
     transport::Wire,
 };
 use crate::{handle::Handle, node::NodeError, workspace::Perform};

@@ -6,8 +6,10 @@ pub mod iroh;
 pub mod link;
 pub mod memory;
 pub mod mesh;
+mod parts;
 pub mod session;
 pub mod transport;
 
 pub use frames::{Frames, framed};
-pub use session::{Closed, Ends, Output, PeerSession, Standing};
+pub use parts::{Closed, Ends, Output, Standing};
+pub use session::PeerSession;

@@ -6,14 +6,14 @@ use super::{
 };
 use crate::command::{Admission, Committed, MemberChange, NameKind, NotInvited, Refused};
 use std::collections::BTreeSet;
-use tandem_storage::{engine::Read, fold::incremental::Fold};
+use tandem_storage::{EngineError, engine::Read, fold::incremental::Fold};
 use tandem_wire::{
     Act, Admit, AdmitText, DeviceKey, Invite, Mark, Op, OpRef, Remove, Role, SetRole, Target, WorkspaceId,
     limits::MARKS_MAX, message::Join,
 };
 
 pub(super) fn change<R: Read>(draft: &mut Draft<'_, R>, now_ms: u64, change: &MemberChange) -> Decided {
-    let op = match op(&draft.fold, (draft.device(), draft.workspace()), now_ms, change) {
+    let op = match op(draft, now_ms, change)? {
         Ok(op) => op,
         Err(refused) => return Ok(Err(refused)),
     };
@@ -23,30 +23,29 @@ pub(super) fn change<R: Read>(draft: &mut Draft<'_, R>, now_ms: u64, change: &Me
     })
 }
 
-fn op(
-    fold: &Fold,
-    (own, workspace): (DeviceKey, WorkspaceId),
+fn op<R: Read>(
+    draft: &Draft<'_, R>,
     now_ms: u64,
     change: &MemberChange,
-) -> Result<OpWithBody, Refused> {
-    match change {
+) -> Result<Result<OpWithBody, Refused>, EngineError> {
+    let (fold, own) = (&draft.fold, draft.device());
+    Ok(match change {
         MemberChange::Invite(invite) => Ok(on_workspace(Act::Invite(*invite))),
-        MemberChange::Withdraw(invite) => {
-            find_invite(fold, invite).ok_or(Refused::NotInvited(NotInvited::Unknown))?;
-            Ok(on_workspace(Act::Withdraw(*invite)))
-        }
-        MemberChange::Admit(admission) => admit(fold, workspace, now_ms, admission),
+        MemberChange::Withdraw(invite) => find_invite(fold, invite)
+            .ok_or(Refused::NotInvited(NotInvited::Unknown))
+            .map(|_| on_workspace(Act::Withdraw(*invite))),
+        MemberChange::Admit(admission) => admit(fold, draft.workspace(), now_ms, admission),
         MemberChange::SetRole { device, role } => {
-            may_change(fold, own, *device)?;
-            let cuts = seen_of(fold, *device);
-            Ok(on_workspace(Act::SetRole(SetRole { device: *device, role: *role, cuts })))
+            let cuts = seen_of(draft, *device)?;
+            let set = SetRole { device: *device, role: *role, cuts };
+            may_change(fold, own, *device).map(|()| on_workspace(Act::SetRole(set)))
         }
         MemberChange::Remove(device) => {
-            may_change(fold, own, *device)?;
-            Ok(on_workspace(Act::Remove(Remove { device: *device, cuts: seen_of(fold, *device) })))
+            let remove = Remove { device: *device, cuts: seen_of(draft, *device)? };
+            may_change(fold, own, *device).map(|()| on_workspace(Act::Remove(remove)))
         }
         MemberChange::Keep(admission) => Ok(on_workspace(Act::Keep(*admission))),
-    }
+    })
 }
 
 fn on_workspace(act: Act) -> OpWithBody {
@@ -123,11 +122,18 @@ fn may_change(fold: &Fold, own: DeviceKey, device: DeviceKey) -> Result<(), Refu
     }
 }
 
-/// Where the chains of a device end here. Of more than fit, the longest.
-fn seen_of(fold: &Fold, device: DeviceKey) -> Vec<Mark> {
-    let mut ends: Vec<_> = fold.version_table().all().filter(|end| end.chain.device == device).collect();
+/// Where the valid events of a device's chains end here. Of more than fit, the longest.
+///
+/// An invalid end, or one that is held for ever, would name no branch, and let everything stand up to its place that the
+/// device writes later on another one.
+fn seen_of<R: Read>(draft: &Draft<'_, R>, device: DeviceKey) -> Result<Vec<Mark>, EngineError> {
+    let mut ends = Vec::new();
+    for (chain, _) in draft.fold.chains().filter(|(chain, _)| chain.device == device) {
+        let found = draft.fold.valid_ends(&draft.rows, &draft.log, *chain)?;
+        ends.extend(found.into_iter().map(|end| end.of(*chain)));
+    }
     ends.sort_unstable_by_key(|end| std::cmp::Reverse(end.seq));
     ends.truncate(MARKS_MAX);
     let marks: BTreeSet<Mark> = ends.into_iter().map(Mark).collect();
-    marks.into_iter().collect()
+    Ok(marks.into_iter().collect())
 }

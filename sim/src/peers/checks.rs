@@ -1,7 +1,7 @@
 //! What must hold among peers, each a small function.
 
 use super::peer::Peer;
-use crate::{checks::Violation, disk::Disk, model::Model, node::WORKSPACE, trace::short};
+use crate::{checks::Violation, disk::Disk, model::Model, node::WORKSPACE, planted::Planted, trace::short};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -10,8 +10,11 @@ use tandem_actors::{Command, Committed, Refused, peer_link::Standing, workspace:
 use tandem_storage::{
     Store,
     engine::Engine,
-    fold::{Status, naive},
-    log, store,
+    fold::record::Sibling,
+    fold::{Status, incremental::EventState, naive},
+    log,
+    query::flags,
+    store,
 };
 use tandem_wire::{Act, Event, EventId, OpRef, Role, Run, TableDigest, Target};
 
@@ -25,15 +28,7 @@ pub(super) fn model_after(
     let role = core.store().fold().role_of(core.device());
     let mut model = before;
     for (command, answer) in commands.iter().zip(answers) {
-        let needed = match command {
-            Command::Change(_) | Command::Undo(_) => Role::Writer,
-            Command::Members(_) => Role::Manager,
-            Command::CreateList { .. }
-            | Command::AddFields { .. }
-            | Command::CreateView { .. }
-            | Command::AddChoices { .. }
-            | Command::Put { .. } => Role::Designer,
-        };
+        let needed = role_for(command);
         let wrong = |model: &mut Model, expected: String| {
             model.wrong.get_or_insert(format!(
                 "{} must be {expected}, but was {answer:?}",
@@ -63,8 +58,21 @@ pub(super) fn model_after(
     model
 }
 
-/// A group's answers were the model's, and the views now show what it says.
-pub(super) fn shown_is_the_model(store: &Store<Disk>, model: &Model) -> Result<(), Violation> {
+/// The least role that may do this.
+pub(super) fn role_for(command: &Command) -> Role {
+    match command {
+        Command::Change(_) | Command::Undo(_) => Role::Writer,
+        Command::Members(_) => Role::Manager,
+        Command::CreateList { .. }
+        | Command::AddFields { .. }
+        | Command::CreateView { .. }
+        | Command::AddChoices { .. }
+        | Command::Put { .. } => Role::Designer,
+    }
+}
+
+/// A group's answers were the model's, and the views now show what it says. Gives all that they show.
+pub(super) fn shown_is_the_model(store: &Store<Disk>, model: &Model) -> Result<Model, Violation> {
     if let Some(wrong) = &model.wrong {
         return Violation::of("answers-are-the-models", wrong.clone());
     }
@@ -89,7 +97,7 @@ pub(super) fn shown_is_the_model(store: &Store<Disk>, model: &Model) -> Result<(
             }
         }
     }
-    Ok(())
+    Ok(shown)
 }
 
 /// P1: what was acknowledged is there. What a crash left open is there whole or not at all.
@@ -142,7 +150,7 @@ pub(super) fn up_to_date_is_true(peer: &Peer, standing: Standing, other: &Peer) 
 }
 
 /// P3: every value that was written is shown, or kept beside what is shown, or was replaced by who had seen it, or is
-/// listed as masked or held.
+/// listed as masked or held. What is invalid never was an event, and replaces nothing.
 pub(super) fn nothing_is_dropped(store: &Store<Disk>) -> Result<(), Violation> {
     let events = events(store.engine());
     let snapshot = store.engine().snapshot();
@@ -154,6 +162,8 @@ pub(super) fn nothing_is_dropped(store: &Store<Disk>) -> Result<(), Violation> {
         let siblings = state.cells.values().flatten().map(|sibling| (sibling.stamp.event.id, sibling.stamp.op));
         shown.extend(siblings);
     }
+    let invalid = invalid(store);
+    let events: Vec<_> = events.into_iter().filter(|event| !invalid.contains(&event.id())).collect();
     let replaced: BTreeSet<OpRef> =
         events.iter().flat_map(|event| event.header().ops.iter().flat_map(|op| op.preds.iter().copied())).collect();
     for event in &events {
@@ -168,6 +178,40 @@ pub(super) fn nothing_is_dropped(store: &Store<Disk>) -> Result<(), Violation> {
         }
     }
     Ok(())
+}
+
+/// P3: a record shows a conflict when a cell of it has siblings of several values, and only then.
+pub(super) fn conflicts_are_of_values(store: &Store<Disk>, planted: Option<Planted>) -> Result<(), Violation> {
+    let snapshot = store.engine().snapshot();
+    for record in tandem_storage::fold::incremental::records_in(&snapshot, store.fold().prefix()) {
+        let (key, state) = record.expect("memory can be read");
+        let by_count = planted == Some(Planted::EqualValuesConflict) && state.cells.values().any(|cell| cell.len() > 1);
+        let is_shown = by_count || flags(store.fold().design(), &state).contains(&"conflict");
+        let values = |cell: &Vec<Sibling>| cell.iter().map(Sibling::value).collect::<Vec<_>>();
+        let is_one = state.cells.values().map(values).any(|values| values.iter().any(|value| *value != values[0]));
+        if is_shown != is_one {
+            return Violation::of(
+                "conflicts-are-of-values",
+                format!("{key:?} shows one: {is_shown}, has one: {is_one}"),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Whether something else is at the event's place.
+pub(super) fn forks(store: &Store<Disk>, event: &Event) -> bool {
+    let (snapshot, header) = (store.engine().snapshot(), event.header());
+    let mut others = store.fold().events_from(&snapshot, header.chain, header.seq);
+    others.any(|other| other.is_ok_and(|(key, row)| key.seq == header.seq && row.id != event.id()))
+}
+
+/// Events that are here and invalid.
+pub(super) fn invalid(store: &Store<Disk>) -> BTreeSet<EventId> {
+    let (snapshot, fold) = (store.engine().snapshot(), store.fold());
+    let chains = fold.chains().map(|(chain, _)| *chain);
+    let rows = chains.flat_map(|chain| fold.events_from(&snapshot, chain, 0).map(|row| row.expect("memory").1));
+    rows.filter(|row| row.state == EventState::Invalid).map(|row| row.id).collect()
 }
 
 /// Whether something is shown again that a masked event had replaced.
@@ -193,6 +237,7 @@ pub(super) fn removed_change_nothing(
 ) -> Result<u64, Violation> {
     let (events, snapshot) = (events(store.engine()), store.engine().snapshot());
     let control = store.fold().control_view(&snapshot).expect("memory can be read");
+    let invalid = invalid(store);
     let mut late = 0;
     for removal in removals.iter().filter(|removal| store.fold().role_of(removal.device).is_none()) {
         let has_effect = control
@@ -202,7 +247,8 @@ pub(super) fn removed_change_nothing(
         if !has_effect {
             continue;
         }
-        for event in events.iter().filter(|event| event.header().chain.device == removal.device) {
+        let its_own = events.iter().filter(|event| event.header().chain.device == removal.device);
+        for event in its_own.filter(|event| !invalid.contains(&event.id())) {
             let within = removal.seen.contains(&event.id());
             let masked = control.masked.get(&event.id());
             late += u64::from(!within && masked.is_some());

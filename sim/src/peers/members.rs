@@ -1,13 +1,16 @@
 //! Who is admitted, promoted and removed, and what the removers had seen.
 
-use super::peer::Peer;
+use super::{checks, peer::Peer};
 use crate::chance::{Ratio, Stream};
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 use tandem_actors::{
     Command,
     command::{Admission, MemberChange},
 };
-use tandem_wire::{DeviceKey, EventId, MemberId, Role};
+use tandem_wire::{Act, DeviceKey, Event, EventId, MemberId, Role};
 
 /// A device was removed.
 #[derive(Debug, Clone)]
@@ -55,4 +58,21 @@ pub(super) fn draw(stream: &mut Stream, peer: &Peer, devices: &[DeviceKey]) -> O
         MemberChange::SetRole { device, role: *stream.pick(&roles)? }
     };
     Some(Command::Members(change))
+}
+
+/// The removal that an event of a node's own is, with what it had of the removed device.
+pub(super) fn removal(peer: &Peer, id: EventId) -> Option<Removal> {
+    let events = checks::events(&peer.disk);
+    let event = events.iter().find(|event| event.id() == id)?;
+    let Act::Remove(remove) = &event.header().ops[0].act else { return None };
+    let by_id: BTreeMap<EventId, &Arc<Event>> = events.iter().map(|event| (event.id(), event)).collect();
+    let mut seen = BTreeSet::new();
+    for mark in &remove.cuts {
+        let mut at = Some(mark.0.id);
+        while let Some(event) = at.and_then(|id| by_id.get(&id)) {
+            seen.insert(event.id());
+            at = event.header().prev;
+        }
+    }
+    Some(Removal { device: remove.device, event: id, seen })
 }

@@ -2,9 +2,47 @@
 //! the end must have the same.
 
 mod checks;
+mod ending;
+mod faults;
+mod hostile;
+mod links;
 mod members;
 mod net;
 mod peer;
 mod world;
 
 pub use world::World;
+
+/// With so few commands the views are compared with the specification after every step.
+pub const CLOSE_COMMANDS_MAX: u32 = 60;
+
+/// What must not be rare: many seeds must come to each of them.
+pub const NAMED_MARKS: [&str; 27] = [
+    "backdated-clock",
+    "clock-jump",
+    "crash-after-decide",
+    "crash-after-taking",
+    "crash-at-rest",
+    "crash-before-taking",
+    "crash-between-append-and-apply",
+    "crash-between-append-and-sync",
+    "crash-between-apply-and-release",
+    "crash-between-take-and-apply",
+    "crash-between-take-and-sync",
+    "crash-in-open",
+    "cut-in-mid-frame",
+    "cut-with-late-events",
+    "disk-fault",
+    "doubled",
+    "fork",
+    "fork-points",
+    "held",
+    "loser-restored",
+    "lost",
+    "old-image-lost-own",
+    "one-way-partition",
+    "reordered",
+    "resumed-with-a-delta",
+    "round-again",
+    "throttled",
+];

@@ -15,7 +15,7 @@ use tandem_storage::{
     engine::{Batch, Durability, Engine},
     take::Received,
 };
-use tandem_wire::{DeviceKey, EventId, SecretKey, TableDigest, VersionTable, WorkspaceId};
+use tandem_wire::{DeviceKey, EventId, Role, SecretKey, TableDigest, VersionTable, WorkspaceId};
 
 /// Commands that are made durable together, at most.
 const GROUP_COMMANDS_MAX: usize = 4;
@@ -45,8 +45,10 @@ pub(super) struct Peer {
     pub(super) had: BTreeSet<TableDigest>,
     /// By peer: what both had when they agreed last.
     pub(super) agreed: BTreeMap<DeviceKey, Arc<VersionTable>>,
-    /// It crashes as soon as it is between two commits.
-    pub(super) is_doomed: bool,
+    /// It crashes as soon as this is the next step of what it is at.
+    pub(super) doom: Option<Step>,
+    /// What it shows, if that is known.
+    pub(super) shown: Option<Model>,
     /// The disk some time ago.
     pub(super) image: Option<(Arc<Disk>, BTreeSet<EventId>)>,
 }
@@ -55,12 +57,20 @@ pub(super) struct Peer {
 pub(super) struct End {
     pub(super) session: Option<PeerSession>,
     pub(super) frames: Frames,
+    /// What the other says that it has, for a node that takes its word for it.
+    pub(super) heard: Option<TableDigest>,
 }
 
 /// What a node is at.
 pub(super) enum Work {
     /// Commands are being decided and made durable.
-    Group { step: Step, answers: Vec<Result<Committed, Refused>>, log: Batch, group: Option<Group>, model: Model },
+    Group {
+        step: Step,
+        answers: Vec<Result<Committed, Refused>>,
+        log: Batch,
+        group: Option<Box<Group>>,
+        model: Box<Model>,
+    },
     /// Runs are being taken in.
     Take { step: Step, link: LinkId, runs: Vec<Received>, looked_at: usize },
 }
@@ -105,7 +115,8 @@ impl Peer {
             unanswered: BTreeSet::new(),
             had: BTreeSet::new(),
             agreed: BTreeMap::new(),
-            is_doomed: false,
+            doom: None,
+            shown: None,
             image: None,
         }
     }
@@ -130,7 +141,7 @@ impl Peer {
         self.disk = Arc::new(self.disk.crash(keep));
         self.core = None;
         self.life += 1;
-        self.is_doomed = false;
+        (self.doom, self.shown) = (None, None);
         self.commands.clear();
         self.takes.clear();
         self.ends.clear();
@@ -169,10 +180,11 @@ impl Peer {
                 let commands: Vec<Command> = self.commands.drain(..count).collect();
                 let mut group = core.decide(clock_ms, &commands)?;
                 let (answers, log) = (group.answers.clone(), std::mem::take(&mut group.log));
-                let model = Model::shown_by(core.store());
+                let model = self.shown.take().unwrap_or_else(|| Model::shown_by(core.store()));
                 let model = super::checks::model_after(core, model, &commands, &answers);
                 let step = if log.is_empty() { Step::Release } else { Step::Append };
-                self.work = Some(Work::Group { step, answers, log, group: Some(group), model });
+                self.work =
+                    Some(Work::Group { step, answers, log, group: Some(Box::new(group)), model: Box::new(model) });
                 return Ok(Done::Step("decide"));
             }
         };
@@ -188,7 +200,7 @@ impl Peer {
                         (Step::Apply, Done::Step("sync"), log)
                     }
                     Step::Apply => {
-                        let (views, _) = core.settle(group.take().expect("settled once"))?;
+                        let (views, _) = core.settle(*group.take().expect("settled once"))?;
                         self.disk.commit(views, Durability::Buffered)?;
                         core.upkeep()?;
                         (Step::Release, Done::Applied, log)
@@ -219,6 +231,7 @@ impl Peer {
                     }
                     Step::Apply => {
                         core.catch_up(&mut |_, _| {})?;
+                        self.shown = None;
                         let is_all = looked_at == runs.len();
                         (if is_all { Step::Release } else { Step::Append }, Done::Applied)
                     }
@@ -230,10 +243,27 @@ impl Peer {
         }
     }
 
-    /// Whether something is written of what it is at, and not all.
-    pub(super) fn is_between(&self) -> bool {
+    /// Whether its time has come.
+    pub(super) fn is_doomed(&self) -> bool {
         let (Some(Work::Group { step, .. }) | Some(Work::Take { step, .. })) = &self.work else { return false };
-        matches!(step, Step::Sync | Step::Apply)
+        self.doom == Some(*step)
+    }
+
+    /// What it shows, while it is up.
+    pub(super) fn shown(&mut self) -> Option<&Model> {
+        let store = self.core.as_ref()?.store();
+        Some(self.shown.get_or_insert_with(|| Model::shown_by(store)))
+    }
+
+    /// Whether its person finds lists to work with, or may make some.
+    pub(super) fn has_something_to_do(&self) -> bool {
+        let has_lists = |store: &Store<Disk>| store.fold().design().lists().next().is_some();
+        self.store().is_some_and(has_lists) || self.role() >= Some(Role::Designer)
+    }
+
+    /// What it may do, as far as it knows; nothing while it is down.
+    pub(super) fn role(&self) -> Option<Role> {
+        self.store()?.fold().role_of(self.device())
     }
 
     pub(super) fn is_busy(&self) -> bool {

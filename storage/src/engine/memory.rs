@@ -93,11 +93,11 @@ impl Read for MemoryEngine {
     }
 
     fn range<'a>(&'a self, table: Table, from: &[u8], to: Option<&[u8]>) -> RangeIter<'a> {
-        Cursor::iter(&self.state().live, table, from, to, Cursor::next)
+        Cursor::iter(&self.state().live, table, from, to, Cursor::forward)
     }
 
     fn range_rev<'a>(&'a self, table: Table, from: &[u8], to: Option<&[u8]>) -> RangeIter<'a> {
-        Cursor::iter(&self.state().live, table, from, to, Cursor::next_back)
+        Cursor::iter(&self.state().live, table, from, to, Cursor::backward)
     }
 }
 
@@ -171,6 +171,8 @@ impl State {
 
 type Map = BTreeMap<Arc<[u8]>, Arc<[u8]>>;
 
+type Row = (Arc<[u8]>, Arc<[u8]>);
+
 /// A state of a [`MemoryEngine`].
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct MemorySnapshot {
@@ -203,19 +205,26 @@ impl Read for MemorySnapshot {
     }
 
     fn range<'a>(&'a self, table: Table, from: &[u8], to: Option<&[u8]>) -> RangeIter<'a> {
-        Cursor::iter(self, table, from, to, Cursor::next)
+        Cursor::iter(self, table, from, to, Cursor::forward)
     }
 
     fn range_rev<'a>(&'a self, table: Table, from: &[u8], to: Option<&[u8]>) -> RangeIter<'a> {
-        Cursor::iter(self, table, from, to, Cursor::next_back)
+        Cursor::iter(self, table, from, to, Cursor::backward)
     }
 }
+
+/// Rows that are looked up together, at most.
+const ROWS_AHEAD_MAX: usize = 64;
 
 /// What is left to read of a range. Owns its map, so that commits may go on while it is read.
 struct Cursor {
     map: Arc<Map>,
     from: Bound<Arc<[u8]>>,
     to: Bound<Arc<[u8]>>,
+    /// Looked up already, the next one last.
+    ahead: Vec<Row>,
+    /// How many are looked up together next time: most ranges are read for a row or two.
+    count: usize,
 }
 
 impl Cursor {
@@ -224,24 +233,36 @@ impl Cursor {
         table: Table,
         from: &[u8],
         to: Option<&[u8]>,
-        step: fn(&mut Self) -> Option<(Slice, Slice)>,
+        look: fn(&mut Self),
     ) -> RangeIter<'a> {
         let Some((from, to)) = bounds(from, to) else { return Box::new(std::iter::empty()) };
         let map = Arc::clone(&tables.tables[table as usize]);
-        let mut cursor = Self { map, from: from.map(Arc::from), to: to.map(Arc::from) };
-        Box::new(std::iter::from_fn(move || step(&mut cursor).map(Ok)))
+        let mut cursor = Self { map, from: from.map(Arc::from), to: to.map(Arc::from), ahead: Vec::new(), count: 2 };
+        Box::new(std::iter::from_fn(move || {
+            if cursor.ahead.is_empty() {
+                look(&mut cursor);
+                cursor.ahead.reverse();
+                cursor.count = (2 * cursor.count).min(ROWS_AHEAD_MAX);
+            }
+            let (key, value) = cursor.ahead.pop()?;
+            Some(Ok(((&*key).into(), (&*value).into())))
+        }))
     }
 
-    fn next(&mut self) -> Option<(Slice, Slice)> {
-        let (key, value) = self.map.range((self.from.clone(), self.to.clone())).next()?;
-        self.from = Bound::Excluded(Arc::clone(key));
-        Some(((&**key).into(), (&**value).into()))
+    fn forward(&mut self) {
+        let range = self.map.range((self.from.clone(), self.to.clone())).take(self.count);
+        self.ahead.extend(range.map(|(key, value)| (key.clone(), value.clone())));
+        if let Some((key, _)) = self.ahead.last() {
+            self.from = Bound::Excluded(Arc::clone(key));
+        }
     }
 
-    fn next_back(&mut self) -> Option<(Slice, Slice)> {
-        let (key, value) = self.map.range((self.from.clone(), self.to.clone())).next_back()?;
-        self.to = Bound::Excluded(Arc::clone(key));
-        Some(((&**key).into(), (&**value).into()))
+    fn backward(&mut self) {
+        let range = self.map.range((self.from.clone(), self.to.clone())).rev().take(self.count);
+        self.ahead.extend(range.map(|(key, value)| (key.clone(), value.clone())));
+        if let Some((key, _)) = self.ahead.last() {
+            self.to = Bound::Excluded(Arc::clone(key));
+        }
     }
 }
 

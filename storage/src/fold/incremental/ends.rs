@@ -4,7 +4,7 @@
 //! a row that says so.
 
 use super::{
-    ChainRow, EventKey, EventRow, Events, Fold, Work,
+    ChainRow, EventKey, EventRow, EventState, Events, Fold, Work,
     read::Lookup,
     rows::{Kind, ROWS, decode, with},
 };
@@ -101,6 +101,31 @@ impl Fold {
     /// The first place of a chain with more than one event, valid or not.
     pub fn fork_of(&self, chain: ChainId) -> Option<u64> {
         self.ends.get(&chain).and_then(|ends| ends.fork)
+    }
+
+    /// Where the valid events of a chain end, by branch: what whoever cuts the chain off has seen of it.
+    pub fn valid_ends<R: Read>(
+        &self,
+        rows: &R,
+        events: &impl Events,
+        chain: ChainId,
+    ) -> Result<BTreeSet<ChainEnd>, EngineError> {
+        let (Some(row), Some(ends)) = (self.chains.get(&chain), self.ends.get(&chain)) else {
+            return Ok(self.head_of(chain).into_iter().collect());
+        };
+        let mut found = BTreeSet::new();
+        for end in &ends.ends {
+            let mut at = Some(EventKey { chain: row.number, seq: end.seq, tag: end.id.tag() });
+            while let Some(key) = at {
+                let row = EventRow::get(rows, self.prefix, key)?.expect("it is here");
+                if matches!(row.state, EventState::Valid { .. }) {
+                    found.insert(ChainEnd { seq: key.seq, id: row.id });
+                    break;
+                }
+                at = self.event_before(rows, events, key)?.filter(|before| before.seq < key.seq);
+            }
+        }
+        Ok(found)
     }
 
     /// Whether an event is here, valid or not.

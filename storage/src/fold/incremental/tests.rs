@@ -356,3 +356,26 @@ fn a_loaded_fold_goes_on_where_it_was() {
         assert_eq!(loaded.design_digest(), fold.design_digest());
     });
 }
+
+#[test]
+fn the_valid_end_of_a_branch_is_before_what_is_held_or_invalid() {
+    let mut w = World::with(&[(A, Role::Writer), (B, Role::Writer)]);
+    let valid = w.set(A, X, 1, &[]);
+    let line = (on_cell(RECORD, X, tandem_wire::Act::Set, vec![]), tandem_wire::Value::Null.encode());
+    let invalid = w.forge(A, vec![line], |header| header.lamport += 1);
+    // The same place again, by an old disk image, with something that never comes.
+    let missing = w.set(B, Y, 1, &[]);
+    w.forget(A, invalid);
+    w.meet(A);
+    w.forget(A, invalid);
+    let held = w.set(A, Y, 2, &[missing]);
+    let chain = w.event(valid).header().chain;
+    let end = |event: Ev| ChainEnd::from(w.event(event).reference());
+    with_fold(&w, |fold, rows| {
+        assert!(fold.valid_ends(rows, &Log(w.events()), chain).unwrap().is_empty());
+        let became = apply(fold, rows, &w, &[Ev(0), Ev(1), Ev(2), valid, invalid, held]);
+        assert_eq!(became[3..], [Applied::Valid, Applied::Invalid, Applied::Held]);
+        assert_eq!(fold.version_table().ends(chain).collect::<BTreeSet<_>>(), [end(invalid), end(held)].into());
+        assert_eq!(fold.valid_ends(rows, &Log(w.events()), chain).unwrap(), [end(valid)].into());
+    });
+}

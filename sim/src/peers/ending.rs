@@ -1,0 +1,107 @@
+//! Whether everybody has come to have everything, and whether it is as it must be.
+
+use super::{checks, world::World};
+use crate::{checks::Violation, trace::short};
+use std::collections::BTreeSet;
+use tandem_actors::peer_link::Standing;
+use tandem_storage::engine::Engine;
+use tandem_wire::EventId;
+
+impl World {
+    /// What is still lacking when everything has healed, in words.
+    pub(super) fn missing(&self) -> Option<String> {
+        let mut missing = Vec::new();
+        let owner = self.peers[0].store().map(|store| store.fold().clone());
+        let Some(owner) = owner else { return Some("n0 is down".into()) };
+        let table = owner.version_table();
+        for (at, peer) in self.peers.iter().enumerate() {
+            if owner.role_of(peer.device()).is_none() {
+                continue;
+            }
+            let Some(own) = peer.table() else {
+                missing.push(format!("n{at} is down"));
+                continue;
+            };
+            if peer.is_busy() {
+                missing.push(format!("n{at} is busy"));
+            }
+            let (lacks, more) = (table.since(&own).len(), own.since(&table).len());
+            if lacks + more > 0 {
+                missing.push(format!("n{at} differs from n0 in {} chains", lacks.max(more)));
+            }
+            let others = peer.ends.iter().filter_map(|(link, end)| Some((link, end.session.as_ref()?)));
+            for (link, session) in others {
+                let other = self.links[link].nodes[1 - self.end_of(*link, at)];
+                if self.is_hostile(other) {
+                    continue;
+                }
+                if session.standing() != Standing::UpToDate && owner.role_of(self.devices[other]).is_some() {
+                    missing.push(format!("n{at} is {:?} with n{other}", session.standing()));
+                }
+            }
+        }
+        let linked = |(edge, (a, b)): (usize, &(usize, usize))| {
+            let both = [a, b].iter().all(|at| owner.role_of(self.devices[**at]).is_some());
+            both && !self.links.values().any(|link| link.edge == Some(edge))
+        };
+        let unlinked = self.edges.iter().enumerate().filter(|edge| linked(*edge)).count();
+        if unlinked > 0 {
+            missing.push(format!("{unlinked} links are down"));
+        }
+        (!missing.is_empty()).then(|| missing.join("; "))
+    }
+
+    pub(super) fn finish(&mut self) -> Result<[u8; 32], Violation> {
+        if self.is_watched {
+            self.look_at_the_end()?;
+        }
+        let store = self.peers[0].store().expect("up");
+        let digest = tandem_storage::store::digest(store.fold(), &store.engine().snapshot()).expect("memory");
+        self.line(0, "end", &short(&digest));
+        Ok(digest)
+    }
+
+    fn look_at_the_end(&mut self) -> Result<(), Violation> {
+        let owner = self.peers[0].store().expect("up").fold().clone();
+        let mut looked_at = BTreeSet::new();
+        for at in 0..self.peers.len() {
+            checks::acknowledged_is_kept(&self.peers[at])?;
+            let Some(store) = self.peers[at].store() else { continue };
+            if owner.role_of(self.devices[at]).is_none() {
+                continue;
+            }
+            self.views.compare(store)?;
+            // Equal sets have equal views; those are looked at once.
+            if !looked_at.insert(store.fold().version_table().digest()) {
+                continue;
+            }
+            if checks::removed_change_nothing(store, &self.removals)? > 0 {
+                self.trace.mark("cut-with-late-events");
+            }
+            checks::nothing_is_dropped(store)?;
+            checks::conflicts_are_of_values(store, self.options.planted)?;
+            if checks::a_loser_came_back(store) {
+                self.trace.mark("loser-restored");
+            }
+            checks::views_are_the_naive_fold(store)?;
+        }
+        let kept: BTreeSet<EventId> = self.peers.iter().flat_map(|peer| peer.kept.iter().copied()).collect();
+        self.everything_arrived(&kept)?;
+        if owner.chains().any(|(chain, _)| owner.fork_of(*chain).is_some()) {
+            self.trace.mark("fork");
+        }
+        Ok(())
+    }
+
+    /// P1 and P3 across nodes: what any member's node acknowledged is on all members' nodes.
+    pub(super) fn everything_arrived(&self, kept: &BTreeSet<EventId>) -> Result<(), Violation> {
+        let owner = self.peers[0].store().expect("up").fold();
+        let there: BTreeSet<EventId> = checks::events(&self.peers[0].disk).iter().map(|event| event.id()).collect();
+        for peer in self.peers.iter().filter(|peer| owner.role_of(peer.device()).is_some()) {
+            if let Some(lost) = peer.kept.intersection(kept).find(|event| !there.contains(*event)) {
+                return Violation::of("acknowledged-arrives", format!("event {lost:?} is not at n0"));
+            }
+        }
+        Ok(())
+    }
+}
