@@ -49,6 +49,7 @@ fn invitation(role: Role) -> Invitation {
     Invitation { role, uses: 1, valid_for: Duration::from_secs(60), approve: false }
 }
 
+#[expect(clippy::disallowed_methods, reason = "other threads are waited for")]
 fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !is_so() {

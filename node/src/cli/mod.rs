@@ -94,7 +94,7 @@ fn dispatch(args: &Args, words: &[OsString], console: &mut Console) -> Result<Ex
     }
     let node = loop {
         match remote::reach(&dir, || open::node(args, &settings.config))? {
-            Reached::Open(node) => break Arc::new(node),
+            Reached::Open(node) => break Arc::new(*node),
             // One that is being stopped listens no more: the next turn waits for its end.
             Reached::Running(running) => match running.run(words, &dir, console)? {
                 Some(exit) => return Ok(exit),

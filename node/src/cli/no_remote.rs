@@ -7,7 +7,7 @@ use tandem_actors::Node;
 /// What stands in for a data folder.
 pub(crate) enum Reached {
     /// It is open here.
-    Open(Node),
+    Open(Box<Node>),
     /// Never.
     Running(Running),
 }
@@ -17,7 +17,7 @@ pub(crate) enum Running {}
 
 /// Opens the folder.
 pub(crate) fn reach(_: &Path, open: impl Fn() -> Result<Node, CliError>) -> Result<Reached, CliError> {
-    open().map(Reached::Open)
+    open().map(|node| Reached::Open(Box::new(node)))
 }
 
 /// `tandem node`.

@@ -34,7 +34,7 @@ const HELLO_WITHIN: Duration = Duration::from_secs(10);
 /// What stands in for a data folder.
 pub(crate) enum Reached {
     /// It is open here.
-    Open(Node),
+    Open(Box<Node>),
     /// A node that runs has it open.
     Running(Running),
 }
@@ -48,7 +48,7 @@ pub(crate) fn reach(dir: &Path, open: impl Fn() -> Result<Node, CliError>) -> Re
         }
         match open() {
             Err(CliError::Node(NodeError::Engine(EngineError::Locked { .. }))) if tries.next().is_some() => pause(),
-            opened => return opened.map(Reached::Open),
+            opened => return opened.map(|node| Reached::Open(Box::new(node))),
         }
     }
 }

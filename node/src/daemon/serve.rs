@@ -38,7 +38,7 @@ pub(crate) fn run(args: &Args, node_args: &NodeArgs, console: &mut Console) -> R
     let log = Log::start(&settings.config.log);
     let named = open::data_dir(args, &settings.config)?;
     let node = match remote::reach(&named, || open::node(args, &settings.config))? {
-        Reached::Open(node) => node,
+        Reached::Open(node) => *node,
         Reached::Running(running) => return Err(CliError::RunsAlready { process: running.process() }),
     };
     if node.recovered().is_notable() {

@@ -291,7 +291,7 @@ fn a_changed_configuration_is_taken_on() {
     let node = with_people();
     let config = |content: &str| node.file("node.toml", content);
     let file = config("log.level = 'warn'\n");
-    let running = Running::spawn(node.command(&["node", "--config", &file]));
+    let running = Running::spawn(node.command(&["node", "--offline", "--config", &file]));
     assert!(!running.log().contains("the node runs"), "{}", running.log());
 
     config("log.level = 'info'\nstorage.cache_mb = 32\n");
@@ -317,7 +317,7 @@ fn systemd_is_told() {
     let path = node.path("notify.sock");
     let systemd = UnixDatagram::bind(&path).unwrap();
     systemd.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-    let mut command = node.command(&["node"]);
+    let mut command = node.command(&["node", "--offline"]);
     command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "200000").env_remove("WATCHDOG_PID");
     let mut running = Running::spawn(command);
     // Watchdog or not, what comes next besides.
@@ -352,7 +352,7 @@ fn a_path_may_be_longer_than_the_address_of_a_socket() {
         command.args(args).env("TANDEM_DATA_DIR", &dir);
         command
     };
-    let running = Running::spawn(command(&["node"]));
+    let running = Running::spawn(command(&["node", "--offline"]));
     assert!(running.ready.contains("control.sock"), "{}", running.ready);
     let made = command(&["workspace", "new", "Deep"]).output().unwrap();
     assert!(text(&made.stdout).contains("made workspace Deep"), "{made:?}");

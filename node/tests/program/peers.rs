@@ -14,6 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Where test nodes listen, on a free port that each keeps.
 const ON: [&str; 3] = ["--listen", "127.0.0.1:0", "--no-discovery"];
 
+#[expect(clippy::disallowed_methods, reason = "other processes are waited for")]
 fn wait_until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let begin = Instant::now();
     loop {
