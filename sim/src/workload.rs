@@ -38,16 +38,14 @@ pub fn draw(stream: &mut Stream, model: &Model) -> Command {
     }
     // Made with many changes now and then, so that they concern one record more than once.
     let count = if stream.happens(Ratio(1, 6)) { 2 + stream.below(8) } else { 1 + stream.below(2) };
-    let mut so_far = model.clone();
-    let mut changes = Vec::new();
-    for _ in 0..count {
-        let change = change(stream, &so_far, &lists);
-        let one = Command::Change(Transaction { changes: vec![change.clone()], ..Transaction::default() });
-        // Later changes are drawn on what this one leaves.
-        if let Ok(after) = so_far.after(&one, &[]) {
-            so_far = after;
-        }
-        changes.push(change);
+    let mut changes = vec![change(stream, model, &lists)];
+    let mut so_far = None;
+    for _ in 1..count {
+        // Later changes are drawn on what those before leave.
+        let last = changes.last().cloned().expect("there is one");
+        let one = Command::Change(Transaction { changes: vec![last], ..Transaction::default() });
+        so_far = so_far.as_ref().unwrap_or(model).after(&one, &[]).ok().or(so_far);
+        changes.push(change(stream, so_far.as_ref().unwrap_or(model), &lists));
     }
     let batch = stream.happens(Ratio(1, 5)).then(|| BatchId([stream.below(3) as u8; 16]));
     Command::Change(Transaction { changes, batch, ..Transaction::default() })

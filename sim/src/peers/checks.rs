@@ -101,7 +101,8 @@ pub(super) fn shown_is_the_model(store: &Store<Disk>, model: &Model) -> Result<M
 }
 
 /// P1: what was acknowledged is there. What a crash left open is there whole or not at all.
-pub(super) fn acknowledged_is_kept(peer: &Peer) -> Result<(), Violation> {
+/// Gives what is there.
+pub(super) fn acknowledged_is_kept(peer: &Peer) -> Result<BTreeSet<EventId>, Violation> {
     let there: BTreeSet<EventId> = events(&peer.disk).iter().map(|event| event.id()).collect();
     if let Some(lost) = peer.kept.difference(&there).next() {
         return Violation::of("acknowledged-is-kept", format!("event {lost:?} is not in the log"));
@@ -110,7 +111,7 @@ pub(super) fn acknowledged_is_kept(peer: &Peer) -> Result<(), Violation> {
     if found != 0 && found != peer.unanswered.len() {
         return Violation::of("groups-are-whole", format!("{found} of {} events", peer.unanswered.len()));
     }
-    Ok(())
+    Ok(there)
 }
 
 /// P2: equal sets of events, wherever and whenever, have the same views to the byte.

@@ -9,8 +9,9 @@ use super::{
 use crate::{chance::Ratio, checks::Violation};
 use std::{collections::BTreeSet, sync::Arc};
 use tandem_storage::engine::Fault;
-use tandem_wire::EventId;
 
+/// How often a disk fails again at once, when the node is opened.
+const FAILS_AGAIN: Ratio = Ratio(1, 8);
 const CLOCK_JUMP_MS: u64 = 400 * 24 * 3_600_000;
 
 impl World {
@@ -122,6 +123,10 @@ impl World {
             let end = self.end_of(link, at);
             self.hang_up_other(link, end);
         }
+        if !self.is_healed && self.streams.disk.happens(FAILS_AGAIN) {
+            let writes = self.streams.disk.below(2);
+            self.peers[at].disk.light_fuse(writes, Fault::SyncFailed);
+        }
         let in_us = self.streams.pace.below(DOWN_US);
         self.queue.plan(in_us, Happening::Open(at));
     }
@@ -139,10 +144,9 @@ impl World {
             self.queue.plan(DOWN_US, Happening::Open(at));
             return Ok(());
         }
-        checks::acknowledged_is_kept(&self.peers[at])?;
+        let there = checks::acknowledged_is_kept(&self.peers[at])?;
         let peer = &mut self.peers[at];
         let found = std::mem::take(&mut peer.unanswered);
-        let there: BTreeSet<EventId> = checks::events(&peer.disk).iter().map(|event| event.id()).collect();
         peer.kept.extend(found.intersection(&there));
         let store = peer.store().expect("just opened");
         let table = store.fold().version_table().digest();
@@ -170,6 +174,7 @@ impl World {
             self.line(at, "heal", "");
         }
         self.queue.plan(LOOK_US, Happening::Look);
+        self.let_through();
         // Whoever linked two members may have been removed meanwhile: everybody finds the owner.
         for at in 1..self.peers.len() {
             if !self.edges.contains(&(at, 0)) {

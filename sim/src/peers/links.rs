@@ -289,6 +289,13 @@ impl World {
         self.links.get(&link).map_or(0, |link| usize::from(link.nodes[1] == at))
     }
 
+    /// What is under way, behind whatever held it up, comes out at once, in its order.
+    pub(super) fn let_through(&mut self) {
+        let held_up = self.queue.retract(|what| matches!(what, Happening::Bytes(..) | Happening::Hangup(..)));
+        held_up.into_iter().enumerate().for_each(|(index, what)| self.queue.plan(1 + index as u64, what));
+        self.links.values_mut().for_each(|link| link.ways = [Way::default(); 2]);
+    }
+
     /// One end is gone; the other hears of it after what is on its way.
     pub(super) fn hang_up_other(&mut self, link: LinkId, end: usize) {
         let Some(found) = self.links.get(&link) else { return };

@@ -17,7 +17,7 @@ pub use world::World;
 pub const CLOSE_COMMANDS_MAX: u32 = 60;
 
 /// What must not be rare: many seeds must come to each of them.
-pub const NAMED_MARKS: [&str; 27] = [
+pub const NAMED_MARKS: [&str; 30] = [
     "backdated-clock",
     "clock-jump",
     "crash-after-decide",
@@ -37,6 +37,9 @@ pub const NAMED_MARKS: [&str; 27] = [
     "fork",
     "fork-points",
     "held",
+    "hostile-caught",
+    "hostile-claims",
+    "hostile-writes",
     "loser-restored",
     "lost",
     "old-image-lost-own",
