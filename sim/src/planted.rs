@@ -88,7 +88,12 @@ impl Planted {
             Self::GroupInPieces => &["groups-are-whole"],
             Self::RowLost => &["views-are-the-naive-fold", "answers-are-the-models"],
             Self::DoneShownAsRefused => &["answers-are-the-models"],
-            Self::CursorBeforeState => &["same-events-same-views", "views-are-the-naive-fold", "acknowledged-arrives"],
+            Self::CursorBeforeState => &[
+                "removed-change-nothing",
+                "same-events-same-views",
+                "views-are-the-naive-fold",
+                "acknowledged-arrives",
+            ],
             Self::TableAdopted => &["up-to-date-is-true", "everybody-has-everything"],
             Self::LoserDropped => &["nothing-is-dropped", "same-events-same-views", "views-are-the-naive-fold"],
             Self::TieByArrival => &["same-events-same-views", "views-are-the-naive-fold"],
