@@ -96,11 +96,11 @@ impl Planted {
             ],
             Self::TableAdopted => &["up-to-date-is-true", "everybody-has-everything"],
             Self::LoserDropped => &["nothing-is-dropped", "same-events-same-views", "views-are-the-naive-fold"],
-            Self::TieByArrival => &["same-events-same-views", "views-are-the-naive-fold"],
+            Self::TieByArrival => &["same-events-same-views", "views-are-the-naive-fold", "shown-is-the-model"],
             Self::ForkBranchDropped => &["everybody-has-everything"],
             Self::ForwardForgotten => &["up-to-date-is-true", "everybody-has-everything"],
             Self::CutIgnored => &["removed-change-nothing", "nothing-is-dropped", "views-are-the-naive-fold"],
-            Self::HeldDropped => &["same-events-same-views", "views-are-the-naive-fold"],
+            Self::HeldDropped => &["same-events-same-views", "views-are-the-naive-fold", "nothing-is-dropped"],
             Self::PredOutsideThePast => &["nothing-is-dropped", "same-events-same-views", "views-are-the-naive-fold"],
             Self::EqualValuesConflict => &["conflicts-are-of-values"],
         }

@@ -75,7 +75,7 @@ impl Hostile {
 
     /// It has dialled: what it says first, and what it is up to.
     pub(super) fn dialled(&mut self, link: LinkId, secret: &[u8; 32], now_ms: u64) -> (&'static str, Vec<u8>) {
-        let mood = match self.stream.below(26) {
+        let mood = match self.stream.below(34) {
             0 | 1 => Mood::LongFrames,
             2 | 3 => Mood::HalfFrames,
             4 | 5 => Mood::Noise,

@@ -42,6 +42,8 @@ pub(super) const DOWN_US: u64 = 400_000;
 pub(super) const REDIAL_US: u64 = 150_000;
 /// Time between two looks at whether everybody has everything, once all has healed.
 pub(super) const LOOK_US: u64 = 5_000;
+/// Things that somebody does at once, at most.
+const BURST_COMMANDS_MAX: u64 = 4;
 const TICK_US: u64 = 1_000_000;
 /// Commands for each fault.
 const COMMANDS_PER_FAULT: u64 = 12;
@@ -100,7 +102,8 @@ pub(super) struct Streams {
 
 #[derive(Debug)]
 pub(super) enum Happening {
-    Command,
+    /// Somebody does so many things, one right after the other.
+    Commands(u64),
     /// A node's work takes its next step, if it still lives that life.
     Work(usize, u32),
     /// Bytes come out at one end.
@@ -142,7 +145,7 @@ impl World {
         let mut edges: Vec<(usize, usize)> = (1..count).map(|n| (n, shape.below(n as u64) as usize)).collect();
         for a in 0..count {
             for b in 0..a {
-                if !edges.contains(&(a, b)) && shape.happens(Ratio(1, 4)) {
+                if !edges.contains(&(a, b)) && shape.happens(Ratio(1, 6)) {
                     edges.push((a, b));
                 }
             }
@@ -221,9 +224,12 @@ impl World {
         (0..self.edges.len()).for_each(|edge| self.queue.plan(2_000 + edge as u64, Happening::Dial(edge)));
         self.queue.plan(TICK_US, Happening::Tick);
         let mut in_us = 500_000;
-        for _ in 0..self.options.commands {
-            in_us += self.streams.pace.below(COMMAND_GAP_US / count as u64);
-            self.queue.plan(in_us, Happening::Command);
+        let mut left = u64::from(self.options.commands);
+        while left > 0 {
+            let count = (1 + self.streams.pace.below(BURST_COMMANDS_MAX)).min(left);
+            left -= count;
+            in_us += self.streams.pace.below(count * COMMAND_GAP_US / self.peers.len() as u64);
+            self.queue.plan(in_us, Happening::Commands(count));
         }
         self.queue.plan(HOSTILE_FROM_US, Happening::Hostile);
         let end = self.faults_end_us();
@@ -235,7 +241,7 @@ impl World {
 
     fn happen(&mut self, happening: Happening) -> Result<(), Violation> {
         match happening {
-            Happening::Command => self.command(),
+            Happening::Commands(count) => self.commands(count),
             Happening::Work(at, life) if life == self.peers[at].life => self.work(at)?,
             Happening::Work(..) => {}
             Happening::Bytes(link, end, bytes) => self.bytes(link, end, &bytes)?,
@@ -286,7 +292,7 @@ impl World {
     }
 
     /// Somebody whose node is up does something; now and then somebody who may not.
-    fn command(&mut self) {
+    fn commands(&mut self, count: u64) {
         let stream = &mut self.streams.workload;
         let least = if stream.happens(OUT_OF_ROLE) { None } else { Some(Role::Writer) };
         let able: Vec<usize> = (0..self.peers.len())
@@ -296,6 +302,14 @@ impl World {
             self.trace.mark("nobody-there");
             return;
         };
+        for _ in 0..count {
+            self.command(at);
+        }
+        self.wake(at);
+    }
+
+    fn command(&mut self, at: usize) {
+        let stream = &mut self.streams.workload;
         let change = stream.happens(MEMBER_CHANGE).then(|| members::draw(stream, &self.peers[at], &self.devices));
         let (role, peer) = (self.peers[at].role(), &mut self.peers[at]);
         let command = match change.flatten() {
@@ -317,7 +331,6 @@ impl World {
         };
         self.line(at, "command", &workload::describe(&command));
         self.peers[at].commands.push_back(command);
-        self.wake(at);
     }
 
     /// Has a node take its next step soon, if it has anything to do.
