@@ -10,6 +10,7 @@ use tandem_storage::{
     Store,
     engine::Engine,
     fold::{RecordState, incremental::records_in},
+    index::definition::{ViewCell, ViewDefinition},
 };
 use tandem_wire::{
     CellKey, ElementId, FieldId, ListId, PartPath, RecordKey, Value,
@@ -109,7 +110,7 @@ impl Model {
             }
             Command::CreateList { name, fields } => after.create_list(name, fields, elements)?,
             Command::AddFields { list, fields } => after.add_fields(*list, fields, elements)?,
-            Command::CreateView { list, name, .. } => after.create_view(*list, name, elements)?,
+            Command::CreateView { list, name, definition } => after.create_view(*list, name, definition, elements)?,
             Command::AddChoices { .. } => unreachable!("the workload makes no choices"),
             Command::Put { element, property, value } => after.put(*element, *property, value)?,
             Command::Members(_) => unreachable!("the model knows no members"),
@@ -242,11 +243,22 @@ impl Model {
         Ok(())
     }
 
-    fn create_view(&mut self, list: ListId, name: &str, made: &[ElementId]) -> Result<(), Code> {
+    fn create_view(
+        &mut self,
+        list: ListId,
+        name: &str,
+        definition: &ViewDefinition,
+        made: &[ElementId],
+    ) -> Result<(), Code> {
         if !self.lists().any(|known| known == list) {
             return Err("unknown-list");
         }
         check_name(name, &[])?;
+        let cells = definition.columns.iter().chain(definition.sort.iter().map(|sort| &sort.by));
+        let is_known = |cell: &ViewCell| self.fields(list).any(|(field, _)| ViewCell::field(field).field == cell.field);
+        if !cells.into_iter().all(is_known) {
+            return Err("unknown-field");
+        }
         if let [view] = made {
             self.elements.insert(*view, Element::new(ElementKind::View, Some(list), None, name));
         }

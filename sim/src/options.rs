@@ -32,7 +32,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { cast: Cast::Peers, commands: 480, group_commands_max: 8, planted: None }
+        Self { cast: Cast::Peers, commands: 464, group_commands_max: 8, planted: None }
     }
 }
 

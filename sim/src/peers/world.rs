@@ -52,14 +52,14 @@ const BACKDATED_MS: i64 = 3_600_000;
 /// What the wall clocks show when the world begins, in milliseconds since 1970.
 pub(super) const EPOCH_MS: u64 = 1_750_000_000_000;
 /// How many worlds have a member that keeps no rule, and from when on.
-const HOSTILE: Ratio = Ratio(1, 4);
+const HOSTILE: Ratio = Ratio(1, 5);
 const HOSTILE_FROM_US: u64 = 300_000;
 /// How often somebody acts who may not write.
 const OUT_OF_ROLE: Ratio = Ratio(1, 60);
 /// How often a manager does something about members.
 const MEMBER_CHANGE: Ratio = Ratio(1, 100);
 /// How often a new set of events is compared with the specification.
-const NAIVE_LOOK: Ratio = Ratio(1, 64);
+const NAIVE_LOOK: Ratio = Ratio(1, 96);
 /// After the last fault everybody must have everything within so much time.
 const HEALED_WITHIN_US: u64 = 90_000_000;
 
@@ -187,8 +187,10 @@ impl World {
 
     /// The same, without the checks that look on after every step.
     #[must_use]
-    pub fn unwatched(self) -> Self {
-        Self { is_watched: false, ..self }
+    pub fn unwatched(mut self) -> Self {
+        self.is_watched = false;
+        self.peers.iter_mut().for_each(|peer| peer.is_watched = false);
+        self
     }
 
     /// Lets everything happen: first things break, then they heal, and everybody must come to have everything.
