@@ -89,6 +89,7 @@ impl Planted {
             Self::RowLost => &["views-are-the-naive-fold", "answers-are-the-models"],
             Self::DoneShownAsRefused => &["answers-are-the-models"],
             Self::CursorBeforeState => &[
+                "nothing-is-dropped",
                 "removed-change-nothing",
                 "same-events-same-views",
                 "views-are-the-naive-fold",
