@@ -209,8 +209,15 @@ impl PeerLink {
         let (runs, count) = std::mem::take(&mut self.coming);
         self.taking = count;
         let (answer, answered) = oneshot::channel();
-        let sent = self.workspace.address.send(Perform::Take(runs, answer));
-        let done = async move { sent.await.is_ok() && matches!(answered.await, Ok(Ok(()))) };
+        let address = self.workspace.address.clone();
+        let (tell, told) = oneshot::channel();
+        // Not the link's own: actix drops a message whose sender no longer waits, and the last that came before a link
+        // ends is as good as any.
+        actix::spawn(async move {
+            let sent = address.send(Perform::Take(runs, answer)).await;
+            let _ = tell.send(sent.is_ok() && matches!(answered.await, Ok(Ok(()))));
+        });
+        let done = async move { told.await.unwrap_or(false) };
         ctx.spawn(done.into_actor(self).map(|done, link, ctx| link.taken_in(ctx, done)));
     }
 
