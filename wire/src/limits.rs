@@ -62,8 +62,8 @@ pub const WINDOW_BYTES_MAX: u64 = 4 * 1024 * 1024;
 pub const TABLE_PART_ENDS_MAX: usize = 4096;
 /// Places of a forked chain in one message.
 pub const POINTS_MAX: usize = 4096;
-/// Runs by which a newcomer shows that it is a member.
-pub const SHOWN_RUNS_MAX: usize = 16;
+/// Ends of chains in a whole version table.
+pub const TABLE_ENDS_MAX: usize = 1 << 18;
 /// Devices of which a node tells another where they were seen.
 pub const PEERS_MAX: usize = 256;
 /// Addresses of one device.

@@ -50,9 +50,6 @@ pub struct Hello {
     pub agreed: Option<TableDigest>,
     /// The sender's clock, in milliseconds since 1970.
     pub clock_ms: u64,
-    /// Control runs that make the sender a member, for a node that may not have heard of it; an older one first.
-    #[serde(deserialize_with = "bounded::list::<_, _, SHOWN_RUNS_MAX>")]
-    pub shown: Vec<RunBytes>,
 }
 
 /// See [`Message::Join`].
@@ -262,14 +259,7 @@ mod tests {
         let (end, digest) = (ChainEnd { seq: 300, id: EventId([0x55; 32]) }, TableDigest([0x66; 32]));
         let state = State { table: digest, is_through: true };
         let invite = OpRef { chain, seq: 1, op: 2, tag: EventTag([0x77; 16]) };
-        let hello = Hello {
-            protocol: 1,
-            tag: [0x11; 16],
-            state: digest,
-            agreed: Some(digest),
-            clock_ms: 1,
-            shown: vec![RunBytes(vec![1, 2])],
-        };
+        let hello = Hello { protocol: 1, tag: [0x11; 16], state: digest, agreed: Some(digest), clock_ms: 1 };
         let join = Join {
             protocol: 1,
             tag: [0x11; 16],
@@ -281,7 +271,7 @@ mod tests {
         let (d4, i5, t6) = ("44".repeat(32), "55".repeat(32), "66".repeat(32));
         let hex = |text: String| -> &'static str { text.leak() };
         vec![
-            (Message::Hello(hello), hex(format!("0001{}{t6}01{t6}0101020102", "11".repeat(16)))),
+            (Message::Hello(hello), hex(format!("0001{}{t6}01{t6}01", "11".repeat(16)))),
             (
                 Message::Join(join),
                 hex(format!(

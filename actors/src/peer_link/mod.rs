@@ -7,6 +7,7 @@ pub mod link;
 pub mod memory;
 pub mod mesh;
 mod parts;
+mod rounds;
 pub mod session;
 pub mod transport;
 

@@ -51,7 +51,10 @@
 //! [`PeerSession::parted`], [`PeerSession::taken`], [`PeerSession::tell_peers`], [`PeerSession::tick`].
 //! Each gives *outputs*, to be carried out in their order. After [`Output::Close`] the session is over. *Questions*: [`PeerSession::standing`], [`PeerSession::agreed`].
 
-use super::parts::{Closed, Ends, Output, Standing};
+use super::{
+    parts::{Closed, Ends, Output, Standing},
+    rounds::{Came, Rounds},
+};
 use std::{
     collections::{BTreeSet, VecDeque},
     sync::Arc,
@@ -61,7 +64,8 @@ use tandem_wire::{
     ChainEnd, ChainId, DeviceKey, EventRef, TableDigest, VersionTable,
     limits::{BATCH_BYTES_MAX, WINDOW_BYTES_MAX},
     message::{
-        Bye, Hello, Join, Message, PROTOCOL, PeerPlaces, Peers, Points, RunBytes, Runs, State, TablePart, Taken, tag,
+        BadMessage, Bye, Hello, Join, Message, PROTOCOL, PeerPlaces, Peers, Points, RunBytes, Runs, State, TablePart,
+        Taken, tag,
     },
 };
 
@@ -69,10 +73,6 @@ use tandem_wire::{
 const PING_AFTER_MS: u64 = 15_000;
 /// After so long without a word, nobody is.
 const DEAD_AFTER_MS: u64 = 45_000;
-/// How long to wait before tables are told again, the first time; each further time twice as long.
-const ROUND_AFTER_MS: u64 = 1_000;
-/// How long at most.
-const ROUND_AFTER_MS_MAX: u64 = 60_000;
 
 /// See the module's doc.
 pub struct PeerSession {
@@ -87,7 +87,7 @@ pub struct PeerSession {
     was_member: bool,
     /// The other was removed: it is told so, and nothing else.
     is_parting: bool,
-    round: Round,
+    rounds: Rounds,
     /// What both had when they agreed last.
     agreed: Option<Arc<VersionTable>>,
     /// What the other has or is being sent.
@@ -109,16 +109,6 @@ pub struct PeerSession {
     now_ms: u64,
     clock_off_ms: i64,
     was_up_to_date: bool,
-}
-
-/// Telling each other tables.
-#[derive(Debug, Default)]
-struct Round {
-    number: u32,
-    coming: Vec<EventRef>,
-    is_coming: bool,
-    next_ms: u64,
-    wait_ms: u64,
 }
 
 /// Finding out what the other lacks.
@@ -187,7 +177,7 @@ impl PeerSession {
             is_parting: fold.members().knows(ends.peer) && !was_member,
             ends,
             fold,
-            round: Round { wait_ms: ROUND_AFTER_MS, ..Round::default() },
+            rounds: Rounds::new(),
             agreed,
             theirs: None,
             meanwhile: Vec::new(),
@@ -218,10 +208,8 @@ impl PeerSession {
                 Ok(()) => self.go_on(&mut out),
                 Err(closed) => close(closed, &mut out),
             },
-            Err(tandem_wire::message::BadMessage::Newer(version)) => close(Closed::Newer(version), &mut out),
-            Err(tandem_wire::message::BadMessage::Damaged) => {
-                close(Closed::Violation("a frame cannot be read"), &mut out);
-            }
+            Err(BadMessage::Newer(version)) => close(Closed::Newer(version), &mut out),
+            Err(BadMessage::Damaged) => close(Closed::Violation("a frame cannot be read"), &mut out),
         }
         out
     }
@@ -383,8 +371,7 @@ impl PeerSession {
     fn greet(&mut self, out: &mut Vec<Output>) {
         let tag = tag(self.ends.workspace, &self.ends.secret, self.ends.own, self.ends.side);
         let agreed = self.agreed.as_ref().map(|table| table.digest());
-        let hello =
-            Hello { protocol: PROTOCOL, tag, state: self.digest, agreed, clock_ms: self.now_ms, shown: Vec::new() };
+        let hello = Hello { protocol: PROTOCOL, tag, state: self.digest, agreed, clock_ms: self.now_ms };
         self.has_greeted = true;
         self.greeted_with = self.own.clone();
         self.told = Some(State { table: self.digest, is_through: false });
@@ -445,33 +432,16 @@ impl PeerSession {
     }
 
     fn table_part(&mut self, part: TablePart, out: &mut Vec<Output>) -> Result<(), Closed> {
-        if part.round < self.round.number {
-            return Ok(());
-        }
-        if part.round > self.round.number {
-            self.round.number = part.round;
+        let since_agreed = part.since_agreed;
+        if self.rounds.begins_another(&part)? && !self.is_parting {
             self.tell_table(out);
         }
-        if !std::mem::replace(&mut self.round.is_coming, true) {
-            self.round.coming.clear();
-        }
-        if !part.ends.is_sorted_by(|a, b| a < b)
-            || part.ends.first() <= self.round.coming.last() && !part.ends.is_empty()
-        {
-            return Err(Closed::Violation("its table is not in order"));
-        }
-        self.round.coming.extend(part.ends);
-        if part.more {
-            return Ok(());
-        }
-        self.round.is_coming = false;
-        let told: VersionTable = self.round.coming.drain(..).collect();
-        let whole = match (part.since_agreed, &self.agreed) {
+        let Came::Whole(told) = self.rounds.take(part)? else { return Ok(()) };
+        let whole = match (since_agreed, &self.agreed) {
             (false, _) => told,
             (true, Some(agreed)) => told.on(agreed),
             (true, None) => return Err(Closed::Violation("it tells what differs from nothing")),
         };
-        // Both know what the other means by it: the next agreement is another one.
         if self.is_parting {
             out.push(Output::Part(whole));
             return Ok(());
@@ -480,10 +450,7 @@ impl PeerSession {
         self.asked.clear();
         self.met.clear();
         self.meanwhile.clear();
-        self.fetch = match self.fetch {
-            Fetch::UnderWay { .. } | Fetch::Outdated => Fetch::Outdated,
-            Fetch::Idle | Fetch::Wanted => Fetch::Wanted,
-        };
+        self.fetch_anew();
         // Whoever tells its table waits for the other's word.
         self.told = None;
         Ok(())
@@ -491,12 +458,12 @@ impl PeerSession {
 
     fn points(&mut self, Points { chain, points }: Points, out: &mut Vec<Output>) -> Result<(), Closed> {
         let Some(theirs) = &mut self.theirs else { return Err(Closed::Violation("places come before the table")) };
+        if self.own.ends(chain).next().is_none() {
+            return Err(Closed::Violation("it tells places of a chain that is not here"));
+        }
         if self.met.insert(chain) {
             points.into_iter().for_each(|point| theirs.insert(point.of(chain)));
-            self.fetch = match self.fetch {
-                Fetch::UnderWay { .. } | Fetch::Outdated => Fetch::Outdated,
-                Fetch::Idle | Fetch::Wanted => Fetch::Wanted,
-            };
+            self.fetch_anew();
         }
         if self.asked.insert(chain) {
             out.push(Output::Find(chain));
@@ -537,12 +504,20 @@ impl PeerSession {
 
     fn tell_table(&mut self, out: &mut Vec<Output>) {
         let (table, since_agreed) = match &self.agreed {
-            Some(agreed) if self.round.number == 0 => (self.own.since(agreed), true),
+            Some(agreed) if self.rounds.number == 0 => (self.own.since(agreed), true),
             _ => (self.own.clone(), false),
         };
-        for part in TablePart::of(&table, self.round.number, since_agreed) {
+        for part in TablePart::of(&table, self.rounds.number, since_agreed) {
             out.push(send(&Message::Table(part)));
         }
+    }
+
+    /// The other's table is another than what was asked with.
+    fn fetch_anew(&mut self) {
+        self.fetch = match self.fetch {
+            Fetch::UnderWay { .. } | Fetch::Outdated => Fetch::Outdated,
+            Fetch::Idle | Fetch::Wanted => Fetch::Wanted,
+        };
     }
 
     fn want_fetch(&mut self) {
@@ -603,16 +578,13 @@ impl PeerSession {
             return;
         }
         if self.standing() == Standing::UpToDate {
-            self.round.wait_ms = ROUND_AFTER_MS;
+            self.rounds.agreed();
             if !std::mem::replace(&mut self.was_up_to_date, true) {
                 self.agreed = Some(Arc::new(self.own.clone()));
                 self.theirs = Some(self.own.clone());
                 out.push(Output::Agreed);
             }
-        } else if self.now_ms >= self.round.next_ms {
-            self.round.next_ms = self.now_ms + self.round.wait_ms;
-            self.round.wait_ms = (2 * self.round.wait_ms).min(ROUND_AFTER_MS_MAX);
-            self.round.number += 1;
+        } else if self.rounds.is_due(self.now_ms) {
             self.heard = self.heard.map(|heard| State { is_through: false, ..heard });
             self.tell_table(out);
         }

@@ -94,7 +94,7 @@ impl Hostile {
         let tag = tag(self.workspace, secret, self.key.device(), Side::Dialer);
         let (state, agreed) = (TableDigest(self.stream.bytes()), None);
         let clock_ms = now_ms ^ self.stream.below(1 << 40);
-        let hello = Message::Hello(Hello { protocol: PROTOCOL, tag, state, agreed, clock_ms, shown: Vec::new() });
+        let hello = Message::Hello(Hello { protocol: PROTOCOL, tag, state, agreed, clock_ms });
         let mut bytes = framed(&hello.encode());
         if self.stream.happens(Ratio(9, 10)) {
             bytes.extend(framed(&self.table(0, false).encode()));
