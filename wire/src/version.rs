@@ -97,6 +97,13 @@ impl VersionTable {
         whole
     }
 
+    /// How many events this table has beyond another one, as far as places tell: of a fork, the longest branch counts.
+    #[must_use]
+    pub fn events_beyond(&self, other: &Self) -> u64 {
+        let count = |table: &Self, chain| table.ends(chain).map(|end| end.seq + 1).max().unwrap_or(0);
+        self.chains().map(|(chain, _)| count(self, chain).saturating_sub(count(other, chain))).sum()
+    }
+
     /// Its name.
     pub fn digest(&self) -> TableDigest {
         let mut bytes = Vec::with_capacity(80 * self.0.len());
@@ -158,6 +165,7 @@ mod tests {
         let since = table.since(&base);
         assert_eq!(since.len(), 3, "the second is as it was: {since:?}");
         assert_eq!(since.on(&base), table);
+        assert_eq!((table.events_beyond(&base), base.events_beyond(&table)), (2 + 1, 0));
         assert_eq!(table.since(&table), VersionTable::default());
     }
 

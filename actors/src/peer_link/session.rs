@@ -338,7 +338,9 @@ impl PeerSession {
         match (self.is_quiet(), self.heard.is_some_and(|heard| heard.table == self.digest)) {
             (true, true) => Standing::UpToDate,
             (true, false) => Standing::Different,
-            (false, _) => Standing::Syncing { lacking: self.lacking_here() },
+            (false, _) => {
+                Standing::Syncing { lacking: self.theirs.as_ref().map_or(0, |theirs| theirs.events_beyond(&self.own)) }
+            }
         }
     }
 
@@ -355,17 +357,6 @@ impl PeerSession {
     /// What the other has, as far as is known.
     pub fn theirs(&self) -> Option<&VersionTable> {
         self.theirs.as_ref()
-    }
-
-    /// Events that the other has and this node lacks, as far as can be counted.
-    fn lacking_here(&self) -> u64 {
-        let theirs = self.theirs.iter().flat_map(VersionTable::chains);
-        let end = |ends: &BTreeSet<ChainEnd>| ends.iter().map(|end| end.seq + 1).max().unwrap_or(0);
-        theirs
-            .map(|(chain, ends)| {
-                end(ends).saturating_sub(self.own.ends(chain).map(|end| end.seq + 1).max().unwrap_or(0))
-            })
-            .sum()
     }
 
     fn greet(&mut self, out: &mut Vec<Output>) {

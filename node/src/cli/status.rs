@@ -91,7 +91,7 @@ impl Standings {
                 device: member.device,
                 name: authors.name(member.device),
                 standing: link.map(|link| link.standing),
-                lacks: link.and_then(|link| link.theirs.as_ref()).map(|theirs| events_beyond(&own, theirs)),
+                lacks: link.and_then(|link| link.theirs.as_ref()).map(|theirs| own.events_beyond(theirs)),
                 clock_off_ms: link.map_or(0, |link| link.clock_off_ms),
             }
         });
@@ -99,7 +99,7 @@ impl Standings {
             is_left,
             is_member: fold.role_of(node.device()).is_some(),
             is_online: node.is_online(),
-            events: events_beyond(&own, &VersionTable::default()),
+            events: own.events_beyond(&VersionTable::default()),
             peers: peers.collect(),
         }
     }
@@ -177,10 +177,4 @@ fn lists(workspace: &Handle, inbox: &[Entry]) -> Result<Vec<serde_json::Value>, 
             Ok(json!({ "list": design.name(list), "records": state.count(list)?, "conflicts": conflicts }))
         })
         .collect()
-}
-
-/// Events of one table beyond another, as far as places tell.
-fn events_beyond(table: &VersionTable, other: &VersionTable) -> u64 {
-    let last = |table: &VersionTable, chain| table.ends(chain).map(|end| end.seq + 1).max().unwrap_or(0);
-    table.chains().map(|(chain, _)| last(table, chain).saturating_sub(last(other, chain))).sum()
 }
