@@ -6,9 +6,13 @@ use super::{
 };
 use crate::command::{Admission, Committed, MemberChange, NameKind, NotInvited, Refused};
 use std::collections::BTreeSet;
-use tandem_storage::{EngineError, engine::Read, fold::incremental::Fold};
+use tandem_storage::{
+    EngineError,
+    engine::Read,
+    fold::{incremental::Fold, members::Grant},
+};
 use tandem_wire::{
-    Act, Admit, AdmitText, DeviceKey, Invite, Mark, Op, OpRef, Remove, Role, SetRole, Target, WorkspaceId,
+    Act, Admit, AdmitText, DeviceKey, Invite, Invited, Mark, Op, OpRef, Remove, Role, SetRole, Target, WorkspaceId,
     limits::MARKS_MAX, message::Join,
 };
 
@@ -31,10 +35,11 @@ fn op<R: Read>(
     let (fold, own) = (&draft.fold, draft.device());
     Ok(match change {
         MemberChange::Invite(invite) => Ok(on_workspace(Act::Invite(*invite))),
-        MemberChange::Withdraw(invite) => find_invite(fold, invite)
+        MemberChange::Withdraw(invite) => fold
+            .invite(invite)
             .ok_or(Refused::NotInvited(NotInvited::Unknown))
             .map(|_| on_workspace(Act::Withdraw(*invite))),
-        MemberChange::Admit(admission) => admit(fold, draft.workspace(), now_ms, admission),
+        MemberChange::Admit(admission) => admit(draft, now_ms, admission)?,
         MemberChange::SetRole { device, role } => {
             let cuts = seen_of(draft, *device)?;
             let set = SetRole { device: *device, role: *role, cuts };
@@ -52,61 +57,79 @@ fn on_workspace(act: Act) -> OpWithBody {
     (Op { target: Target::Workspace, preds: vec![], act }, Vec::new())
 }
 
-fn admit(fold: &Fold, workspace: WorkspaceId, now_ms: u64, admission: &Admission) -> Result<OpWithBody, Refused> {
+fn admit<R: Read>(
+    draft: &Draft<'_, R>,
+    now_ms: u64,
+    admission: &Admission,
+) -> Result<Result<OpWithBody, Refused>, EngineError> {
     let Admission { member, name, device, role, invited, approved } = admission;
-    check::name(NameKind::Member, name, std::iter::empty())?;
-    if fold.role_of(*device).is_some() {
-        return Err(Refused::MemberExists(*device));
-    }
-    if fold.members().grants.get(device).is_some_and(|grants| grants.iter().any(|grant| grant.role.is_none())) {
-        return Err(Refused::DeviceRemoved(*device));
+    if let Err(refused) = may_become_a_member(&draft.fold, name, *device) {
+        return Ok(Err(refused));
     }
     let mut role = *role;
-    if let Some(invited) = invited {
-        let found = find_invite(fold, &invited.invite);
-        let is_proof =
-            |invite: &&Invite| invite.key.has_signed_join(workspace, &invited.invite, *device, &invited.proof);
-        let invite = found.filter(is_proof).ok_or(Refused::NotInvited(NotInvited::Unknown))?;
-        check_invite(fold, now_ms, &invited.invite, invite, *approved).map_err(Refused::NotInvited)?;
-        role = role.min(invite.role);
+    if let Some(Invited { invite, proof }) = invited {
+        let found = draft.fold.invite(invite);
+        let is_proof = |found: &&Invite| found.key.has_signed_join(draft.workspace(), invite, *device, proof);
+        let Some(found) = found.filter(is_proof) else {
+            return Ok(Err(Refused::NotInvited(NotInvited::Unknown)));
+        };
+        if let Err(why) = check_invite(draft, now_ms, invite, found, *approved)? {
+            return Ok(Err(Refused::NotInvited(why)));
+        }
+        role = role.min(found.role);
     }
     let admit = Admit { member: *member, device: *device, role, invited: invited.clone() };
     let text = postcard::to_allocvec(&AdmitText { member: name.clone() }).expect("a vector takes all bytes");
-    Ok((Op { target: Target::Workspace, preds: vec![], act: Act::Admit(admit) }, text))
+    Ok(Ok((Op { target: Target::Workspace, preds: vec![], act: Act::Admit(admit) }, text)))
 }
 
-/// Whether an invitation still lets somebody in.
-fn check_invite(fold: &Fold, now_ms: u64, op: &OpRef, invite: &Invite, approved: bool) -> Result<(), NotInvited> {
-    let acts = || fold.control().flat_map(|control| control.event.header().ops.iter().map(|op| &op.act));
-    if acts().any(|act| matches!(act, Act::Withdraw(withdrawn) if withdrawn == op)) {
-        return Err(NotInvited::Withdrawn);
+fn may_become_a_member(fold: &Fold, name: &str, device: DeviceKey) -> Result<(), Refused> {
+    check::name(NameKind::Member, name, std::iter::empty())?;
+    if fold.role_of(device).is_some() {
+        return Err(Refused::MemberExists(device));
     }
-    if now_ms > invite.expires_ms {
-        return Err(NotInvited::Expired);
+    let was_removed = |grants: &Vec<Grant>| grants.iter().any(|grant| grant.role.is_none());
+    if fold.members().grants.get(&device).is_some_and(was_removed) {
+        return Err(Refused::DeviceRemoved(device));
     }
-    let by_this =
-        |act: &&Act| matches!(act, Act::Admit(admit) if admit.invited.as_ref().is_some_and(|by| by.invite == *op));
-    if acts().filter(by_this).count() as u64 >= u64::from(invite.uses) {
-        return Err(NotInvited::UsedUp);
+    Ok(())
+}
+
+/// Whether an invitation still lets somebody in. What somebody wrote about it who may not counts for nothing.
+fn check_invite<R: Read>(
+    draft: &Draft<'_, R>,
+    now_ms: u64,
+    op: &OpRef,
+    invite: &Invite,
+    approved: bool,
+) -> Result<Result<(), NotInvited>, EngineError> {
+    let (mut withdrawn, mut used) = (false, 0_u64);
+    for event in draft.fold.control().map(|control| &control.event) {
+        let acts = || event.header().ops.iter().map(|op| &op.act);
+        let withdraws = acts().any(|act| matches!(act, Act::Withdraw(other) if other == op));
+        let by_this =
+            |act: &&Act| matches!(act, Act::Admit(admit) if admit.invited.as_ref().is_some_and(|by| by.invite == *op));
+        let uses = acts().filter(by_this).count() as u64;
+        if (withdraws || uses > 0) && !draft.fold.is_masked(&draft.rows, event.id())? {
+            withdrawn |= withdraws;
+            used += uses;
+        }
     }
     // A manager can undo what all others did: a person looks at the fingerprint first, whatever the invitation says.
     let needs_approval = invite.approve || invite.role == Role::Manager;
-    if needs_approval && !approved { Err(NotInvited::AwaitsApproval) } else { Ok(()) }
+    Ok(match () {
+        () if withdrawn => Err(NotInvited::Withdrawn),
+        () if now_ms > invite.expires_ms => Err(NotInvited::Expired),
+        () if used >= u64::from(invite.uses) => Err(NotInvited::UsedUp),
+        () if needs_approval && !approved => Err(NotInvited::AwaitsApproval),
+        () => Ok(()),
+    })
 }
 
 /// What an invitation makes of who shows this; nothing where the proof is not for it.
 pub(crate) fn invited_role(fold: &Fold, workspace: WorkspaceId, device: DeviceKey, join: &Join) -> Option<Role> {
-    let invite = find_invite(fold, &join.invite)?;
+    let invite = fold.invite(&join.invite)?;
     invite.key.has_signed_join(workspace, &join.invite, device, &join.proof).then_some(invite.role)
-}
-
-/// The invitation that this op made.
-pub(crate) fn find_invite<'a>(fold: &'a Fold, op: &OpRef) -> Option<&'a Invite> {
-    let event = &fold.control().find(|control| control.event.op_ref(op.op) == *op)?.event;
-    match &event.header().ops.get(usize::from(op.op))?.act {
-        Act::Invite(invite) => Some(invite),
-        _other => None,
-    }
 }
 
 /// Any manager changes who is none; a manager is only changed by a senior one, the owner by nobody.

@@ -163,7 +163,8 @@ impl Grant {
     }
 }
 
-fn find_invite<'a>(control: &'a [ControlEvent], op: &OpRef) -> Option<&'a tandem_wire::Invite> {
+/// The invitation that this op made.
+pub(crate) fn find_invite<'a>(control: &'a [ControlEvent], op: &OpRef) -> Option<&'a tandem_wire::Invite> {
     let event = control.iter().find(|c| c.event.op_ref(op.op) == *op)?;
     match &event.event.header().ops[op.op as usize].act {
         Act::Invite(invite) => Some(invite),

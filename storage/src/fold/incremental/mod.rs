@@ -35,6 +35,7 @@ use self::{
 use super::{
     ControlEvent, ControlView, Design, Members, Past, RecordState, Status, Stops, Terms, Validity, View,
     counts_as_past, is_authority_written,
+    members::find_invite,
     validity::{self, Place},
 };
 use crate::{
@@ -46,7 +47,8 @@ use std::{
     sync::Arc,
 };
 use tandem_wire::{
-    Act, ChainEnd, ChainId, DesignDigest, DeviceKey, Event, EventId, EventRef, ListId, RecordId, RecordKey, Role,
+    Act, ChainEnd, ChainId, DesignDigest, DeviceKey, Event, EventId, EventRef, Invite, ListId, OpRef, RecordId,
+    RecordKey, Role,
 };
 
 /// The part of the view that is kept in memory.
@@ -462,6 +464,16 @@ impl Fold {
     /// The valid control events, without those that only hold verdicts, in the order in which they came to be valid.
     pub fn control(&self) -> impl Iterator<Item = &ControlEvent> {
         self.control.iter()
+    }
+
+    /// The invitation that this op made, by whomever.
+    pub fn invite(&self, op: &OpRef) -> Option<&Invite> {
+        find_invite(&self.control, op)
+    }
+
+    /// Whether a valid event takes no part: refused, by somebody who may not, or beyond a cut.
+    pub fn is_masked<R: Read>(&self, rows: &R, event: EventId) -> Result<bool, EngineError> {
+        Ok(rows.get(ROWS, &self.prefix.masked(event))?.is_some())
     }
 
     /// Whether an event waits for others.

@@ -358,6 +358,18 @@ fn a_loaded_fold_goes_on_where_it_was() {
 }
 
 #[test]
+fn what_somebody_wrote_who_may_not_is_masked() {
+    let mut w = World::with(&[(A, Role::Writer)]);
+    let by_a_writer = w.write(A, vec![admission(B, Role::Reader, None)]);
+    let by_the_owner = w.write(OWNER, vec![admission(C, Role::Reader, None)]);
+    with_fold(&w, |fold, rows| {
+        apply(fold, rows, &w, &all(&w));
+        let is_masked = |event| fold.is_masked(rows, w.event(event).id()).unwrap();
+        assert_eq!((is_masked(by_a_writer), is_masked(by_the_owner)), (true, false));
+    });
+}
+
+#[test]
 fn the_valid_end_of_a_branch_is_before_what_is_held_or_invalid() {
     let mut w = World::with(&[(A, Role::Writer), (B, Role::Writer)]);
     let valid = w.set(A, X, 1, &[]);
