@@ -11,7 +11,7 @@ use actix::Addr;
 use std::{
     sync::{
         Arc, RwLock, RwLockReadGuard,
-        atomic::Ordering::Relaxed,
+        atomic::{AtomicBool, Ordering::Relaxed},
         mpsc::{self, RecvTimeoutError},
     },
     time::Duration,
@@ -38,6 +38,7 @@ pub struct Handle {
     pub(crate) published: Arc<RwLock<Published<Disk>>>,
     pub(crate) feed: Arc<Feed>,
     pub(crate) shown: watch::Receiver<u64>,
+    pub(crate) left: Arc<AtomicBool>,
 }
 
 impl std::fmt::Debug for Handle {
@@ -66,6 +67,11 @@ impl Handle {
     /// The workspace's id.
     pub fn id(&self) -> WorkspaceId {
         self.id
+    }
+
+    /// Whether this copy is for reading only.
+    pub(crate) fn is_left(&self) -> bool {
+        self.left.load(Relaxed)
     }
 
     /// The workspace's name.

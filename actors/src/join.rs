@@ -1,10 +1,11 @@
 //! Bringing nodes together: going on the network, inviting, joining.
 
 use crate::{
+    clock::now_ms,
     command::{Admission, Command, MemberChange, NameKind, NotInvited, Refused},
     handle::Handle,
     network::{JoinRequest, Network, PeerStatus, Ticketed},
-    node::{Node, NodeError, fresh_bytes, now_ms},
+    node::{Node, NodeError, fresh_bytes},
     peer_link::{Closed, link::LinkError, transport::Transport},
     ticket::Ticket,
     workspace,
@@ -103,12 +104,16 @@ impl Node {
     }
 
     fn join_with(&self, workspace: &Handle, ticket: &Ticket, name: &str) -> Result<(), NodeError> {
-        let ticketed =
-            Ticketed { invite: ticket.invite, key: ticket.key(), member: MemberId(fresh_bytes()), name: name.into() };
+        let ticketed = Ticketed {
+            invite: ticket.invite,
+            key: ticket.key(),
+            member: MemberId(fresh_bytes()),
+            name: name.into(),
+            addresses: ticket.addresses.clone(),
+        };
         let joining = {
             let network = self.network();
             let network = network.as_ref().ok_or(NodeError::Offline)?;
-            network.hint(ticket.device, &ticket.addresses);
             network.join(workspace.clone(), ticket.device, ticketed, JOINED_WITHIN)
         };
         match joining.recv().map_err(|_| NodeError::Stopped)? {

@@ -97,6 +97,7 @@
 //! anything about terminals, files of other formats, or HTTP.
 
 mod block;
+mod clock;
 pub mod codes;
 pub mod command;
 pub mod device_key;

@@ -1,12 +1,13 @@
 //! What a node does on the network: accept links and dial them, so that each of its workspaces stays connected.
 
 use crate::{
+    clock::now_ms,
     command::{Admission, Command, MemberChange, NotInvited, Refused},
     handle::Handle,
     node::{Disk, NodeError, Runtime, fresh_bytes},
     peer_link::{
         Closed, Ends, Frames, Standing, framed,
-        link::{LinkError, Opening, PeerLink, Seen, Stop, TellPeers, now_ms},
+        link::{LinkError, Opening, PeerLink, Seen, Stop, TellPeers},
         mesh::{Mesh, keeps_new},
         transport::{Shared as Transport, Wire},
     },
@@ -15,6 +16,7 @@ use crate::{
 use actix::{Actor, Addr};
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -56,7 +58,7 @@ pub(crate) struct Network {
     runtime: Runtime,
 }
 
-/// How a peer stands, see [`Handle`].
+/// How a peer stands.
 #[derive(Debug, Clone)]
 pub struct PeerStatus {
     /// The device.
@@ -92,6 +94,8 @@ pub(crate) struct Ticketed {
     pub(crate) key: SecretKey,
     pub(crate) member: MemberId,
     pub(crate) name: String,
+    /// Where the ticket says that the other node is.
+    pub(crate) addresses: Vec<SocketAddr>,
 }
 
 struct Net {
@@ -100,7 +104,7 @@ struct Net {
     workspaces: Workspaces,
     state: Mutex<State>,
     places: Places,
-    openings: Semaphore,
+    openings: Arc<Semaphore>,
     /// Somebody should look whom to dial.
     look: Notify,
 }
@@ -134,7 +138,7 @@ impl Network {
         engine: Arc<Disk>,
         make: impl FnOnce() -> crate::peer_link::transport::Pending<'static, Result<Transport, X>> + Send + 'static,
     ) -> Result<Result<Self, X>, NodeError> {
-        let runtime = Runtime::start("tandem-network");
+        let (places, runtime) = (Places::load(engine)?, Runtime::start("tandem-network"));
         let made = runtime.call_async(make);
         let transport = match made {
             Ok(transport) => transport,
@@ -148,8 +152,8 @@ impl Network {
             device,
             workspaces,
             state: Mutex::default(),
-            places: Places::load(engine)?,
-            openings: Semaphore::new(OPENINGS_MAX),
+            places,
+            openings: Arc::new(Semaphore::new(OPENINGS_MAX)),
             look: Notify::new(),
         });
         let (accepting, looking) = (net.clone(), net.clone());
@@ -180,7 +184,7 @@ impl Network {
     }
 
     /// Where others find this node.
-    pub(crate) fn addresses(&self) -> Vec<std::net::SocketAddr> {
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
         self.net.transport.addresses()
     }
 
@@ -208,12 +212,12 @@ impl Network {
         state.requests.retain(|request| (request.workspace, request.device) != (workspace, device));
     }
 
-    /// Learns where a device may be, and looks at once whom to dial.
-    pub(crate) fn hint(&self, device: DeviceKey, addresses: &[std::net::SocketAddr]) {
-        for address in addresses {
-            self.net.places.hear(device, *address);
-        }
-        self.net.look.notify_one();
+    /// Ends the links of a workspace, which takes no part any more.
+    pub(crate) fn forget(&self, workspace: WorkspaceId) {
+        let state = self.net.state();
+        let links = state.links.iter().filter(|((of, _), _)| *of == workspace);
+        // A full mailbox is that of a link whose workspace is gone: it ends by itself.
+        links.for_each(|(_, link)| drop(link.address.try_send(Stop)));
     }
 
     /// Dials with a ticket, and tells when this node has become a member, or why it has not within that time.
@@ -241,15 +245,16 @@ impl Net {
     }
 
     fn open_workspaces(&self) -> Vec<Handle> {
-        self.workspaces.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        let open = self.workspaces.lock().unwrap_or_else(PoisonError::into_inner);
+        open.values().filter(|workspace| !workspace.is_left()).cloned().collect()
     }
 
     async fn accept(self: Arc<Self>) {
-        while let Some(wire) = self.transport.accept().await {
+        // While so many have said nothing, the next wait in the transport.
+        while let Ok(permit) = self.openings.clone().acquire_owned().await {
+            let Some(wire) = self.transport.accept().await else { return };
             let net = self.clone();
             actix::spawn(async move {
-                // Of too many that say nothing, the later ones wait in the transport.
-                let Ok(permit) = net.openings.acquire().await else { return };
                 let opened = timeout(OPENING_WITHIN, read_opening(wire)).await;
                 drop(permit);
                 if let Ok(Some((wire, frames, opening))) = opened {
@@ -382,7 +387,8 @@ impl Net {
         device: DeviceKey,
         ticketed: Option<Ticketed>,
     ) -> Result<oneshot::Receiver<Closed>, LinkError> {
-        let hints = self.places.of(device);
+        let mut hints = ticketed.as_ref().map(|ticketed| ticketed.addresses.clone()).unwrap_or_default();
+        hints.extend(self.places.of(device));
         let late = || crate::peer_link::transport::DialError { device, why: "it did not answer in time".into() };
         let dialled = self.transport.dial(device, hints.clone());
         let wire = timeout(DIAL_WITHIN, dialled).await.map_err(|_| late())??;

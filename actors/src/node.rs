@@ -1,6 +1,7 @@
 //! A node to embed: an open data folder with its workspaces, on a thread of its own.
 
 use crate::{
+    clock::now_ms,
     command::Refused,
     device_key::{self, DeviceKeyError},
     handle::Handle,
@@ -15,7 +16,11 @@ use actix::{Actor, System};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+        mpsc,
+    },
     thread::{self, JoinHandle},
 };
 use tandem_storage::{
@@ -225,7 +230,8 @@ impl Node {
                 actor
             })
         });
-        let handle = Handle { id, number, device: self.device(), address, published, feed, shown };
+        let left = Arc::new(AtomicBool::new(entry.left));
+        let handle = Handle { id, number, device: self.device(), address, published, feed, shown, left };
         open.insert(id, handle.clone());
         Ok(handle)
     }
@@ -283,7 +289,11 @@ impl Node {
         registry::put(&mut batch, number, &Entry { left: true, ..entry });
         self.engine().commit(batch, Durability::Synced)?;
         self.say(id, |head| Some(WorkspaceHead { left: true, ..head }))?;
-        self.workspace(id)?.ask(Perform::Leave)
+        let workspace = self.workspace(id)?;
+        workspace.left.store(true, Relaxed);
+        workspace.ask(Perform::Leave)?;
+        self.end_links(id);
+        Ok(())
     }
 
     /// Takes a workspace off this node, with everything in it.
@@ -302,6 +312,7 @@ impl Node {
         registry::delete(self.engine(), number)?;
         handles.remove(&id);
         drop(handles);
+        self.end_links(id);
         Ok(store::delete(self.engine(), number)?)
     }
 
@@ -391,6 +402,12 @@ impl Node {
         self.keeper.as_ref().expect("open until it is dropped")
     }
 
+    fn end_links(&self, workspace: WorkspaceId) {
+        if let Some(network) = self.network().as_ref() {
+            network.forget(workspace);
+        }
+    }
+
     pub(crate) fn network(&self) -> MutexGuard<'_, Option<Network>> {
         self.network.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -444,12 +461,6 @@ fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
     bytes
-}
-
-#[expect(clippy::disallowed_methods, reason = "the handle is a shell: the founding event needs a clock")]
-pub(crate) fn now_ms() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |since| since.as_millis() as u64)
 }
 
 /// A thread that actors run on.

@@ -184,6 +184,30 @@ fn who_is_removed_hears_of_it_and_changes_nothing() {
 }
 
 #[test]
+fn who_leaves_takes_no_part_any_more() {
+    let mut party = Party::new();
+    let (ada, bob, cem) = (party.node(), party.node(), party.node());
+    let here = Notes::of(&ada);
+    let ticket = ada.invite(&here.workspace, Invitation { uses: 2, ..invitation(Role::Writer) }).unwrap();
+    bob.join(&ticket, "Bob").unwrap();
+    cem.join(&ticket, "Cem").unwrap();
+    let (there, beyond) = (notes_at(&bob), notes_at(&cem));
+    wait_for_the_same(&[&here, &there, &beyond]);
+    let id = here.workspace.id();
+    bob.leave(id).unwrap();
+    // Also where it is looked at again.
+    assert!(bob.workspaces().unwrap()[0].left);
+    let bobs = |node: &Node| node.peers(id).into_iter().any(|peer| peer.device == bob.device());
+    wait_until("Bob's links end", || bob.peers(id).is_empty() && !bobs(&ada) && !bobs(&cem));
+    let before = there.digest();
+    for text in ["not for Bob", "nor this"] {
+        here.add(text);
+        wait_until("it at Cem's", || beyond.texts().contains(&text.to_owned()));
+    }
+    assert_eq!((there.digest(), bob.peers(id).len()), (before, 0));
+}
+
+#[test]
 fn over_the_loopback_network_it_is_the_same() {
     use tandem_actors::NetworkOptions;
     let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];

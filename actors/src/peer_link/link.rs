@@ -6,11 +6,14 @@ use super::{
     session::PeerSession,
     transport::Wire,
 };
-use crate::{handle::Handle, node::NodeError, workspace::Perform};
+use crate::{clock::now_ms, handle::Handle, workspace::Perform};
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     time::Duration,
 };
 use tandem_storage::{
@@ -21,15 +24,16 @@ use tandem_storage::{
 use tandem_wire::{
     DeviceKey, VersionTable,
     limits::BATCH_BYTES_MAX,
-    message::{Bye, Hello, Join, PeerPlaces},
+    message::{Bye, Hello, Join, Message as WireMessage, PeerPlaces},
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     sync::{mpsc, oneshot},
 };
 
-/// Frames that may wait to be written; a peer that takes in less than it is sent loses the link.
+/// Frames, and bytes of them, that may wait to be written; a peer that takes in less than it is sent loses the link.
 const FRAMES_WAITING_MAX: usize = 4096;
+const BYTES_WAITING_MAX: usize = 64 << 20;
 /// Frames that came in and wait for the session.
 const FRAMES_COMING_MAX: usize = 16;
 /// Bytes that are read at once.
@@ -44,6 +48,8 @@ pub struct PeerLink {
     ends: Ends,
     wire: Option<(Wire, Frames)>,
     write: mpsc::Sender<Vec<u8>>,
+    /// Bytes that wait to be written.
+    unwritten: Arc<AtomicUsize>,
     written: Option<mpsc::Receiver<Vec<u8>>>,
     /// Runs that wait for the workspace, and how many batches they are.
     coming: (Vec<Received>, usize),
@@ -133,6 +139,7 @@ impl PeerLink {
             ends,
             wire: Some((wire, frames)),
             write,
+            unwritten: Arc::default(),
             written: Some(written),
             coming: (Vec::new(), 0),
             taking: 0,
@@ -158,7 +165,7 @@ impl PeerLink {
         while let Some(output) = outputs.pop_front() {
             match output {
                 Output::Send(message) => {
-                    if self.write.try_send(framed(&message)).is_err() {
+                    if !self.send(&message) {
                         return self.end(ctx, Closed::ByPeer(Bye::Busy));
                     }
                 }
@@ -188,6 +195,13 @@ impl PeerLink {
             }
         }
         self.show();
+    }
+
+    /// Whether there is room for a message to wait.
+    fn send(&self, message: &[u8]) -> bool {
+        let frame = framed(message);
+        let waiting = self.unwritten.fetch_add(frame.len(), Relaxed);
+        waiting <= BYTES_WAITING_MAX && self.write.try_send(frame).is_ok()
     }
 
     fn lacking(&self, theirs: &VersionTable) -> Result<tandem_storage::lacking::Lacking, EngineError> {
@@ -267,7 +281,7 @@ impl Actor for PeerLink {
         ctx.set_mailbox_capacity(FRAMES_COMING_MAX);
         let (Some((wire, mut frames)), Some(written)) = (self.wire.take(), self.written.take()) else { return };
         let Wire { read, write, .. } = wire;
-        actix::spawn(write_frames(write, written));
+        actix::spawn(write_frames(write, written, self.unwritten.clone()));
         frames.open();
         actix::spawn(read_frames(read, frames, ctx.address()));
         let (own, mut shown) = (ctx.address(), self.workspace.shown.clone());
@@ -321,14 +335,18 @@ impl Handler<Stop> for PeerLink {
     type Result = ();
 
     fn handle(&mut self, _: Stop, ctx: &mut Context<Self>) {
-        let bye = tandem_wire::message::Message::Bye(Bye::Done).encode();
-        let _ = self.write.try_send(framed(&bye));
+        self.send(&WireMessage::Bye(Bye::Done).encode());
         self.end(ctx, Closed::ByPeer(Bye::Done));
     }
 }
 
-async fn write_frames(mut write: Box<dyn tokio::io::AsyncWrite + Send + Unpin>, mut frames: mpsc::Receiver<Vec<u8>>) {
+async fn write_frames(
+    mut write: Box<dyn AsyncWrite + Send + Unpin>,
+    mut frames: mpsc::Receiver<Vec<u8>>,
+    unwritten: Arc<AtomicUsize>,
+) {
     while let Some(frame) = frames.recv().await {
+        unwritten.fetch_sub(frame.len(), Relaxed);
         if write.write_all(&frame).await.is_err() {
             return;
         }
@@ -340,11 +358,7 @@ async fn write_frames(mut write: Box<dyn tokio::io::AsyncWrite + Send + Unpin>, 
     let _ = write.shutdown().await;
 }
 
-async fn read_frames(
-    mut read: Box<dyn tokio::io::AsyncRead + Send + Unpin>,
-    mut frames: Frames,
-    link: actix::Addr<PeerLink>,
-) {
+async fn read_frames(mut read: Box<dyn AsyncRead + Send + Unpin>, mut frames: Frames, link: actix::Addr<PeerLink>) {
     let mut buffer = vec![0; READ_BYTES];
     loop {
         loop {
@@ -371,12 +385,6 @@ async fn read_frames(
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the shell reads the clock, once for each input")]
-pub(crate) fn now_ms() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |since| since.as_millis() as u64)
-}
-
 /// Why a link cannot be had.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum LinkError {
@@ -386,13 +394,4 @@ pub enum LinkError {
     /// The link was there and ended.
     #[error(transparent)]
     Closed(#[from] Closed),
-    /// The workspace has gone.
-    #[error("the workspace has stopped")]
-    Stopped,
-}
-
-impl From<NodeError> for LinkError {
-    fn from(_: NodeError) -> Self {
-        Self::Stopped
-    }
 }

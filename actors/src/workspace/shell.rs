@@ -7,6 +7,7 @@ use super::{
     writer::{Place, Work, Writer},
 };
 use crate::{
+    clock::now_ms,
     command::{Command, Committed, Refused},
     keeper::{Keeper, Staged},
     live::{Feed, Publisher},
@@ -330,6 +331,9 @@ impl<E: Engine> Workspace<E> {
     }
 
     fn take(&mut self, runs: &[Received]) -> Result<(), Refused> {
+        if self.left {
+            return Err(Refused::Left);
+        }
         self.place.keeper.room()?;
         self.try_take(runs).unwrap_or_else(|error| self.place.fail(&error));
         Ok(())
@@ -405,12 +409,6 @@ pub(super) fn stop(error: &EngineError) -> ! {
     tracing::error!(%error, "stopping: what is on the disk can no longer be known");
     eprintln!("tandem: {error}");
     std::process::abort();
-}
-
-#[expect(clippy::disallowed_methods, reason = "the shell reads the clock, once for each group")]
-fn now_ms() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |since| since.as_millis() as u64)
 }
 
 impl<E: Engine> Actor for Workspace<E> {
