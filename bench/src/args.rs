@@ -1,16 +1,16 @@
 //! What is asked for on the command line.
 
-use crate::{append, disk, figure::Figure, hot, import, lab::Lab, open, page, read, task::Side};
+use crate::{append, disk, figure::Figure, hot, idle, import, lab::Lab, merge, one, open, page, read, sync, task::Side};
 use std::path::PathBuf;
 
 /// Shown when it cannot be understood.
 const USAGE: &str = "usage: tandem-bench NAME [--rows N] [--json] [--file CITIES.csv] [--dir FOLDER] [--only SIDE]
-NAME    append, import, read, page, open, disk, hot, or all
+NAME    append, import, read, page, open, disk, hot, merge, sync, idle, one, or all
 --rows  so many rows or edits, instead of each bench's own number
 --json  a line of JSON for each figure
 --file  the rows to import; else $TANDEM_BENCH_CITIES, ../shared/data/cities.csv, or made-up ones
 --dir   where to store; else the system's folder for temporary files
---only  run one side alone (ours, sqlite, sqlite-1000, sqlite-one, fdatasync, fjall), for a profiler: no figures";
+--only  run one side alone (ours, sqlite, automerge, … as figures name them), for a profiler: no figures";
 /// The file that is looked for.
 const FILE: &str = "../shared/data/cities.csv";
 const FILE_VARIABLE: &str = "TANDEM_BENCH_CITIES";
@@ -23,7 +23,7 @@ pub struct Bench {
 }
 
 /// All of them.
-const BENCHES: [Bench; 7] = [
+const BENCHES: [Bench; 11] = [
     Bench { name: "append", figures: append::figures },
     Bench { name: "import", figures: import::figures },
     Bench { name: "read", figures: read::figures },
@@ -31,6 +31,10 @@ const BENCHES: [Bench; 7] = [
     Bench { name: "open", figures: open::figures },
     Bench { name: "disk", figures: disk::figures },
     Bench { name: "hot", figures: hot::figures },
+    Bench { name: "merge", figures: merge::figures },
+    Bench { name: "sync", figures: sync::figures },
+    Bench { name: "idle", figures: idle::figures },
+    Bench { name: "one", figures: one::figures },
 ];
 
 /// The arguments, understood.
@@ -85,9 +89,7 @@ fn count(text: &str) -> Option<usize> {
 }
 
 fn side(name: &str) -> Option<Side> {
-    [Side::Ours, Side::Fdatasync, Side::Fjall, Side::Sqlite, Side::Sqlite1000, Side::SqliteOne]
-        .into_iter()
-        .find(|side| side.name() == name)
+    Side::ALL.into_iter().find(|side| side.name() == name)
 }
 
 #[cfg(test)]

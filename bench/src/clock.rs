@@ -44,10 +44,32 @@ pub fn median(mut figures: Vec<f64>) -> f64 {
     figures[(figures.len() - 1) / 2]
 }
 
-/// The most memory that this process has had so far, in MiB.
+/// The most memory that this process has had so far, or since a [`Memory`] began, in MiB.
 pub fn peak_mb() -> f64 {
+    status_mb("VmHWM:")
+}
+
+/// By how much this process grows.
+pub struct Memory {
+    before_mb: f64,
+}
+
+impl Memory {
+    /// From now on.
+    pub fn begin() -> Self {
+        fs::write("/proc/self/clear_refs", "5").expect("Linux forgets a peak");
+        Self { before_mb: status_mb("VmRSS:") }
+    }
+
+    /// The peak beyond what there was at the beginning, in MiB.
+    pub fn growth_mb(&self) -> f64 {
+        peak_mb() - self.before_mb
+    }
+}
+
+fn status_mb(name: &str) -> f64 {
     let status = fs::read_to_string("/proc/self/status").expect("Linux tells what a process takes");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a line on the peak");
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a line on this");
     let kib = line.trim().trim_end_matches(" kB").parse::<f64>().expect("a number");
     kib / 1024.0
 }
@@ -68,5 +90,8 @@ mod tests {
     #[test]
     fn a_process_has_a_peak() {
         assert!(peak_mb() > 0.5);
+        let memory = Memory::begin();
+        let bytes = vec![1_u8; 8 << 20];
+        assert!(memory.growth_mb() > 7.0, "{}", bytes.len());
     }
 }

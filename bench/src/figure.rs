@@ -33,8 +33,14 @@ pub enum Metric {
     P99Us,
     /// How many a second.
     EventsPerS,
+    /// Millions of bytes a second.
+    MbPerS,
     /// How much it takes, of each.
     Bytes,
+    /// How often one waits for the other's answer.
+    RoundTrips,
+    /// By how much the memory of a process grows, in MiB.
+    GrowthMb,
 }
 
 impl Metric {
@@ -45,14 +51,17 @@ impl Metric {
             Self::P50Us => "p50_us",
             Self::P99Us => "p99_us",
             Self::EventsPerS => "events_per_s",
+            Self::MbPerS => "mb_per_s",
             Self::Bytes => "bytes",
+            Self::RoundTrips => "round_trips",
+            Self::GrowthMb => "growth_mb",
         }
     }
 
     fn better(self) -> &'static str {
         match self {
-            Self::Seconds | Self::P50Us | Self::P99Us | Self::Bytes => "lower",
-            Self::EventsPerS => "higher",
+            Self::Seconds | Self::P50Us | Self::P99Us | Self::Bytes | Self::RoundTrips | Self::GrowthMb => "lower",
+            Self::EventsPerS | Self::MbPerS => "higher",
         }
     }
 }

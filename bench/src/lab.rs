@@ -6,11 +6,12 @@ use crate::{
     import,
     task::{CHILD, Outcome, PEAK, Side, Task, Work},
 };
+use serde::Serialize;
 use std::{
     collections::BTreeMap,
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader, Read, Write},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
 };
 use tempfile::TempDir;
 
@@ -86,10 +87,63 @@ impl Lab {
         folder
     }
 
+    /// How many of them were stored a second.
+    pub fn storing_per_s(&mut self, side: Side, rows: usize) -> f64 {
+        self.stored(side, rows);
+        rows as f64 / self.stored[&(side, rows)].1["seconds"]
+    }
+
     /// The most memory that it took to store them, in MiB.
     pub fn storing_peak_mb(&mut self, side: Side, rows: usize) -> f64 {
         self.stored(side, rows);
         self.stored[&(side, rows)].1[PEAK]
+    }
+}
+
+/// A process that does what another asks it, by lines.
+pub struct Peer {
+    child: Child,
+    lines: BufReader<ChildStdout>,
+}
+
+impl Peer {
+    /// Starts it.
+    pub fn start(task: &Task) -> Self {
+        let mut child = start(task, Stdio::piped());
+        let lines = BufReader::new(child.stdout.take().expect("piped"));
+        Self { child, lines }
+    }
+
+    /// The next line that it prints.
+    pub fn line(&mut self) -> String {
+        let mut line = String::new();
+        let read = self.lines.read_line(&mut line);
+        assert!(read.is_ok() && line.ends_with('\n'), "the other process ended");
+        line.trim_end().to_owned()
+    }
+
+    /// Asks it something, and waits for the answer.
+    pub fn ask(&mut self, what: &impl Serialize) -> String {
+        let line = serde_json::to_string(what).expect("plain data");
+        let stdin = self.child.stdin.as_mut().expect("piped");
+        writeln!(stdin, "{line}").expect("the other process listens");
+        self.line()
+    }
+
+    /// Has it end; gives what it measured.
+    pub fn end(mut self) -> Outcome {
+        drop(self.child.stdin.take());
+        let outcome = self.line();
+        assert!(self.child.wait().expect("a child ends").success(), "the other process failed");
+        serde_json::from_str(&outcome).expect("an outcome")
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        // It ends by itself where all went well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -126,7 +180,7 @@ impl Turns {
 
 /// Runs a task in a child of its own.
 pub fn run(task: &Task) -> Outcome {
-    let mut child = start(task);
+    let mut child = start(task, Stdio::null());
     let mut output = String::new();
     child.stdout.take().expect("piped").read_to_string(&mut output).expect("a child writes text");
     let status = child.wait().expect("a child ends");
@@ -136,7 +190,7 @@ pub fn run(task: &Task) -> Outcome {
 
 /// Runs a task in a child that is killed, as by a crash, when it prints its first line.
 pub fn run_and_kill(task: &Task) {
-    let mut child = start(task);
+    let mut child = start(task, Stdio::null());
     let mut line = String::new();
     let lines = BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line);
     assert!(lines.is_ok() && line.ends_with('\n'), "{task:?} ended before it was killed");
@@ -144,12 +198,12 @@ pub fn run_and_kill(task: &Task) {
     child.wait().expect("a child ends");
 }
 
-fn start(task: &Task) -> Child {
+fn start(task: &Task, stdin: Stdio) -> Child {
     let program = std::env::current_exe().expect("this program has a path");
     let json = serde_json::to_string(task).expect("tasks are plain data");
     Command::new(program)
         .args([CHILD, &json])
-        .stdin(Stdio::null())
+        .stdin(stdin)
         .stdout(Stdio::piped())
         .spawn()
         .expect("this program can be started again")

@@ -11,16 +11,21 @@ mod bare;
 mod city;
 mod clock;
 mod disk;
+mod documents;
 mod figure;
 mod hot;
+mod idle;
 mod import;
 mod lab;
 mod machine;
+mod merge;
+mod one;
 mod open;
 mod ours;
 mod page;
 mod read;
 mod sqlite;
+mod sync;
 mod task;
 
 use crate::{

@@ -1,5 +1,15 @@
 //! Tandem, as the benches use it: all calls into it are here.
 
+mod counted;
+mod group;
+mod replica;
+
+pub use self::{
+    counted::Counts,
+    group::{Group, wait_until},
+    replica::{Replica, add_authors, next_run, runs_from},
+};
+
 use crate::city::City;
 use std::{
     collections::VecDeque,
@@ -12,6 +22,7 @@ use tandem_actors::{
 };
 use tandem_storage::{
     engine::{FjallEngine, Options as EngineOptions, Read, Table},
+    fold::Design,
     index::{
         ViewDefinition,
         definition::{ViewCell, ViewSort},
@@ -19,7 +30,7 @@ use tandem_storage::{
     query::{Columns, Query, Sort, SortBy, Start, Values},
 };
 use tandem_wire::{
-    BatchId, CellKey, ElementId, FieldId, ListId, PartPath, RecordId, RecordKey, Value,
+    BatchId, CellKey, ElementId, FieldId, ListId, PartPath, RecordId, RecordKey, Value, WorkspaceId,
     design::{BaseType, ElementKind, FieldType, Property},
 };
 
@@ -83,12 +94,25 @@ impl Ours {
         let node = Node::open(data(folder), options(cache_bytes)).expect("a node can be opened");
         let info = node.workspaces().expect("workspaces can be listed").remove(0);
         let workspace = node.workspace(info.id).expect("a workspace can be opened");
+        Self::of(node, workspace)
+    }
+
+    /// Of a node that has the list and its view.
+    fn of(node: Node, workspace: Handle) -> Self {
         let design = workspace.read().design().clone();
         let list = design.lists().next().expect("the list of cities");
         let fields = design.fields(list);
-        let is_view = |kind| ElementKind::from_number(kind) == Some(ElementKind::View);
-        let view = design.elements.iter().find(|(_, element)| is_view(element.kind)).expect("the view by name");
-        Self { node, workspace, list, fields, view: *view.0 }
+        let view = view_of(&design).expect("the view by name");
+        Self { node, workspace, list, fields, view }
+    }
+
+    fn has_view(workspace: &Handle) -> bool {
+        view_of(workspace.read().design()).is_some()
+    }
+
+    /// Its workspace.
+    pub fn id(&self) -> WorkspaceId {
+        self.workspace.id()
     }
 
     /// Stops the node cleanly.
@@ -268,6 +292,11 @@ pub fn log_size(folder: &Path) -> (usize, usize) {
 /// The folder of the tables of the node in `folder`.
 pub fn tables(folder: &Path) -> PathBuf {
     data(folder).join("tables")
+}
+
+fn view_of(design: &Design) -> Option<ElementId> {
+    let is_view = |kind| ElementKind::from_number(kind) == Some(ElementKind::View);
+    design.elements.iter().find(|(_, element)| is_view(element.kind)).map(|(id, _)| *id)
 }
 
 fn data(folder: &Path) -> PathBuf {

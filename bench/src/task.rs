@@ -3,7 +3,7 @@
 //! The bench starts itself again as `tandem-bench child TASK`, with the task as JSON, and reads what was measured, as
 //! JSON, from the child's output.
 
-use crate::{append, clock, hot, import, open, page, read};
+use crate::{append, clock, hot, idle, import, merge, one, open, page, read, sync};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -25,6 +25,12 @@ pub enum Side {
     Sqlite1000,
     /// SQLite, one transaction for everything.
     SqliteOne,
+    /// Automerge, each edit a change.
+    Automerge,
+    /// Automerge, many edits a change.
+    AutomergeGrouped,
+    /// Loro.
+    Loro,
 }
 
 /// What to do.
@@ -47,6 +53,11 @@ pub enum Work {
     Page(page::Work),
     Open(open::Work),
     Hot(hot::Work),
+    Merge(merge::Work),
+    Sync(sync::Work),
+    Source(sync::SourceWork),
+    One(one::Work),
+    Idle(idle::Work),
 }
 
 /// What a child measured, by name, in the unit that the name ends with.
@@ -56,6 +67,19 @@ pub type Outcome = BTreeMap<String, f64>;
 pub const PEAK: &str = "peak_mb";
 
 impl Side {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Ours,
+        Self::Fdatasync,
+        Self::Fjall,
+        Self::Sqlite,
+        Self::Sqlite1000,
+        Self::SqliteOne,
+        Self::Automerge,
+        Self::AutomergeGrouped,
+        Self::Loro,
+    ];
+
     /// Its name in figures.
     pub fn name(self) -> &'static str {
         match self {
@@ -65,6 +89,9 @@ impl Side {
             Self::Sqlite => "sqlite",
             Self::Sqlite1000 => "sqlite-1000",
             Self::SqliteOne => "sqlite-one",
+            Self::Automerge => "automerge",
+            Self::AutomergeGrouped => "automerge-256",
+            Self::Loro => "loro",
         }
     }
 }
@@ -79,6 +106,11 @@ pub fn child(json: &str) {
         Work::Page(work) => work.run(side, &folder),
         Work::Open(work) => work.run(side, &folder),
         Work::Hot(work) => work.run(side, &folder),
+        Work::Merge(work) => work.run(side, &folder),
+        Work::Sync(work) => work.run(side, &folder),
+        Work::Source(work) => work.run(&folder),
+        Work::One(work) => work.run(side, &folder),
+        Work::Idle(work) => work.run(side, &folder),
     };
     outcome.insert(PEAK.into(), clock::peak_mb());
     println!("{}", serde_json::to_string(&outcome).expect("numbers"));

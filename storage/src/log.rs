@@ -7,11 +7,11 @@ use crate::{
     engine::{EngineError, Read, Slice, Table, prefix_end},
     fold::incremental::{Events, LogPlace},
 };
-use std::{cell::RefCell, sync::Arc};
+use std::{cell::RefCell, collections::BTreeMap, sync::Arc};
 use tandem_wire::{Event, Run};
 
-/// Runs whose events are kept decoded.
-const CACHED_RUNS: usize = 16;
+/// Runs whose events are kept decoded: full ones take about 200 KB each.
+const CACHED_RUNS: usize = 64;
 
 /// The events of a run, decoded.
 pub type RunEvents = Arc<[Arc<Event>]>;
@@ -47,7 +47,33 @@ pub fn next_arrival<R: Read>(rows: &R, workspace: u32) -> Result<u64, EngineErro
 pub struct LogReader<'a, R> {
     rows: &'a R,
     workspace: u32,
-    cache: RefCell<Vec<(u64, RunEvents)>>,
+    cache: RefCell<Cache>,
+}
+
+/// Runs by their numbers, each with when it was used last.
+#[derive(Default)]
+struct Cache {
+    runs: BTreeMap<u64, (RunEvents, u64)>,
+    uses: u64,
+}
+
+impl Cache {
+    fn get(&mut self, arrival: u64) -> Option<RunEvents> {
+        self.uses += 1;
+        let (run, used) = self.runs.get_mut(&arrival)?;
+        *used = self.uses;
+        Some(run.clone())
+    }
+
+    fn insert(&mut self, arrival: u64, run: RunEvents) {
+        if self.runs.len() >= CACHED_RUNS
+            && let Some((oldest, _)) = self.runs.iter().min_by_key(|(_, (_, used))| *used)
+        {
+            let oldest = *oldest;
+            self.runs.remove(&oldest);
+        }
+        self.runs.insert(arrival, (run, self.uses));
+    }
 }
 
 impl<'a, R: Read> LogReader<'a, R> {
@@ -62,18 +88,21 @@ impl<'a, R: Read> LogReader<'a, R> {
     /// If there is no such run, or it cannot be read: what is in the log was checked before it came there.
     pub fn run(&self, arrival: u64) -> Result<RunEvents, EngineError> {
         let mut cache = self.cache.borrow_mut();
-        if let Some(at) = cache.iter().position(|(cached, _)| *cached == arrival) {
-            let run = cache.remove(at);
-            cache.push(run);
-        } else {
-            let bytes = self.rows.get(Table::Log, &key(self.workspace, arrival))?;
-            let bytes = bytes.expect("what the views point at is in the log");
-            if cache.len() == CACHED_RUNS {
-                cache.remove(0);
-            }
-            cache.push((arrival, events_of(&bytes)));
+        if let Some(run) = cache.get(arrival) {
+            return Ok(run);
         }
-        Ok(cache.last().expect("just pushed").1.clone())
+        let bytes = self.rows.get(Table::Log, &key(self.workspace, arrival))?;
+        let run = events_of(&bytes.expect("what the views point at is in the log"));
+        cache.insert(arrival, run.clone());
+        Ok(run)
+    }
+
+    /// Takes a run that is decoded already.
+    pub fn keep(&self, arrival: u64, run: &RunEvents) {
+        let mut cache = self.cache.borrow_mut();
+        if cache.get(arrival).is_none() {
+            cache.insert(arrival, run.clone());
+        }
     }
 }
 

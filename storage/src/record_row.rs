@@ -14,8 +14,8 @@ use crate::{
 use std::collections::BTreeMap;
 use tandem_wire::{ChainId, DeviceKey, EventId, EventRef, FieldId, PartPath, Value};
 
-/// Version of this layout: rows of another one are made anew.
-pub const ROWS_VERSION: u32 = 2;
+/// Version of this layout and of the other rows of views: rows of another one are made anew.
+pub const ROWS_VERSION: u32 = 3;
 
 /// Who made a record or changed it last, and when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,32 +3,51 @@
 use crate::{
     engine::{Batch, Durability, Engine, EngineError, Overlay, Table},
     fence::Fence,
-    fold::incremental::{Applied, Fold, Fresh, LogPlace, Prefix},
-    log::{self, LogReader, events_of},
+    fold::incremental::{Applied, Fold, Fresh, LogPlace, Prefix, Steps},
+    log::{self, LogReader, RunEvents, events_of},
 };
+use std::collections::BTreeMap;
+use tandem_wire::{Act, Event};
 
 /// Events that are applied in one batch.
-const EVENTS_PER_BATCH: usize = 4096;
+const EVENTS_PER_BATCH: usize = 16 * 1024;
 
 /// New records that are ingested at a time, about 1 KiB each.
 const FRESH_PER_INGESTION: usize = 64 * 1024;
 
 /// Fewer of them are not worth files of their own.
-const FRESH_PER_INGESTION_MIN: usize = 2 * EVENTS_PER_BATCH;
+const FRESH_PER_INGESTION_MIN: usize = 8 * 1024;
 
 /// The views of a log in the making.
 pub(crate) struct Replay<'a, E> {
-    pub(crate) engine: &'a E,
-    pub(crate) workspace: u32,
-    pub(crate) fence: &'a mut Fence,
+    engine: &'a E,
+    workspace: u32,
+    fence: &'a mut Fence,
     /// Nobody reads the rows yet: what a crash leaves of them is thrown away, so that parts of a batch may be ingested.
-    pub(crate) is_aside: bool,
+    is_aside: bool,
+    /// Runs of the log that are decoded already.
+    decoded: BTreeMap<u64, RunEvents>,
 }
 
 /// May add to a batch of the views, knowing the fold behind it and the number behind the last run in it.
 pub(crate) type Finish<'a> = &'a mut dyn FnMut(&Fold, u64, &mut Batch) -> Result<(), EngineError>;
 
-impl<E: Engine> Replay<'_, E> {
+impl<'a, E: Engine> Replay<'a, E> {
+    /// Of the live views, with runs of the log that are decoded already.
+    pub(crate) fn live(
+        engine: &'a E,
+        workspace: u32,
+        fence: &'a mut Fence,
+        decoded: BTreeMap<u64, RunEvents>,
+    ) -> Self {
+        Self { engine, workspace, fence, is_aside: false, decoded }
+    }
+
+    /// Of views that nobody reads yet.
+    pub(crate) fn aside(engine: &'a E, workspace: u32, fence: &'a mut Fence) -> Self {
+        Self { engine, workspace, fence, is_aside: true, decoded: BTreeMap::new() }
+    }
+
     /// Views of nothing.
     pub(crate) fn empty(&self, prefix: Prefix) -> Result<Fold, EngineError> {
         Fold::load(prefix, self.engine, &LogReader::new(self.engine, self.workspace))
@@ -61,14 +80,16 @@ impl<E: Engine> Replay<'_, E> {
             let snapshot = self.engine.snapshot();
             let reader = LogReader::new(&snapshot, self.workspace);
             let mut rows = Overlay::new(&snapshot);
-            let mut fresh = Fresh::default();
-            let (mut events, mut ordinary) = (0, 0);
+            let (mut fresh, mut steps) = (Fresh::default(), Steps::default());
+            let (mut events, mut ordinary, mut made) = (0, 0, false);
             for run in log::runs_from(&snapshot, self.workspace, applied) {
                 let (arrival, bytes) = run?;
                 if events == 0 {
                     self.fence.begin(arrival).map_err(marked)?;
                 }
-                for (index, event) in events_of(&bytes).iter().enumerate() {
+                let run = self.decoded.remove(&arrival).unwrap_or_else(|| events_of(&bytes));
+                reader.keep(arrival, &run);
+                for (index, event) in run.iter().enumerate() {
                     let at = LogPlace { arrival, index: index as u16 };
                     events += 1;
                     if self.fence.passes_over(at, event).map_err(marked)? {
@@ -80,8 +101,19 @@ impl<E: Engine> Replay<'_, E> {
                     }
                     ordinary += 1 + fresh.len();
                     fold.settle_fresh(&mut rows, &mut fresh);
-                    each(fold.apply(&mut rows, &reader, at, event)?);
-                    fold.go_on(&rows, &reader, &mut fresh, event)?;
+                    if fold.apply_step(&mut rows, &reader, &mut steps, at, event)? {
+                        each(Applied::Valid);
+                    } else {
+                        fold.settle_steps(&mut rows, &mut steps);
+                        each(fold.apply(&mut rows, &reader, at, event)?);
+                    }
+                    let makes = makes_a_record(event);
+                    if self.is_aside && makes && made {
+                        // Two in a row: as in an import, more may come, which can go past the journal.
+                        fold.settle_steps(&mut rows, &mut steps);
+                        fold.go_on(&rows, &reader, &mut fresh, event)?;
+                    }
+                    made = makes;
                 }
                 applied = arrival + 1;
                 let fresh_max = if self.is_aside { FRESH_PER_INGESTION } else { EVENTS_PER_BATCH };
@@ -95,6 +127,7 @@ impl<E: Engine> Replay<'_, E> {
                 }
                 return Ok((fold, applied));
             }
+            fold.settle_steps(&mut rows, &mut steps);
             if self.is_aside && fresh.len() >= FRESH_PER_INGESTION_MIN {
                 fold.write_end(&mut rows, &mut fresh);
                 self.ingest(fresh)?;
@@ -114,4 +147,8 @@ impl<E: Engine> Replay<'_, E> {
         self.engine.ingest(Table::Records, &mut records.into_iter())?;
         self.engine.ingest(Table::Events, &mut events.into_iter())
     }
+}
+
+fn makes_a_record(event: &Event) -> bool {
+    event.header().ops.iter().any(|op| op.act == Act::Create)
 }

@@ -14,12 +14,12 @@ use crate::{
     },
     index::{self, Index, definition::wanted, entry::follow},
     load::{self, Load, undo_what_was_cut_short},
-    log::{self, LogReader},
+    log::{self, LogReader, RunEvents},
     record_row::ROWS_VERSION,
     replay::{Finish, Replay},
 };
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 use tandem_wire::{BadRun, DesignDigest, Run};
 
 /// Views made by anything else are made anew.
@@ -188,13 +188,14 @@ impl<E: Engine> Store<E> {
 
     /// Applies what is in the log and not yet in the views. `progress` is told the number of events applied so far.
     pub fn catch_up(&mut self, progress: &mut dyn FnMut(u64)) -> Result<(), EngineError> {
-        self.catch_up_telling(progress, &mut |_, _| {})
+        self.catch_up_with(BTreeMap::new(), progress, &mut |_, _| {})
     }
 
-    /// The same; `tell` is shown each batch of the views before it is committed, and the number of the first run that is
-    /// not in it.
-    pub fn catch_up_telling(
+    /// The same, with runs of the log that are decoded already; `tell` is shown each batch of the views before it is
+    /// committed, and the number of the first run that is not in it.
+    pub fn catch_up_with(
         &mut self,
+        decoded: BTreeMap<u64, RunEvents>,
         progress: &mut dyn FnMut(u64),
         tell: &mut dyn FnMut(&Batch, u64),
     ) -> Result<(), EngineError> {
@@ -206,8 +207,8 @@ impl<E: Engine> Store<E> {
             Ok(())
         };
         let (fold, from) = ((*self.fold).clone(), pointer.applied);
-        let (fold, applied) =
-            Replay { engine, workspace, fence: &mut self.fence, is_aside: false }.all(fold, from, finish, progress)?;
+        let mut replay = Replay::live(engine, workspace, &mut self.fence, decoded);
+        let (fold, applied) = replay.all(fold, from, finish, progress)?;
         self.fold = Arc::new(fold);
         self.pointer.applied = applied;
         self.upkeep()
@@ -222,8 +223,7 @@ impl<E: Engine> Store<E> {
     fn build(&mut self, progress: &mut dyn FnMut(u64)) -> Result<(), EngineError> {
         let new = Prefix { generation: self.fold.prefix().generation + 1, ..self.fold.prefix() };
         self.drop_other_generations()?;
-        let mut replay =
-            Replay { engine: &*self.engine, workspace: self.workspace, fence: &mut self.fence, is_aside: true };
+        let mut replay = Replay::aside(&*self.engine, self.workspace, &mut self.fence);
         let (fold, applied) = replay.all(replay.empty(new)?, 0, &mut |_, _, _| Ok(()), progress)?;
         let mut indexes = Vec::new();
         index::upkeep(&*self.engine, new, &mut indexes, wanted(fold.design()), fold.design())?;
@@ -260,7 +260,7 @@ impl<E: Engine> Store<E> {
         let counts = &mut verified;
         let mut fence = Fence::none();
         fence.load(&*self.engine, self.workspace, MADE_BY)?;
-        let mut replay = Replay { engine: &*self.engine, workspace: self.workspace, fence: &mut fence, is_aside: true };
+        let mut replay = Replay::aside(&*self.engine, self.workspace, &mut fence);
         let (fold, _) = replay.each(replay.empty(aside)?, 0, &mut |_, _, _| Ok(()), progress, &mut |applied| {
             counts.events += 1;
             counts.invalid += u64::from(applied == Applied::Invalid);

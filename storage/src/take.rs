@@ -10,7 +10,10 @@ use crate::{
     fold::incremental::{EventState, Fold},
     log::{self, RunEvents},
 };
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 use tandem_wire::{Act, BadRun, ChainId, EventId, EventRef, Run, VersionTable, WorkspaceId, limits::HELD_BYTES_MAX};
 
 /// A run from elsewhere: its signature is its author's, and its bytes are canonical.
@@ -27,6 +30,8 @@ pub struct Taking {
     pub log: Batch,
     /// How many runs are in it.
     pub taken: u64,
+    /// These runs, by their numbers: for [`Store::catch_up_with`].
+    pub decoded: BTreeMap<u64, RunEvents>,
     /// How many of the given runs this is about. The others are to be looked at when these are in the views: they may be
     /// by authors who are named there for the first time.
     pub looked_at: usize,
@@ -98,6 +103,7 @@ impl<E: Engine> Store<E> {
                 None => {
                     let arrival = self.next_arrival() + taking.taken;
                     taking.log.put(Table::Log, log::key(self.workspace(), arrival), run.bytes.clone());
+                    taking.decoded.insert(arrival, run.events.clone());
                     taking.taken += 1;
                     with.extend(run.events.iter().map(|event| event.id()));
                 }

@@ -11,7 +11,7 @@ use tandem_storage::{
     EngineError, Load, Store,
     engine::{Batch, Engine, Overlay, Read, Table},
     fold::incremental::Fold,
-    log,
+    log::{self, RunEvents},
     take::{Received, Taking},
 };
 use tandem_wire::{
@@ -108,10 +108,14 @@ impl<E: Engine> Core<E> {
         self.store.look_at(self.workspace, runs)
     }
 
-    /// Brings the views up to the log; `tell` is shown each batch of them, and the number of the first run that is not in
-    /// it.
-    pub fn catch_up(&mut self, tell: &mut dyn FnMut(&Batch, u64)) -> Result<(), EngineError> {
-        self.store.catch_up_telling(&mut |_| {}, tell)
+    /// Brings the views up to the log, of which some runs are decoded already; `tell` is shown each batch of them, and the
+    /// number of the first run that is not in it.
+    pub fn catch_up(
+        &mut self,
+        decoded: BTreeMap<u64, RunEvents>,
+        tell: &mut dyn FnMut(&Batch, u64),
+    ) -> Result<(), EngineError> {
+        self.store.catch_up_with(decoded, &mut |_| {}, tell)
     }
 
     /// Log and views.

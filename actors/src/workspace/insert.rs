@@ -163,7 +163,11 @@ impl<E: Engine> Core<E> {
         let fold: Fold = (**store.fold()).clone();
         let last = reader.run(store.next_arrival() - 1)?;
         let mut fresh = Fresh::default();
-        fold.go_on(&snapshot, &reader, &mut fresh, last.last().expect("a run has events"))?;
+        let last = last.last().expect("a run has events");
+        // What is composed names nothing but the event before it.
+        if fold.ends_with(last.id()) {
+            fold.go_on(&snapshot, &reader, &mut fresh, last)?;
+        }
         let (workspace, first, indexes) = (store.workspace(), store.next_arrival(), store.views().indexes);
         Ok(Loader { key: self.key(), workspace, next: first, load: LoadBuilder::new(fold, fresh, indexes) })
     }

@@ -362,7 +362,7 @@ impl<E: Engine> Workspace<E> {
             }
             self.place.engine.commit(taking.log, Durability::Synced)?;
             let (feed, prefix) = (self.feed.0.clone(), self.core.store().fold().prefix());
-            self.core.catch_up(&mut |batch, applied| feed.push(applied, batch, prefix))?;
+            self.core.catch_up(taking.decoded, &mut |batch, applied| feed.push(applied, batch, prefix))?;
             self.core.upkeep()?;
             *self.place.published.write().expect("readers do not panic") = publish(&self.core);
             self.feed.0.wake();

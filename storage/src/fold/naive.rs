@@ -7,7 +7,7 @@
 use super::{
     Chains, ControlEvent, ControlView, Design, Found, Judged, Known, Members, Past, RecordOp, RecordState, Standing,
     Standings, Status, Stops, Terms, Validity, View, counts_as_past, is_authority_written, record, standing, status,
-    validity,
+    validity::{self, Place, Seen},
 };
 use crate::EngineError;
 use std::{
@@ -149,7 +149,7 @@ fn validate(events: &[Arc<Event>]) -> (BTreeMap<EventId, Arc<Event>>, BTreeSet<E
                 continue;
             }
             match validity::judge(event, &found).expect("memory does not fail") {
-                Validity::Valid => settled.push((*id, Found::Valid(event.clone()))),
+                Validity::Valid => settled.push((*id, Found::Valid(Seen::from(&**event)))),
                 Validity::Invalid(_) => settled.push((*id, Found::Invalid)),
                 Validity::Held(_) => {}
             }
@@ -176,10 +176,19 @@ struct Arrived(BTreeMap<EventId, (Arc<Event>, Found)>);
 
 impl Known for Arrived {
     fn find(&self, chain: ChainId, seq: u64, tag: EventTag) -> Result<Found, EngineError> {
-        let candidates = self.0.range(EventId::least_with(tag)..).take_while(|(id, _)| id.tag() == tag);
-        let here = |event: &Event| event.header().chain == chain && event.header().seq == seq;
-        let found = candidates.map(|(_, found)| found).find(|(event, _)| here(event));
-        Ok(found.map_or(Found::Missing, |(_, state)| state.clone()))
+        Ok(self.at(Place { chain, seq, tag }).map_or(Found::Missing, |(_, state)| state.clone()))
+    }
+
+    fn event(&self, place: Place) -> Result<Arc<Event>, EngineError> {
+        Ok(self.at(place).expect("one that was found").0.clone())
+    }
+}
+
+impl Arrived {
+    fn at(&self, place: Place) -> Option<&(Arc<Event>, Found)> {
+        let candidates = self.0.range(EventId::least_with(place.tag)..).take_while(|(id, _)| id.tag() == place.tag);
+        let here = |event: &Event| event.header().chain == place.chain && event.header().seq == place.seq;
+        candidates.map(|(_, found)| found).find(|(event, _)| here(event))
     }
 }
 

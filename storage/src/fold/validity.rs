@@ -14,13 +14,31 @@ pub enum Found {
     /// Invalid.
     Invalid,
     /// Valid.
-    Valid(Arc<Event>),
+    Valid(Seen),
+}
+
+/// What nearly all that refers to a valid event needs to know of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// Its id.
+    pub id: EventId,
+    /// Its lamport.
+    pub lamport: u64,
+}
+
+impl From<&Event> for Seen {
+    fn from(event: &Event) -> Self {
+        Self { id: event.id(), lamport: event.header().lamport }
+    }
 }
 
 /// Where referred events are found.
 pub trait Known {
     /// The event at this place whose id starts like this.
     fn find(&self, chain: ChainId, seq: u64, tag: EventTag) -> Result<Found, EngineError>;
+
+    /// The whole of an event that was found valid.
+    fn event(&self, place: Place) -> Result<Arc<Event>, EngineError>;
 }
 
 /// What rule R2 says of an event.
@@ -102,7 +120,7 @@ pub fn judge(event: &Event, known: &impl Known) -> Result<Validity, EngineError>
     let mut builds_on_invalid = false;
     for place in references(event) {
         match known.find(place.chain, place.seq, place.tag)? {
-            Found::Valid(event) => drop(found.insert(place, event)),
+            Found::Valid(seen) => drop(found.insert(place, seen)),
             Found::Missing | Found::Held => waits_for.push(place),
             Found::Invalid => builds_on_invalid = true,
         }
@@ -113,51 +131,53 @@ pub fn judge(event: &Event, known: &impl Known) -> Result<Validity, EngineError>
     if !waits_for.is_empty() {
         return Ok(Validity::Held(waits_for));
     }
-    Ok(match check(event, &found) {
-        Ok(()) => Validity::Valid,
-        Err(why) => Validity::Invalid(why),
-    })
+    let checked = check(event, &found).map_or_else(|why| Ok(Err(why)), |()| check_ops(event, known))?;
+    Ok(checked.map_or_else(Validity::Invalid, |()| Validity::Valid))
 }
 
-/// The rules proper, once everything referred to is there and valid.
-fn check(event: &Event, found: &BTreeMap<Place, Arc<Event>>) -> Result<(), Invalid> {
+/// The rules on whole events, once everything referred to is there and valid.
+fn check(event: &Event, found: &BTreeMap<Place, Seen>) -> Result<(), Invalid> {
     let header = event.header();
     let mut lamport_before = 0;
     if let Some((place, id)) = previous(event) {
         let prev = &found[&place];
-        if prev.id() != id {
+        if prev.id != id {
             return Err(Invalid::Dependency);
         }
-        lamport_before = prev.header().lamport;
+        lamport_before = prev.lamport;
     }
     for dep in &header.deps {
         let before = &found[&Place::from(dep)];
         let allowed = dep.chain.is_control() || !header.chain.is_control();
-        if before.id() != dep.id || !allowed {
+        if before.id != dep.id || !allowed {
             return Err(Invalid::Dependency);
         }
-        lamport_before = lamport_before.max(before.header().lamport);
+        lamport_before = lamport_before.max(before.lamport);
     }
     if header.lamport != lamport_before + 1 {
         return Err(Invalid::Lamport);
     }
-    for named in header.ops.iter().flat_map(|op| op.event_references()).chain(&header.resubmits) {
-        let named_event = &found[&Place::from(named)];
-        if named_event.id() != named.id || named_event.header().lamport >= header.lamport {
-            return Err(Invalid::Reference);
-        }
-    }
-    for op in &header.ops {
+    let mut named = header.ops.iter().flat_map(|op| op.event_references()).chain(&header.resubmits);
+    let is_earlier = |named: &EventRef| {
+        let seen = &found[&Place::from(named)];
+        seen.id == named.id && seen.lamport < header.lamport
+    };
+    if named.all(is_earlier) { Ok(()) } else { Err(Invalid::Reference) }
+}
+
+/// The rules on ops that refer to other ops.
+fn check_ops(event: &Event, known: &impl Known) -> Result<Result<(), Invalid>, EngineError> {
+    for op in &event.header().ops {
         for reference in op.references() {
-            let named_event = &found[&Place::from(&reference)];
-            let target = named_event.header().ops.get(reference.op as usize);
+            let named = known.event(Place::from(&reference))?;
+            let target = named.header().ops.get(reference.op as usize);
             let fits = target.is_some_and(|target| may_name(op, target));
-            if !fits || named_event.header().lamport >= header.lamport {
-                return Err(Invalid::Reference);
+            if !fits || named.header().lamport >= event.header().lamport {
+                return Ok(Err(Invalid::Reference));
             }
         }
     }
-    Ok(())
+    Ok(Ok(()))
 }
 
 /// Whether `op` may refer to `target`: the same cell for cell ops, the same record for record ops.

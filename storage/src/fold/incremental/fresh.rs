@@ -1,16 +1,16 @@
 //! The quick way for events that only make new records, one after the other, as an import writes them.
 //!
-//! Such an event goes on where everything ends: it builds on the last event of its chain and on nothing else, has seen
-//! what that one had seen, stands as it stands, and concerns no record that anybody has spoken of. So what it becomes
+//! Such an event goes on where its chain ends: it builds on the last event there and on nothing else, has seen what that
+//! one had seen, stands as it stands, and concerns no record that anybody has spoken of. So what it becomes
 //! follows from the event alone. Whatever is not exactly so goes the ordinary way, with the same result.
 
-use super::{ChainRow, EventKey, EventRow, EventState, Events, Fold, LogPlace, Look, Lookup, rows::encode};
+use super::{ChainRow, EventKey, EventRow, EventState, Events, Fold, LogPlace, Tail, rows::encode};
 use crate::{
     engine::{Bytes, EngineError, Key, Overlay, Read, Table},
     record_row::{self, NewCell},
 };
 use std::collections::BTreeSet;
-use tandem_wire::{Act, Event, EventId, FieldId, ListId, PartPath, RecordKey, Target};
+use tandem_wire::{Act, Event, EventId, FieldId, PartPath, RecordKey, Target};
 
 /// Rows of one table with their keys.
 type Rows = Vec<(Key, Bytes)>;
@@ -24,18 +24,6 @@ pub struct Fresh {
     made: BTreeSet<RecordKey>,
     events: Rows,
     records: Rows,
-}
-
-/// The event that the next one must build on.
-#[derive(Clone, Copy)]
-struct Tail {
-    key: EventKey,
-    id: EventId,
-    lamport: u64,
-    past: u32,
-    look: Look,
-    /// The one list that it concerns.
-    list: Option<ListId>,
 }
 
 /// An event's new record.
@@ -85,32 +73,9 @@ impl Fold {
         event: &Event,
     ) -> Result<(), EngineError> {
         assert!(fresh.is_empty(), "what came before is settled");
-        fresh.tail = self.tail(rows, events, event)?;
+        fresh.tail = self.tail(rows, events, event.header().chain)?.filter(|tail| tail.id == event.id());
         fresh.tip = fresh.tail.map(|tail| tail.id);
         Ok(())
-    }
-
-    fn tail<R: Read, E: Events>(&self, rows: &R, events: &E, event: &Event) -> Result<Option<Tail>, EngineError> {
-        let header = event.header();
-        let chain = self.chains.get(&header.chain);
-        let is_all_there_is = chain
-            .is_some_and(|row| row.head == Some((header.seq, event.id())) && row.first_fork.is_none())
-            && !self.ends.contains_key(&header.chain)
-            && self.frontier.is_only(event.id());
-        let may_be_cut = self.members.cuts.contains_key(&header.chain.device);
-        if header.chain.is_control() || self.waiting > 0 || may_be_cut || !is_all_there_is {
-            return Ok(None);
-        }
-        let lookup = Lookup { fold: self, rows, events };
-        let key = lookup.key_of(header.chain, header.seq, event.id().tag()).expect("its chain is known");
-        let Some(EventRow { state: EventState::Valid { past, last: Some(look) }, .. }) = lookup.row(key)? else {
-            return Ok(None);
-        };
-        let mut lists = header.ops.iter().map(|op| op.target.record().map(|record| record.list));
-        let first = lists.next().flatten();
-        let list = first.filter(|list| lists.all(|other| other == Some(*list)));
-        let tail = Tail { key, id: event.id(), lamport: header.lamport, past, look, list };
-        Ok(Some(tail).filter(|tail| tail.look.live))
     }
 
     /// Takes the event in, if it is one that only makes a new record and goes on where `fresh` ended. What it becomes is
@@ -133,9 +98,8 @@ impl Fold {
             && header.deps.is_empty()
             && header.resubmits.is_none();
         let Some(record) = goes_on.then(|| NewRecord::of(event)).flatten() else { return Ok(false) };
-        let stands_alike = self.terms.terms.is_empty() || tail.list == Some(record.key.list);
         let row_key = self.prefix.record(record.key);
-        if !stands_alike || fresh.made.contains(&record.key) || rows.get(Table::Records, &row_key)?.is_some() {
+        if !self.stands_as(&tail, event) || fresh.made.contains(&record.key) || rows.get(Table::Records, &row_key)?.is_some() {
             return Ok(false);
         }
         fresh.made.insert(record.key);
@@ -144,12 +108,12 @@ impl Fold {
         fresh.records.push((row_key, row));
         let key = EventKey { seq: header.seq, tag: event.id().tag(), ..tail.key };
         let state = EventState::Valid { past: tail.past, last: Some(tail.look) };
-        fresh.events.push((self.prefix.event(key), EventRow { id: event.id(), at, state }.encode()));
+        fresh.events.push((self.prefix.event(key), EventRow { id: event.id(), lamport: header.lamport, at, state }.encode()));
         let list = Some(record.key.list);
         fresh.tail = Some(Tail { key, id: event.id(), lamport: header.lamport, list, ..tail });
         let chain = self.chains.get_mut(&header.chain).expect("the tail's chain is known");
         chain.head = Some((header.seq, event.id()));
-        self.frontier.go_on(tail.id, event);
+        self.frontier.step(event);
         Ok(true)
     }
 

@@ -18,11 +18,14 @@ pub struct Tip {
     pub lamport: u64,
 }
 
+/// Tips by their events.
+pub(super) type Tips = BTreeMap<EventId, Tip>;
+
 /// The tips of all events, and of the control events among themselves.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Frontier {
-    all: BTreeMap<EventId, Tip>,
-    control: BTreeMap<EventId, Tip>,
+    all: Tips,
+    control: Tips,
 }
 
 impl Frontier {
@@ -63,17 +66,36 @@ impl Frontier {
         self.all.len() == 1 && self.all.contains_key(&id)
     }
 
-    /// Takes in a data event that builds on one tip alone. The rows are left to [`Frontier::write_step`].
-    pub(super) fn go_on(&mut self, before: EventId, event: &Event) {
-        self.all.remove(&before);
-        self.all.insert(event.id(), Tip { event: event.reference(), lamport: event.header().lamport });
+    /// Takes a new data event in. The rows are left to [`Frontier::write_step`] or [`Frontier::write_change`].
+    pub(super) fn step(&mut self, event: &Event) {
+        let header = event.header();
+        for before in header.prev.iter().chain(header.deps.iter().map(|dep| &dep.id)) {
+            self.all.remove(before);
+        }
+        self.all.insert(event.id(), Tip { event: event.reference(), lamport: header.lamport });
     }
 
-    /// Writes that the tip of all events has moved.
+    /// Writes that one tip of all events has moved.
     pub(super) fn write_step<R: Read>(&self, prefix: Prefix, rows: &mut Overlay<'_, R>, from: EventId, to: EventId) {
         let key = |id: &EventId| with(prefix.kind(Kind::Tip), &[&id.0]);
         rows.delete_put_once(ROWS, key(&from));
         rows.put(ROWS, key(&to), encode(&self.all[&to]));
+    }
+
+    /// Writes how the tips of all events differ from those `before`.
+    pub(super) fn write_change<R: Read>(&self, prefix: Prefix, rows: &mut Overlay<'_, R>, before: &Tips) {
+        let key = |id: &EventId| with(prefix.kind(Kind::Tip), &[&id.0]);
+        for id in before.keys().filter(|id| !self.all.contains_key(id)) {
+            rows.delete_put_once(ROWS, key(id));
+        }
+        for (id, tip) in self.all.iter().filter(|(id, _)| !before.contains_key(id)) {
+            rows.put(ROWS, key(id), encode(tip));
+        }
+    }
+
+    /// The tips of all events.
+    pub(super) fn all(&self) -> &Tips {
+        &self.all
     }
 
     /// The tip with this id.

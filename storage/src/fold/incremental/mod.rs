@@ -18,6 +18,9 @@ mod frontier;
 mod read;
 mod records;
 mod rows;
+mod step;
+#[cfg(test)]
+mod stories;
 mod verdicts;
 
 pub use archive::{Archive, Entry};
@@ -25,12 +28,14 @@ pub use fresh::Fresh;
 pub use frontier::Tip;
 pub use read::Events;
 pub use rows::{ChainRow, EventKey, EventRow, EventState, LogPlace, Look, Prefix};
+pub use step::Steps;
 
 use self::{
     ends::AllEnds,
     frontier::Frontier,
     read::Lookup,
     rows::{Kind, ROWS, decode, encode, with},
+    step::Tail,
 };
 use super::{
     ControlEvent, ControlView, Design, Members, Past, RecordState, Status, Stops, Terms, Validity, View,
@@ -158,7 +163,8 @@ impl Fold {
             return Ok(Applied::Known);
         }
         let before = self.chains[&event.header().chain];
-        let applied = self.settle(&mut work, key, EventRow { id: event.id(), at, state: EventState::Held }, event)?;
+        let row = EventRow { id: event.id(), lamport: event.header().lamport, at, state: EventState::Held };
+        let applied = self.settle(&mut work, key, row, event)?;
         self.extend_ends(&mut work, event, before);
         let mut queue = self.woken_by(&mut work, Place::from(&event.reference()), applied)?;
         while let Some((key, event)) = queue.pop() {
@@ -446,13 +452,18 @@ impl Fold {
         }
         let lookup = Lookup { fold: self, rows, events };
         let key = lookup.key_of(chain, seq, id.tag()).expect("a head is known");
-        let lamport = lookup.event(key)?.header().lamport;
+        let lamport = lookup.row(key)?.expect("a head has a row").lamport;
         Ok(Some(Tip { event: EventRef { chain, seq, id }, lamport }))
     }
 
     /// What a new event has to name as its past.
     pub fn frontier(&self, control: bool) -> impl Iterator<Item = &Tip> {
         self.frontier.tips(control)
+    }
+
+    /// Whether nobody has anything but this event's past and itself.
+    pub fn ends_with(&self, event: EventId) -> bool {
+        self.frontier.is_only(event)
     }
 
     /// Whether a control event makes this device a member, an owner or an authority, with effect or without. Once it is

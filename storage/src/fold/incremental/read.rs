@@ -6,7 +6,10 @@ use super::{
 };
 use crate::{
     engine::{EngineError, Read, prefix_end},
-    fold::{Chains, ControlEvent, Found, Judged, Known, Past, Standing, Standings, Status, standing, status},
+    fold::{
+        Chains, ControlEvent, Found, Judged, Known, Past, Standing, Standings, Status, standing, status,
+        validity::{Place, Seen},
+    },
 };
 use std::sync::Arc;
 use tandem_wire::{ChainId, Event, EventId, EventTag, Mark};
@@ -94,8 +97,13 @@ impl<R: Read, E: Events> Known for Lookup<'_, R, E> {
         Ok(match row.state {
             EventState::Held => Found::Held,
             EventState::Invalid => Found::Invalid,
-            EventState::Valid { .. } => Found::Valid(self.events.event(row.at)?),
+            EventState::Valid { .. } => Found::Valid(Seen { id: row.id, lamport: row.lamport }),
         })
+    }
+
+    fn event(&self, place: Place) -> Result<Arc<Event>, EngineError> {
+        let key = self.key_of(place.chain, place.seq, place.tag).expect("one that was found");
+        self.event(key)
     }
 }
 

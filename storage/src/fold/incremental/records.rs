@@ -126,7 +126,7 @@ fn records_of(event: &Event) -> BTreeSet<RecordKey> {
 impl RecordState {
     /// Takes in a new live op that nothing refers to yet, if all that it refers to is current. Otherwise says no, and
     /// the record must be folded from its history.
-    fn absorb(&mut self, op: RecordOp) -> bool {
+    pub(super) fn absorb(&mut self, op: RecordOp) -> bool {
         let stamp = op.stamp;
         match op.kind {
             RecordOpKind::Create | RecordOpKind::Restore | RecordOpKind::Answer => {
@@ -190,7 +190,7 @@ impl RecordState {
 }
 
 impl record::Stamp {
-    fn is(&self, op: &OpRef) -> bool {
+    pub(super) fn is(&self, op: &OpRef) -> bool {
         self.event.op(self.op) == *op
     }
 }

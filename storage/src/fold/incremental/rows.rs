@@ -87,6 +87,8 @@ pub struct LogPlace {
 pub struct EventRow {
     /// Its id.
     pub id: EventId,
+    /// Its lamport.
+    pub lamport: u64,
     /// Where its bytes are.
     pub at: LogPlace,
     /// How far it has come.
@@ -146,6 +148,7 @@ impl EventRow {
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(32 + 24);
         out.extend_from_slice(&self.id.0);
+        put_varint(&mut out, self.lamport);
         put_varint(&mut out, self.at.arrival);
         put_varint(&mut out, self.at.index.into());
         match self.state {
@@ -165,7 +168,7 @@ impl EventRow {
 
     pub(super) fn decode(bytes: &[u8]) -> Self {
         let mut rest = Take(bytes);
-        let id = EventId(rest.array());
+        let (id, lamport) = (EventId(rest.array()), rest.varint());
         let at = LogPlace { arrival: rest.varint(), index: rest.varint() as u16 };
         let state = match rest.byte() {
             0 => EventState::Held,
@@ -178,7 +181,7 @@ impl EventRow {
                 }),
             },
         };
-        Self { id, at, state }
+        Self { id, lamport, at, state }
     }
 }
 
@@ -297,7 +300,8 @@ mod tests {
         let states = [EventState::Held, EventState::Invalid, valid(0, None), valid(300, look(true, false, true))];
         for state in states.into_iter().chain([valid(u32::MAX, look(false, true, false))]) {
             for (arrival, index) in [(0, 0), (127, 128), (u64::MAX, u16::MAX)] {
-                let row = EventRow { id: EventId([0xa5; 32]), at: LogPlace { arrival, index }, state };
+                let at = LogPlace { arrival, index };
+                let row = EventRow { id: EventId([0xa5; 32]), lamport: arrival, at, state };
                 assert_eq!(row.encode(), encode(&row));
                 assert_eq!(EventRow::decode(&row.encode()), row);
             }

@@ -3,18 +3,23 @@ use crate::fold::testing::*;
 use tandem_wire::{DeviceKey, EventRef, Header, Invite, Outcome, PartPath, Rehearsed, Role, Scope, Value, Verdict};
 
 /// Events that are known, and how far.
-struct Log(BTreeMap<Place, Found>);
+struct Log<'a>(BTreeMap<Place, Found>, &'a World);
 
-impl Known for Log {
+impl Known for Log<'_> {
     fn find(&self, chain: ChainId, seq: u64, tag: EventTag) -> Result<Found, EngineError> {
         Ok(self.0.get(&Place { chain, seq, tag }).cloned().unwrap_or(Found::Missing))
+    }
+
+    fn event(&self, place: Place) -> Result<Arc<Event>, EngineError> {
+        let found = self.1.events().iter().find(|event| Place::from(&event.reference()) == place);
+        Ok(found.expect("one that was found").clone())
     }
 }
 
 /// Everything in the world but `event` is valid.
-fn log(w: &World, event: Ev) -> Log {
+fn log(w: &World, event: Ev) -> Log<'_> {
     let others = w.events().iter().filter(|other| other.id() != w.event(event).id());
-    Log(others.map(|other| (Place::from(&other.reference()), Found::Valid(other.clone()))).collect())
+    Log(others.map(|other| (Place::from(&other.reference()), Found::Valid(Seen::from(&**other)))).collect(), w)
 }
 
 fn judged(w: &World, event: Ev) -> Validity {
