@@ -138,13 +138,31 @@ pub fn ops_on(event: &Event, record: RecordKey, live: bool, refused: bool, by_au
     ops
 }
 
+/// A live op on a cell that a live op dominates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replaced {
+    /// The cell.
+    pub cell: (FieldId, PartPath),
+    /// The op.
+    pub op: OpRef,
+    /// See [`Sibling::rank`].
+    pub rank: u64,
+    /// See [`Sibling::time_ms`].
+    pub time_ms: u64,
+}
+
 /// Folds all ops on one record, in whatever order they are given.
-pub fn fold(mut ops: Vec<RecordOp>) -> RecordState {
+pub fn fold(ops: Vec<RecordOp>) -> RecordState {
+    fold_all(ops).0
+}
+
+/// The same, with the ops that are replaced.
+pub fn fold_all(mut ops: Vec<RecordOp>) -> (RecordState, Vec<Replaced>) {
     ops.sort_by_key(RecordOp::place);
     let graph = Graph::of(&ops);
     let (dominated, covered) = (graph.dominated(), graph.covered());
     let keys = graph.keys();
-    let mut state = RecordState::default();
+    let (mut state, mut replaced) = (RecordState::default(), Vec::new());
     for (i, op) in ops.iter().enumerate().filter(|(_, op)| op.live) {
         let edit = || Edit { stamp: op.stamp, covered: covered.contains(&i) };
         match &op.kind {
@@ -155,8 +173,11 @@ pub fn fold(mut ops: Vec<RecordOp>) -> RecordState {
             }
             RecordOpKind::Answer => {}
             RecordOpKind::Cell(cell, content) => {
-                if !dominated.contains(&i) {
-                    let (rank, time_ms) = keys[i];
+                let (rank, time_ms) = keys[i];
+                if dominated.contains(&i) {
+                    let op = op.stamp.event.op(op.stamp.op);
+                    replaced.push(Replaced { cell: cell.clone(), op, rank, time_ms });
+                } else {
                     let (content, covered) = (content.clone(), covered.contains(&i));
                     let sibling = Sibling { stamp: op.stamp, rank, time_ms, content, covered };
                     state.cells.entry(cell.clone()).or_default().push(sibling);
@@ -165,7 +186,7 @@ pub fn fold(mut ops: Vec<RecordOp>) -> RecordState {
         }
     }
     state.normalise();
-    state
+    (state, replaced)
 }
 
 /// Rule R5: rank and time of every op on a record, in the order given, which must have each op behind its predecessors.

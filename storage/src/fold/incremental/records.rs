@@ -1,16 +1,22 @@
 //! Stage 5, event by event: the short way where an op replaces what is current, the long way by a record's history.
 
-use super::{EventKey, EventState, Events, Fold, Look, Work};
+use super::{
+    EventKey, EventState, Events, Fold, Look, Work,
+    rows::{NO_OP, event_of_history, put_replaced, take_replaced},
+};
 use crate::{
-    engine::{EngineError, Read, Table, prefix_end},
+    engine::{EngineError, Overlay, Read, Table, prefix_end},
     fold::{
         RecordOp, RecordState,
-        record::{self, Edit, RecordOpKind, Removal, Sibling},
+        record::{self, Edit, RecordOpKind, Removal, Replaced, Sibling, Stamp},
     },
     record_row,
 };
-use std::{collections::BTreeSet, sync::Arc};
-use tandem_wire::{Event, EventRef, OpRef, RecordKey};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+use tandem_wire::{Event, EventRef, FieldId, OpRef, PartPath, RecordKey};
 
 impl Fold {
     /// The valid events on a record: those that its row names, and those beside it in [`Table::History`].
@@ -20,7 +26,7 @@ impl Fold {
         let mut events: BTreeSet<EventKey> =
             state.iter().flat_map(named).map(|event| self.key_of_valid(&event)).collect();
         for pair in rows.range(Table::History, &row, prefix_end(&row).as_deref()) {
-            events.insert(EventKey::at_end_of(&pair?.0));
+            events.insert(event_of_history(&pair?.0));
         }
         Ok(events)
     }
@@ -35,7 +41,7 @@ impl Fold {
     ) -> Result<(), EngineError> {
         for record in records_of(event) {
             if !look.live {
-                work.rows.put(Table::History, self.prefix.history(record, key), []);
+                work.rows.put(Table::History, self.prefix.history(record, key, NO_OP), []);
                 continue;
             }
             let row = self.prefix.record(record);
@@ -43,18 +49,74 @@ impl Fold {
                 .rows
                 .get(Table::Records, &row)?
                 .map_or_else(RecordState::default, |bytes| record_row::decode(&bytes));
-            let mut events = named(&state);
             let ops = record::ops_on(event, record, look.live, look.refused, look.by_authority);
-            if ops.into_iter().all(|op| state.absorb(op)) {
+            let earlier = self.replaced_before(work.rows, record, &state, ops.iter().flat_map(|op| &op.preds))?;
+            if self.absorb_into(work.rows, (record, &mut state), event, ops, &earlier) {
                 state.normalise();
-                events.insert(event.reference());
-                self.write(work, record, events, &state);
+                self.write(work.rows, record, &state);
             } else {
-                work.rows.put(Table::History, self.prefix.history(record, key), []);
+                work.rows.put(Table::History, self.prefix.history(record, key, NO_OP), []);
                 self.refold_record(work, record)?;
             }
         }
         Ok(())
+    }
+
+    /// Takes the live ops of a new event into a record's state, if all that they build on is there or `earlier`. What of
+    /// the history is not in the state any more is put beside it.
+    pub(super) fn absorb_into<R: Read>(
+        &self,
+        rows: &mut Overlay<'_, R>,
+        (record, state): (RecordKey, &mut RecordState),
+        event: &Event,
+        ops: Vec<RecordOp>,
+        earlier: &Earlier,
+    ) -> bool {
+        let mut replaced = Vec::new();
+        if !ops.into_iter().all(|op| state.absorb(op, earlier, &mut replaced)) {
+            return false;
+        }
+        self.put_replaced(rows, record, &replaced);
+        if !state.is_made_of(&event.reference()) {
+            let key = self.key_of_valid(&event.reference());
+            rows.put(Table::History, self.prefix.history(record, key, NO_OP), []);
+        }
+        true
+    }
+
+    /// Of these ops, those that are known to be live, on a cell, and replaced.
+    fn replaced_before<'o, R: Read>(
+        &self,
+        rows: &R,
+        record: RecordKey,
+        state: &RecordState,
+        ops: impl Iterator<Item = &'o OpRef>,
+    ) -> Result<Earlier, EngineError> {
+        let mut earlier = Earlier::new();
+        for op in ops.filter(|op| !state.has(op)) {
+            earlier.extend(self.replaced(rows, record, op, None)?.map(|key| (*op, key)));
+        }
+        Ok(earlier)
+    }
+
+    /// Rank and time of an op that is live, on this cell (or on any), and replaced.
+    pub(super) fn replaced<R: Read>(
+        &self,
+        rows: &R,
+        record: RecordKey,
+        op: &OpRef,
+        cell: Option<&(FieldId, PartPath)>,
+    ) -> Result<Option<(u64, u64)>, EngineError> {
+        let Some(key) = self.key_of_op(op) else { return Ok(None) };
+        let row = rows.get(Table::History, &self.prefix.history(record, key, op.op))?;
+        Ok(row.and_then(|row| take_replaced(&row, cell)))
+    }
+
+    fn put_replaced<R: Read>(&self, rows: &mut Overlay<'_, R>, record: RecordKey, replaced: &[Replaced]) {
+        for replaced in replaced {
+            let key = self.key_of_op(&replaced.op).expect("what was live is known");
+            rows.put(Table::History, self.prefix.history(record, key, replaced.op.op), put_replaced(replaced));
+        }
     }
 
     /// Folds the records of an event whose standing changed again.
@@ -72,61 +134,66 @@ impl Fold {
         record: RecordKey,
     ) -> Result<(), EngineError> {
         let mut ops: Vec<RecordOp> = Vec::new();
-        let mut events = BTreeSet::new();
+        let mut events = BTreeMap::new();
         for key in self.events_on(work.rows, record)? {
             let event_row = work.lookup(self).row(key)?.expect("history has rows");
             let EventState::Valid { last: Some(look), .. } = event_row.state else { continue };
             let event = work.events.event(event_row.at)?;
             ops.extend(record::ops_on(&event, record, look.live, look.refused, look.by_authority));
-            events.insert(event.reference());
+            events.insert(event.reference(), key);
         }
-        self.write(work, record, events, &record::fold(ops));
+        for op in ops.iter().filter(|op| !op.live) {
+            // Whoever builds on it must not find it replaced.
+            let row = self.prefix.history(record, events[&op.stamp.event], op.stamp.op);
+            if work.rows.get(Table::History, &row)?.is_some_and(|row| !row.is_empty()) {
+                work.rows.put(Table::History, row, []);
+            }
+        }
+        let (state, replaced) = record::fold_all(ops);
+        self.put_replaced(work.rows, record, &replaced);
+        for (_, key) in events.into_iter().filter(|(event, _)| !state.is_made_of(event)) {
+            work.rows.put(Table::History, self.prefix.history(record, key, NO_OP), []);
+        }
+        self.write(work.rows, record, &state);
         Ok(())
     }
 
-    /// Writes a record's row. Those of its `events` that the row does not name are kept beside it. Empty states leave
-    /// no row.
-    fn write<R: Read, E: Events>(
-        &self,
-        work: &mut Work<'_, '_, R, E>,
-        record: RecordKey,
-        events: BTreeSet<EventRef>,
-        state: &RecordState,
-    ) {
-        let names = named(state);
-        for event in events.difference(&names) {
-            work.rows.put(Table::History, self.prefix.history(record, self.key_of_valid(event)), []);
-        }
+    /// Writes a record's row. Empty states leave none.
+    pub(super) fn write<R: Read>(&self, rows: &mut Overlay<'_, R>, record: RecordKey, state: &RecordState) {
         let row = self.prefix.record(record);
         if *state == RecordState::default() {
-            work.rows.delete(Table::Records, row);
+            rows.delete(Table::Records, row);
         } else {
-            work.rows.put(Table::Records, row, record_row::encode(state));
+            rows.put(Table::Records, row, record_row::encode(state));
         }
     }
 
     fn key_of_valid(&self, event: &EventRef) -> EventKey {
-        let chain = self.chains.get(&event.chain).expect("a valid event's chain is known");
-        EventKey { chain: chain.number, seq: event.seq, tag: event.id.tag() }
+        self.key_of_op(&event.op(0)).expect("a valid event's chain is known")
+    }
+
+    /// The key of the event that an op is of, if its chain is known.
+    pub(super) fn key_of_op(&self, op: &OpRef) -> Option<EventKey> {
+        Some(EventKey { chain: self.chains.get(&op.chain)?.number, seq: op.seq, tag: op.tag })
     }
 }
 
+/// Rank and time of ops that were replaced earlier.
+pub(super) type Earlier = BTreeMap<OpRef, (u64, u64)>;
+
 /// The events that a record's row names.
 fn named(state: &RecordState) -> BTreeSet<EventRef> {
-    let edits = state.creates.iter().chain(&state.restores).map(|edit| edit.stamp.event);
-    let removals = state.deletes.iter().map(|removal| removal.stamp.event);
-    let siblings = state.cells.values().flatten().map(|sibling| sibling.stamp.event);
-    edits.chain(removals).chain(siblings).collect()
+    state.stamps().map(|stamp| stamp.event).collect()
 }
 
-fn records_of(event: &Event) -> BTreeSet<RecordKey> {
+pub(super) fn records_of(event: &Event) -> BTreeSet<RecordKey> {
     event.header().ops.iter().filter_map(|op| op.target.record()).collect()
 }
 
 impl RecordState {
-    /// Takes in a new live op that nothing refers to yet, if all that it refers to is current. Otherwise says no, and
-    /// the record must be folded from its history.
-    pub(super) fn absorb(&mut self, op: RecordOp) -> bool {
+    /// Takes in a new live op that nothing refers to yet, if all that it refers to is current, or live and replaced
+    /// `earlier`. Otherwise says no, and the record must be folded from its history. Adds what it replaces to `replaced`.
+    fn absorb(&mut self, op: RecordOp, earlier: &Earlier, replaced: &mut Vec<Replaced>) -> bool {
         let stamp = op.stamp;
         match op.kind {
             RecordOpKind::Create | RecordOpKind::Restore | RecordOpKind::Answer => {
@@ -143,17 +210,27 @@ impl RecordState {
             }
             RecordOpKind::Delete => {
                 self.deletes.push(Removal { stamp, answered: false });
-                self.cover(&op.preds)
+                // What is replaced needs no cover.
+                self.cover(op.preds.iter().filter(|pred| !earlier.contains_key(pred)))
             }
             RecordOpKind::Cell(cell, content) => {
                 let own_rank = if op.by_authority { op.lamport } else { 0 };
                 let (mut rank, mut time_ms) = (own_rank, stamp.wall_ms.max(1));
-                let siblings = self.cells.entry(cell).or_default();
+                let siblings = self.cells.entry(cell.clone()).or_default();
                 for pred in &op.preds {
-                    let Some(at) = siblings.iter().position(|sibling| sibling.stamp.is(pred)) else { return false };
-                    let replaced = siblings.swap_remove(at);
-                    rank = rank.max(replaced.rank);
-                    time_ms = time_ms.max(replaced.time_ms + 1);
+                    let (pred_rank, pred_time_ms) = match siblings.iter().position(|sibling| sibling.stamp.is(pred)) {
+                        Some(at) => {
+                            let Sibling { rank, time_ms, .. } = siblings.swap_remove(at);
+                            replaced.push(Replaced { cell: cell.clone(), op: *pred, rank, time_ms });
+                            (rank, time_ms)
+                        }
+                        None => match earlier.get(pred) {
+                            Some(key) => *key,
+                            None => return false,
+                        },
+                    };
+                    rank = rank.max(pred_rank);
+                    time_ms = time_ms.max(pred_time_ms + 1);
                 }
                 siblings.push(Sibling { stamp, rank, time_ms, content, covered: false });
                 true
@@ -171,8 +248,8 @@ impl RecordState {
         })
     }
 
-    fn cover(&mut self, preds: &[OpRef]) -> bool {
-        preds.iter().all(|pred| {
+    fn cover<'o>(&mut self, mut preds: impl Iterator<Item = &'o OpRef>) -> bool {
+        preds.all(|pred| {
             let mut edits = self.creates.iter_mut().chain(&mut self.restores);
             if let Some(edit) = edits.find(|edit| edit.stamp.is(pred)) {
                 edit.covered = true;
@@ -189,7 +266,26 @@ impl RecordState {
     }
 }
 
-impl record::Stamp {
+impl RecordState {
+    fn stamps(&self) -> impl Iterator<Item = &Stamp> {
+        let edits = self.creates.iter().chain(&self.restores).map(|edit| &edit.stamp);
+        let removals = self.deletes.iter().map(|removal| &removal.stamp);
+        let siblings = self.cells.values().flatten().map(|sibling| &sibling.stamp);
+        edits.chain(removals).chain(siblings)
+    }
+
+    /// Whether the record's row names the op.
+    pub(super) fn has(&self, op: &OpRef) -> bool {
+        self.stamps().any(|stamp| stamp.is(op))
+    }
+
+    /// Whether the record's row names the event.
+    fn is_made_of(&self, event: &EventRef) -> bool {
+        self.stamps().any(|stamp| stamp.event == *event)
+    }
+}
+
+impl Stamp {
     pub(super) fn is(&self, op: &OpRef) -> bool {
         self.event.op(self.op) == *op
     }

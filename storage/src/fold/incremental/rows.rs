@@ -1,12 +1,12 @@
 //! The fold's rows: their keys and contents. All of them are derived from the log and can be rebuilt.
 
 use crate::{
-    bytes::{Take, put_varint},
+    bytes::{Take, put_bytes, put_varint},
     engine::{EngineError, Read, Table},
-    fold::{Status, validity::Place},
+    fold::{Status, record::Replaced, validity::Place},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use tandem_wire::{ChainId, EventId, EventTag, OpRef, Outcome, RecordKey};
+use tandem_wire::{ChainId, EventId, EventTag, FieldId, OpRef, Outcome, PartPath, RecordKey};
 
 /// The start of every key of one generation of one workspace's views.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -235,8 +235,8 @@ impl Prefix {
         with(self.bytes().to_vec(), &[&record.list.0, &record.record.0])
     }
 
-    pub(super) fn history(self, record: RecordKey, event: EventKey) -> Vec<u8> {
-        with(self.record(record), &[&event.bytes()])
+    pub(super) fn history(self, record: RecordKey, event: EventKey, op: u16) -> Vec<u8> {
+        with(self.record(record), &[&event.bytes(), &op.to_be_bytes()])
     }
 }
 
@@ -284,6 +284,50 @@ pub(super) fn encode<T: Serialize>(row: &T) -> Vec<u8> {
 
 pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> T {
     postcard::from_bytes(bytes).expect("rows are our own")
+}
+
+/// In [`Table::History`], the op of a row that only says that the event is on the record.
+pub(super) const NO_OP: u16 = u16::MAX;
+
+/// The event of a row in [`Table::History`].
+pub(super) fn event_of_history(key: &[u8]) -> EventKey {
+    let (event, _op) = key.split_last_chunk::<2>().expect("keys are our own");
+    EventKey::at_end_of(event)
+}
+
+/// The row of a replaced op in [`Table::History`].
+pub(super) fn put_replaced(replaced: &Replaced) -> Vec<u8> {
+    let mut row = Vec::with_capacity(28);
+    put_address(&mut row, &replaced.cell);
+    put_varint(&mut row, replaced.rank);
+    put_varint(&mut row, replaced.time_ms);
+    row
+}
+
+/// Rank and time of a replaced op, if its row says that it is one of this cell; of any cell, where none is given.
+pub(super) fn take_replaced(row: &[u8], cell: Option<&(FieldId, PartPath)>) -> Option<(u64, u64)> {
+    if row.is_empty() {
+        return None;
+    }
+    let mut rest = Take(row);
+    let start = rest.0;
+    let _field: [u8; 16] = rest.array();
+    for _ in 0..rest.varint() {
+        rest.bytes();
+    }
+    let address = &start[..start.len() - rest.0.len()];
+    let is_of_cell = cell.is_none_or(|cell| {
+        let mut expected = Vec::with_capacity(20);
+        put_address(&mut expected, cell);
+        expected == address
+    });
+    is_of_cell.then(|| (rest.varint(), rest.varint()))
+}
+
+fn put_address(out: &mut Vec<u8>, (field, part): &(FieldId, PartPath)) {
+    out.extend_from_slice(&field.0);
+    put_varint(out, part.steps().len() as u64);
+    part.steps().for_each(|step| put_bytes(out, step));
 }
 
 /// The table that all rows but records and history are in.

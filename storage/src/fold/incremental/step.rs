@@ -1,26 +1,23 @@
-//! The quick way for most of what people do: an event that goes on where its chain ends, and whose ops build on what is
-//! current.
+//! The quick way for most of what people do: an event that goes on where its chain ends, and whose ops build on what is live.
 //!
 //! It has seen of the control plane what the event before it had, and nothing can be said of it yet, so it stands as that
-//! one stands. What its ops name is in the records' rows, so it is known, earlier, and about the same thing. What it
-//! becomes then follows without a look into the log. Rows that change again and again (a record's, the chain's, the tips)
+//! one stands. What its ops name is in the records' rows, or beside them as replaced, so it is known, and about the same
+//! thing. What it becomes then follows without a look into the log. Rows that change again and again (a record's, the chain's, the tips)
 //! are kept back until [`Fold::settle_steps`]. Whatever is not exactly so goes the ordinary way, with the same result.
 
 use super::{
     EventKey, EventRow, EventState, Events, Fold, LogPlace, Look, Lookup,
     frontier::Tips,
+    records::{Earlier, records_of},
     rows::{ROWS, encode},
 };
 use crate::{
     engine::{EngineError, Overlay, Read, Table},
-    fold::{
-        RecordState,
-        record::{self, Stamp},
-    },
+    fold::{RecordState, record},
     record_row,
 };
 use std::collections::{BTreeMap, BTreeSet};
-use tandem_wire::{Act, CellKey, ChainId, Event, EventId, ListId, Op, OpRef, RecordKey, Target};
+use tandem_wire::{Act, CellKey, ChainId, Event, EventId, FieldId, ListId, Op, OpRef, PartPath, RecordKey, Target};
 
 /// An event with more ops goes the ordinary way: whether two are about the same cell is asked of every pair.
 const OPS_MAX: usize = 64;
@@ -89,9 +86,7 @@ impl Fold {
         for record in &records {
             self.look_up(rows, steps, *record)?;
         }
-        if !self.builds_on_what_is_current(rows, steps, event)? {
-            return Ok(false);
-        }
+        let Some(earlier) = self.what_it_builds_on(rows, steps, event)? else { return Ok(false) };
         let key = EventKey { seq: event.header().seq, tag: event.id().tag(), ..tail.key };
         let state = EventState::Valid { past: tail.past, last: Some(tail.look) };
         let row = EventRow { id: event.id(), lamport: event.header().lamport, at, state };
@@ -99,13 +94,8 @@ impl Fold {
         for record in records {
             let state = steps.records.get_mut(&record).expect("just looked up");
             let ops = record::ops_on(event, record, true, false, tail.look.by_authority);
-            let names: Vec<OpRef> = ops.iter().flat_map(|op| op.preds.iter().copied()).collect();
-            let all = ops.into_iter().all(|op| state.absorb(op));
-            assert!(all, "all that it builds on is current");
-            let own = event.op_ref(0);
-            for op in names.iter().chain([&own]).filter(|op| !state.is_made_of(op)) {
-                rows.put(Table::History, self.prefix.history(record, self.key_of_op(op)), []);
-            }
+            let all = self.absorb_into(rows, (record, state), event, ops, &earlier);
+            assert!(all, "all that it builds on was found");
         }
         steps.tips.get_or_insert_with(|| self.frontier.all().clone());
         self.frontier.step(event);
@@ -129,11 +119,7 @@ impl Fold {
         self.frontier.write_change(self.prefix, rows, &tips.unwrap_or_default());
         for (record, mut state) in records {
             state.normalise();
-            let row = self.prefix.record(record);
-            match state == RecordState::default() {
-                true => rows.delete(Table::Records, row),
-                false => rows.put(Table::Records, row, record_row::encode(&state)),
-            }
+            self.write(rows, record, &state);
         }
     }
 
@@ -212,39 +198,50 @@ impl Fold {
         Ok(())
     }
 
-    /// Whether all that the ops name is what the records are made of now, and earlier.
-    fn builds_on_what_is_current<R: Read>(
+    /// The ops that it builds on and that are not current, if all that it builds on is live, earlier, and about the same
+    /// thing.
+    fn what_it_builds_on<R: Read>(
         &self,
         rows: &R,
         steps: &Steps,
         event: &Event,
-    ) -> Result<bool, EngineError> {
+    ) -> Result<Option<Earlier>, EngineError> {
         let ops = &event.header().ops;
-        let mut cells: BTreeSet<&CellKey> = BTreeSet::new();
+        let (mut cells, mut earlier): (BTreeSet<&CellKey>, _) = (BTreeSet::new(), Earlier::new());
         for op in ops {
-            let state = &steps.records[&op.target.record().expect("they are about records")];
-            let is_current = match (&op.act, &op.target) {
-                (Act::Set, Target::Cell(cell)) => cells.insert(cell) && state.has_values(cell, &op.preds),
-                // What it covers, another op of the same event might replace.
-                (Act::Delete, _) => ops.len() == 1 && state.has_edits(&op.preds),
-                _create_restore_resolve => state.has_removals(&op.preds),
-            };
-            if !is_current {
-                return Ok(false);
+            let record = op.target.record().expect("they are about records");
+            let state = &steps.records[&record];
+            let cell = op.target.cell().map(|cell| (cell.field, cell.part.clone()));
+            let is_twice = op.target.cell().is_some_and(|cell| !cells.insert(cell));
+            // What it covers, another op of the same event might replace.
+            if is_twice || (op.act == Act::Delete && ops.len() > 1) {
+                return Ok(None);
             }
-            for pred in op.preds.iter().filter(|pred| pred.chain != event.header().chain) {
-                let row = EventRow::get(rows, self.prefix, self.key_of_op(pred))?.expect("what is current is known");
-                if row.lamport >= event.header().lamport {
-                    return Ok(false);
+            for pred in &op.preds {
+                let is_current = match (&op.act, &cell) {
+                    (Act::Set, Some(cell)) => state.has_value(cell, pred),
+                    (Act::Delete, _) => state.has_edit(pred),
+                    _create_restore_resolve => state.has_removal(pred),
+                };
+                let may_be_replaced = matches!(op.act, Act::Set | Act::Delete);
+                if !is_current {
+                    let replaced = match may_be_replaced {
+                        true => self.replaced(rows, record, pred, cell.as_ref())?,
+                        false => None,
+                    };
+                    let Some(key) = replaced else { return Ok(None) };
+                    earlier.insert(*pred, key);
+                }
+                if pred.chain != event.header().chain {
+                    let key = self.key_of_op(pred).expect("what a record is made of is known");
+                    let row = EventRow::get(rows, self.prefix, key)?.expect("what a record is made of is known");
+                    if row.lamport >= event.header().lamport {
+                        return Ok(None);
+                    }
                 }
             }
         }
-        Ok(true)
-    }
-
-    fn key_of_op(&self, op: &OpRef) -> EventKey {
-        let chain = self.chains.get(&op.chain).expect("what a record is made of is known");
-        EventKey { chain: chain.number, seq: op.seq, tag: op.tag }
+        Ok(Some(earlier))
     }
 }
 
@@ -257,10 +254,6 @@ fn is_about_a_record(op: &Op) -> bool {
     }
 }
 
-fn records_of(event: &Event) -> BTreeSet<RecordKey> {
-    event.header().ops.iter().filter_map(|op| op.target.record()).collect()
-}
-
 /// The list that all ops are about.
 fn the_one_list(event: &Event) -> Option<ListId> {
     let mut lists = event.header().ops.iter().map(|op| op.target.record().map(|record| record.list));
@@ -269,35 +262,16 @@ fn the_one_list(event: &Event) -> Option<ListId> {
 }
 
 impl RecordState {
-    /// Whether these are siblings of the cell.
-    fn has_values(&self, cell: &CellKey, ops: &[OpRef]) -> bool {
-        if ops.is_empty() {
-            return true;
-        }
-        let siblings = self.cells.get(&(cell.field, cell.part.clone()));
-        siblings.is_some_and(|siblings| ops.iter().all(|op| siblings.iter().any(|sibling| sibling.stamp.is(op))))
+    fn has_value(&self, cell: &(FieldId, PartPath), op: &OpRef) -> bool {
+        self.cells.get(cell).is_some_and(|siblings| siblings.iter().any(|sibling| sibling.stamp.is(op)))
     }
 
-    /// Whether these are creates, restores or values.
-    fn has_edits(&self, ops: &[OpRef]) -> bool {
-        let edits = || self.creates.iter().chain(&self.restores).map(|edit| &edit.stamp);
-        let values = || self.cells.values().flatten().map(|sibling| &sibling.stamp);
-        ops.iter().all(|op| edits().chain(values()).any(|stamp| stamp.is(op)))
+    fn has_edit(&self, op: &OpRef) -> bool {
+        self.has(op) && !self.has_removal(op)
     }
 
-    fn has_removals(&self, ops: &[OpRef]) -> bool {
-        ops.iter().all(|op| self.deletes.iter().any(|removal| removal.stamp.is(op)))
-    }
-
-    /// Whether the record's row names the event that an op is of.
-    fn is_made_of(&self, op: &OpRef) -> bool {
-        let edits = self.creates.iter().chain(&self.restores).map(|edit| &edit.stamp);
-        let removals = self.deletes.iter().map(|removal| &removal.stamp);
-        let siblings = self.cells.values().flatten().map(|sibling| &sibling.stamp);
-        edits.chain(removals).chain(siblings).any(|stamp: &Stamp| {
-            let event = &stamp.event;
-            event.seq == op.seq && event.chain == op.chain && event.id.tag() == op.tag
-        })
+    fn has_removal(&self, op: &OpRef) -> bool {
+        self.deletes.iter().any(|removal| removal.stamp.is(op))
     }
 }
 

@@ -99,14 +99,30 @@ fn two_authors_at_once_go_the_quick_way() {
     w.apart(A);
     w.apart(B);
     let (a, b) = (w.set(A, X, 1, &[first]), w.set(B, X, 2, &[first]));
-    // B's edit replaces what is no longer current where A's came first.
-    assert_eq!(quick_in(&w), [first, a]);
+    // Whichever comes second builds on what the other one has replaced.
+    assert_eq!(quick_in(&w), [first, a, b]);
     let order: Vec<usize> = (0..w.events().len() - 2).chain([b.0, a.0]).collect();
-    assert_eq!(check(&w, &order, |_| Pause::None).last(), Some(&(w.events().len() - 2)), "the other way round");
+    assert_eq!(check(&w, &order, |_| Pause::None).len(), 3, "the other way round");
     w.meet(A);
     w.meet(B);
     let both = w.set(A, X, 3, &[a, b]);
     assert!(quick_in(&w).contains(&both));
+}
+
+#[test]
+fn what_builds_on_something_masked_goes_the_ordinary_way() {
+    let mut w = World::with(&[(A, Role::Writer), (B, Role::Writer)]);
+    w.create(A);
+    w.bind(OWNER, S, Scope::Lists(vec![LIST]));
+    let first = w.set(A, X, 0, &[]);
+    let second = w.set(A, X, 1, &[first]);
+    w.set(A, X, 2, &[second]);
+    w.refuse(S, second);
+    w.meet(B);
+    w.set(B, Y, 0, &[]);
+    // It was replaced, and then refused: whoever builds on it builds on the first.
+    let builds = w.set(B, X, 3, &[second]);
+    assert!(!quick_in(&w).contains(&builds));
 }
 
 #[test]
