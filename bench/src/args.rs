@@ -4,12 +4,13 @@ use crate::{append, disk, figure::Figure, hot, idle, import, lab::Lab, merge, on
 use std::path::PathBuf;
 
 /// Shown when it cannot be understood.
-const USAGE: &str = "usage: tandem-bench NAME [--rows N] [--json] [--file CITIES.csv] [--dir FOLDER] [--only SIDE]
+const USAGE: &str = "usage: tandem-bench NAME [--rows N] [--json] [--file CITIES.csv] [--dir FOLDER] [--case CASE] [--only SIDE]
 NAME    append, import, read, page, open, disk, hot, merge, sync, idle, one, or all
 --rows  so many rows or edits, instead of each bench's own number
 --json  a line of JSON for each figure
 --file  the rows to import; else $TANDEM_BENCH_CITIES, ../shared/data/cities.csv, or made-up ones
 --dir   where to store; else the system's folder for temporary files
+--case  run one case alone, of benches that have several
 --only  run one side alone (ours, sqlite, automerge, … as figures name them), for a profiler: no figures";
 /// The file that is looked for.
 const FILE: &str = "../shared/data/cities.csv";
@@ -49,6 +50,8 @@ pub struct Args {
     pub file: Option<PathBuf>,
     /// `--dir`, or what stands in for it.
     pub folder: PathBuf,
+    /// `--case`
+    pub case: Option<String>,
     /// `--only`
     pub only: Option<Side>,
 }
@@ -57,7 +60,8 @@ impl Args {
     /// Reads the arguments; fails with what to tell.
     pub fn parse(args: Vec<String>) -> Result<Self, String> {
         let wrong = |what: &str| format!("{what}\n{USAGE}");
-        let (mut name, mut rows, mut json, mut file, mut folder, mut only) = (None, None, false, None, None, None);
+        let (mut name, mut rows, mut json, mut file, mut folder) = (None, None, false, None, None);
+        let (mut case, mut only) = (None, None);
         let mut args = args.into_iter();
         while let Some(arg) = args.next() {
             let mut value = || args.next().ok_or_else(|| wrong(&format!("{arg} needs a value")));
@@ -66,6 +70,7 @@ impl Args {
                 "--rows" => rows = Some(count(&value()?).ok_or_else(|| wrong("--rows needs a number from 1 on"))?),
                 "--file" => file = Some(PathBuf::from(value()?)),
                 "--dir" => folder = Some(PathBuf::from(value()?)),
+                "--case" => case = Some(value()?),
                 "--only" => only = Some(side(&value()?).ok_or_else(|| wrong("--only needs a side"))?),
                 option if option.starts_with('-') => return Err(wrong(&format!("{option} is unknown"))),
                 _name if name.is_some() => return Err(wrong("one bench at a time, or all")),
@@ -80,7 +85,7 @@ impl Args {
         let file = file.or_else(|| std::env::var_os(FILE_VARIABLE).map(PathBuf::from));
         let file = file.or_else(|| Some(PathBuf::from(FILE)).filter(|file| file.exists()));
         let folder = folder.unwrap_or_else(std::env::temp_dir);
-        Ok(Self { benches, rows, json, file, folder, only })
+        Ok(Self { benches, rows, json, file, folder, case, only })
     }
 }
 

@@ -26,6 +26,8 @@ pub struct Lab {
     pub rows: Option<usize>,
     /// Of the program's arguments: the rows to import.
     pub file: Option<PathBuf>,
+    /// Of the program's arguments: only this case.
+    pub case: Option<String>,
     /// Of the program's arguments: only these sides are run, and no figure comes of it.
     pub only: Option<Side>,
     /// How long a small write to the disk takes, in the middle.
@@ -40,7 +42,7 @@ impl Lab {
     /// In a folder of its own inside `folder`, which goes when this does.
     pub fn new(folder: &Path) -> Self {
         let folder = TempDir::with_prefix_in("tandem-bench-", folder).expect("a temporary folder can be made");
-        Self { folder, folders: 0, rows: None, file: None, only: None, sync_us: 0.0, stored: BTreeMap::new() }
+        Self { folder, folders: 0, rows: None, file: None, case: None, only: None, sync_us: 0.0, stored: BTreeMap::new() }
     }
 
     /// An empty folder.
@@ -66,6 +68,11 @@ impl Lab {
             }
         }
         Turns(outcomes)
+    }
+
+    /// Whether the arguments let this case run.
+    pub fn takes_case(&self, case: &str) -> bool {
+        self.case.as_ref().is_none_or(|only| only == case)
     }
 
     /// Whether the arguments let this side run.

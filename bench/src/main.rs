@@ -60,7 +60,7 @@ fn main() -> ExitCode {
 /// Facts go to where errors go, so that the output is figures alone.
 fn measure(args: &Args) {
     let mut lab = Lab::new(&args.folder);
-    (lab.rows, lab.file, lab.only) = (args.rows, args.file.clone(), args.only);
+    (lab.rows, lab.file, lab.case, lab.only) = (args.rows, args.file.clone(), args.case.clone(), args.only);
     let machine = machine::look(&args.folder);
     lab.sync_us = machine.sync_us;
     eprintln!("{}", machine.facts);

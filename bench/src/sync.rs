@@ -79,7 +79,13 @@ pub fn figures(lab: &mut Lab) -> Vec<Figure> {
         ("rows-into-1m", Case::Rows, lab.rows.unwrap_or(MANY), 1),
         ("live-into-1m", Case::Edits, lab.rows.unwrap_or(MANY), 1),
     ];
-    cases.into_iter().flat_map(|(name, case, rows, turns)| figures_of(lab, name, case, rows, turns)).collect()
+    let mut figures = Vec::new();
+    for (name, case, rows, turns) in cases {
+        if lab.takes_case(name) {
+            figures.extend(figures_of(lab, name, case, rows, turns));
+        }
+    }
+    figures
 }
 
 fn figures_of(lab: &mut Lab, name: &'static str, case: Case, rows: usize, turns: usize) -> Vec<Figure> {

@@ -94,6 +94,11 @@ impl Fence {
         engine.drop_prefix(Table::Meta, &prefix(workspace))
     }
 
+    /// Whether something was being applied when the program ended, and has not been applied since.
+    pub fn is_careful(&self) -> bool {
+        self.found.is_some()
+    }
+
     /// Before a batch that begins with the run `arrival`.
     pub fn begin(&mut self, arrival: u64) -> io::Result<()> {
         self.batch = arrival;

@@ -3,11 +3,10 @@
 use crate::{
     engine::{Batch, Durability, Engine, EngineError, Overlay, Table},
     fence::Fence,
-    fold::incremental::{Applied, Fold, Fresh, LogPlace, Prefix, Steps},
+    fold::incremental::{Applied, Fold, Fresh, LogPlace, Prefix, Steps, makes_a_record},
     log::{self, LogReader, RunEvents, events_of},
 };
 use std::collections::BTreeMap;
-use tandem_wire::{Act, Event};
 
 /// Events that are applied in one batch.
 const EVENTS_PER_BATCH: usize = 16 * 1024;
@@ -147,8 +146,4 @@ impl<'a, E: Engine> Replay<'a, E> {
         self.engine.ingest(Table::Records, &mut records.into_iter())?;
         self.engine.ingest(Table::Events, &mut events.into_iter())
     }
-}
-
-fn makes_a_record(event: &Event) -> bool {
-    event.header().ops.iter().any(|op| op.act == Act::Create)
 }

@@ -121,6 +121,14 @@ impl<E: Engine> Store<E> {
         self.fence.places().collect()
     }
 
+    pub(crate) fn fence(&self) -> &Fence {
+        &self.fence
+    }
+
+    pub(crate) fn fence_mut(&mut self) -> &mut Fence {
+        &mut self.fence
+    }
+
     /// The fold, for reading.
     pub fn fold(&self) -> &Arc<Fold> {
         &self.fold

@@ -7,11 +7,13 @@
 use crate::{
     EngineError, Store,
     engine::{Batch, Engine, Read, Table},
-    fold::incremental::{EventState, Fold},
-    log::{self, RunEvents},
+    fold::incremental::{EventState, Fold, Fresh, LogPlace, makes_a_record},
+    load::LoadBuilder,
+    log::{self, LogReader, RunEvents},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::Range,
     sync::Arc,
 };
 use tandem_wire::{Act, BadRun, ChainId, EventId, EventRef, Run, VersionTable, WorkspaceId, limits::HELD_BYTES_MAX};
@@ -82,6 +84,11 @@ impl Received {
         self.events.last().expect("a run has events").reference()
     }
 
+    /// Whether it is the next run of the same chain.
+    fn follows(&self, before: &Self) -> bool {
+        self.before() == Some(before.last())
+    }
+
     fn chain(&self) -> ChainId {
         self.events[0].header().chain
     }
@@ -140,6 +147,59 @@ impl<E: Engine> Store<E> {
         let held = held_bytes(rows, fold, run.chain())?;
         let is_too_much = held > 0 && held + run.bytes.len() as u64 > HELD_BYTES_MAX;
         Ok(is_too_much.then_some(Left::HeldTooMuch))
+    }
+}
+
+/// Where in `runs` a load of at least so many events may begin, and where it ends: runs of one chain, each the next, all
+/// of whose events make records.
+pub fn stretch(runs: &[Received], events_min: usize) -> Option<Range<usize>> {
+    let is_for_it = |run: &Received| !run.chain().is_control() && run.events.iter().all(|event| makes_a_record(event));
+    let mut from = 0;
+    while from < runs.len() {
+        let mut to = from;
+        while to < runs.len() && is_for_it(&runs[to]) && (to == from || runs[to].follows(&runs[to - 1])) {
+            to += 1;
+        }
+        let count: usize = runs[from..to].iter().map(|run| run.events.len()).sum();
+        if count >= events_min.max(1) {
+            return Some(from..to);
+        }
+        from = to.max(from + 1);
+    }
+    None
+}
+
+impl<E: Engine> Store<E> {
+    /// Takes runs in past the journal, log and views, if all of their events make new records where their chain ends.
+    /// They are durable then. Says whether it did; otherwise nothing is changed.
+    pub fn load_runs(&mut self, workspace: WorkspaceId, runs: &[Received]) -> Result<bool, EngineError> {
+        let marked = |source| EngineError::Io { path: "the marker of what is applied".into(), source };
+        let snapshot = self.engine().snapshot();
+        let (fold, from) = (self.fold(), self.next_arrival());
+        let Some(first) = runs.first().filter(|_| !self.fence().is_careful()) else { return Ok(false) };
+        let goes_on = self.reason_to_leave(&snapshot, workspace, first, &BTreeSet::new())?.is_none()
+            && runs.iter().all(|run| run.events[0].header().workspace == workspace);
+        let (mut fresh, log) = (Fresh::default(), LogReader::new(&snapshot, self.workspace()));
+        if !goes_on || !fold.go_on_in(&snapshot, &log, &mut fresh, first.chain())? {
+            return Ok(false);
+        }
+        let mut load = LoadBuilder::new((**fold).clone(), fresh, self.views().indexes);
+        let number = self.workspace();
+        self.fence_mut().begin(from).map_err(marked)?;
+        for (arrival, run) in (from..).zip(runs) {
+            for (index, event) in run.events.iter().enumerate() {
+                let at = LogPlace { arrival, index: index as u16 };
+                let is_fenced = self.fence().passes_over(at, event).map_err(marked)?;
+                if is_fenced || !load.apply(&snapshot, at, event)? {
+                    self.fence_mut().done().map_err(marked)?;
+                    return Ok(false);
+                }
+            }
+            load.push(log::key(number, arrival), run.bytes.clone());
+        }
+        self.load(load.finish())?;
+        self.fence_mut().done().map_err(marked)?;
+        Ok(true)
     }
 }
 

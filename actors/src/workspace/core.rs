@@ -6,13 +6,13 @@ use super::{
     design, expect, members, transaction, undo,
 };
 use crate::command::{Command, Committed, NameKind, Refused, Transaction};
-use std::{borrow::Borrow, collections::BTreeMap, sync::Arc};
+use std::{borrow::Borrow, collections::BTreeMap, ops::Range, sync::Arc};
 use tandem_storage::{
     EngineError, Load, Store,
     engine::{Batch, Engine, Overlay, Read, Table},
     fold::incremental::Fold,
     log::{self, RunEvents},
-    take::{Received, Taking},
+    take::{Received, Taking, stretch},
 };
 use tandem_wire::{
     Act, CellKey, ChainId, DesignDigest, DeviceKey, Event, EventRef, Genesis, GenesisText, Header, MemberId, Op,
@@ -106,6 +106,16 @@ impl<E: Engine> Core<E> {
     /// look at the runs that this look left out, if any.
     pub fn look_at(&self, runs: &[Received]) -> Result<Taking, EngineError> {
         self.store.look_at(self.workspace, runs)
+    }
+
+    /// Where in `runs` from elsewhere there are many new records, which can go past the journal.
+    pub fn loadable(&self, runs: &[Received], events_min: usize) -> Option<Range<usize>> {
+        stretch(runs, events_min).filter(|range| !self.writes(runs[range.start].last().chain))
+    }
+
+    /// Takes such runs in, durably, log and views. Says whether it could; otherwise nothing is changed.
+    pub fn load_runs(&mut self, runs: &[Received]) -> Result<bool, EngineError> {
+        self.store.load_runs(self.workspace, runs)
     }
 
     /// Brings the views up to the log, of which some runs are decoded already; `tell` is shown each batch of them, and the

@@ -66,6 +66,8 @@ pub struct Published<E: Engine> {
     pub applied: u64,
 }
 
+/// Fewer new records from elsewhere are not worth files of their own.
+const EVENTS_OF_A_LOAD_MIN: usize = 4096;
 /// Runs that are composed and not yet signed.
 const RUNS_UNDER_WAY: usize = 8;
 
@@ -339,9 +341,24 @@ impl<E: Engine> Workspace<E> {
         Ok(())
     }
 
+    /// Many new records in a row go past the journal, all the rest through it.
+    fn try_take(&mut self, runs: &[Received]) -> Result<(), EngineError> {
+        let mut rest = runs;
+        while let Some(many) = self.core.loadable(rest, EVENTS_OF_A_LOAD_MIN) {
+            self.take_through_the_journal(&rest[..many.start])?;
+            if self.core.load_runs(&rest[many.clone()])? {
+                self.show_anew();
+            } else {
+                self.take_through_the_journal(&rest[many.clone()])?;
+            }
+            rest = &rest[many.end..];
+        }
+        self.take_through_the_journal(rest)
+    }
+
     /// The log first, and then the views: an event that cannot be applied must not end every member's node again and
     /// again, see [`tandem_storage::fence`].
-    fn try_take(&mut self, runs: &[Received]) -> Result<(), EngineError> {
+    fn take_through_the_journal(&mut self, runs: &[Received]) -> Result<(), EngineError> {
         let mut rest = runs;
         while !rest.is_empty() {
             let taking = self.core.look_at(rest)?;

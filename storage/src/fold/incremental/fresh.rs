@@ -10,7 +10,7 @@ use crate::{
     record_row::{self, NewCell},
 };
 use std::collections::BTreeSet;
-use tandem_wire::{Act, Event, EventId, FieldId, PartPath, RecordKey, Target};
+use tandem_wire::{Act, ChainId, Event, EventId, FieldId, PartPath, RecordKey, Target};
 
 /// Rows of one table with their keys.
 type Rows = Vec<(Key, Bytes)>;
@@ -76,6 +76,20 @@ impl Fold {
         fresh.tail = self.tail(rows, events, event.header().chain)?.filter(|tail| tail.id == event.id());
         fresh.tip = fresh.tail.map(|tail| tail.id);
         Ok(())
+    }
+
+    /// Has `fresh` go on where a chain ends, if that can be. Says whether it does.
+    pub fn go_on_in<R: Read, E: Events>(
+        &self,
+        rows: &R,
+        events: &E,
+        fresh: &mut Fresh,
+        chain: ChainId,
+    ) -> Result<bool, EngineError> {
+        assert!(fresh.is_empty(), "what came before is settled");
+        fresh.tail = self.tail(rows, events, chain)?;
+        fresh.tip = fresh.tail.map(|tail| tail.id);
+        Ok(fresh.goes_on())
     }
 
     /// Takes the event in, if it is one that only makes a new record and goes on where `fresh` ended. What it becomes is
@@ -156,9 +170,17 @@ impl Fold {
     }
 }
 
+/// Whether an event may be one that only makes a new record.
+pub fn makes_a_record(event: &Event) -> bool {
+    event.header().ops.iter().any(|op| op.act == Act::Create)
+}
+
 impl<'a> NewRecord<'a> {
     /// The record that an event makes, if it does only that.
     fn of(event: &'a Event) -> Option<Self> {
+        if !makes_a_record(event) {
+            return None;
+        }
         let mut bodies = event.payload().bodies()?;
         let (mut key, mut create) = (None, None);
         let ops = &event.header().ops;

@@ -24,7 +24,7 @@ mod stories;
 mod verdicts;
 
 pub use archive::{Archive, Entry};
-pub use fresh::Fresh;
+pub use fresh::{Fresh, makes_a_record};
 pub use frontier::Tip;
 pub use read::Events;
 pub use rows::{ChainRow, EventKey, EventRow, EventState, LogPlace, Look, Prefix};
