@@ -1,10 +1,13 @@
 //! What is asked for on the command line.
 
-use crate::{append, disk, figure::Figure, hot, idle, import, lab::Lab, merge, one, open, page, read, sync, task::Side};
+use crate::{
+    append, disk, figure::Figure, hot, idle, import, lab::Lab, merge, one, open, page, read, sync, task::Side,
+};
 use std::path::PathBuf;
 
 /// Shown when it cannot be understood.
-const USAGE: &str = "usage: tandem-bench NAME [--rows N] [--json] [--file CITIES.csv] [--dir FOLDER] [--case CASE] [--only SIDE]
+const USAGE: &str =
+    "usage: tandem-bench NAME [--rows N] [--json] [--file CITIES.csv] [--dir FOLDER] [--case CASE] [--only SIDE]
 NAME    append, import, read, page, open, disk, hot, merge, sync, idle, one, or all
 --rows  so many rows or edits, instead of each bench's own number
 --json  a line of JSON for each figure

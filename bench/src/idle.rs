@@ -75,7 +75,7 @@ impl Work {
         group.link_counting(ada.node(), &counts);
         group.link_counting(bob.node(), &counts);
         let (took, ()) = clock::time(|| wait_until("up to date", || ada.is_up_to_date() && bob.is_up_to_date()));
-        thread::sleep(AFTERWARDS);
+        thread::park_timeout(AFTERWARDS);
         let (bytes, round_trips) = counts.said();
         assert!(ada.is_up_to_date() && bob.is_up_to_date() && bytes > 0);
         [ada, bob].into_iter().for_each(Ours::close);

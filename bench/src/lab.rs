@@ -42,7 +42,16 @@ impl Lab {
     /// In a folder of its own inside `folder`, which goes when this does.
     pub fn new(folder: &Path) -> Self {
         let folder = TempDir::with_prefix_in("tandem-bench-", folder).expect("a temporary folder can be made");
-        Self { folder, folders: 0, rows: None, file: None, case: None, only: None, sync_us: 0.0, stored: BTreeMap::new() }
+        Self {
+            folder,
+            folders: 0,
+            rows: None,
+            file: None,
+            case: None,
+            only: None,
+            sync_us: 0.0,
+            stored: BTreeMap::new(),
+        }
     }
 
     /// An empty folder.

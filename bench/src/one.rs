@@ -46,10 +46,7 @@ impl Work {
             Side::Ours => self.run_ours(folder),
             _reference => self.run_disk(folder),
         };
-        task::outcome([
-            (Metric::P50Us.name(), times.within_us(0.5)),
-            (Metric::P99Us.name(), times.within_us(0.99)),
-        ])
+        task::outcome([(Metric::P50Us.name(), times.within_us(0.5)), (Metric::P99Us.name(), times.within_us(0.99))])
     }
 
     fn run_ours(&self, folder: &Path) -> Times {
@@ -72,7 +69,8 @@ impl Work {
     }
 
     fn run_disk(&self, folder: &Path) -> Times {
-        let mut files = ["ada", "bob"].map(|name| std::fs::File::create(folder.join(name)).expect("a file can be made"));
+        let mut files =
+            ["ada", "bob"].map(|name| std::fs::File::create(folder.join(name)).expect("a file can be made"));
         let mut times = Times::default();
         for _ in 0..self.edits {
             times.time(|| files.iter_mut().for_each(|file| write_synced(file, &[7; BYTES])));

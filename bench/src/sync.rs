@@ -172,18 +172,20 @@ impl SourceWork {
     pub fn run(&self, folder: &Path) -> Outcome {
         let ours = Ours::open(folder, CACHE_BYTES);
         ours.go_online();
-        let memory = Memory::begin();
+        let mut memory = Memory::begin();
         println!("{}", ours.invite());
         for line in std::io::stdin().lock().lines() {
             let ask = serde_json::from_str(&line.expect("a line")).expect("what is asked");
             match ask {
                 Ask::Rows(first, count) => {
                     ours.import((first..first + count).map(|number| (city::id(number), City::made_up(number))));
+                    memory = Memory::begin();
                     println!("done");
                 }
                 Ask::Edits(count, records) => {
                     let mut chance = city::Chance(count as u64);
                     ours.edit_all((0..count).map(|edit| (city::id(chance.below(records)), format!("edit {edit}"))));
+                    memory = Memory::begin();
                     println!("done");
                 }
                 Ask::Digest => println!("{}", hex(&ours.digest())),

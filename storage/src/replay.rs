@@ -33,12 +33,7 @@ pub(crate) type Finish<'a> = &'a mut dyn FnMut(&Fold, u64, &mut Batch) -> Result
 
 impl<'a, E: Engine> Replay<'a, E> {
     /// Of the live views, with runs of the log that are decoded already.
-    pub(crate) fn live(
-        engine: &'a E,
-        workspace: u32,
-        fence: &'a mut Fence,
-        decoded: BTreeMap<u64, RunEvents>,
-    ) -> Self {
+    pub(crate) fn live(engine: &'a E, workspace: u32, fence: &'a mut Fence, decoded: BTreeMap<u64, RunEvents>) -> Self {
         Self { engine, workspace, fence, is_aside: false, decoded }
     }
 

@@ -103,7 +103,8 @@ impl Target {
 
 /// What an op does.
 ///
-/// Kinds have numbers that are never reused; even ones go to control chains, odd ones to data chains.
+/// Kinds have numbers that are never reused; even ones go to control chains, odd ones to data chains. What is rare is
+/// boxed, so that what is not stays small.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Act {
     // Data.
@@ -123,48 +124,48 @@ pub enum Act {
     /// Takes the ops that it names off the inbox.
     Resolve,
     /// Gives a refused or masked event up.
-    Discard(EventRef),
+    Discard(Box<EventRef>),
     /// Asks another member to put a refused event right.
     HandOn {
         /// The refused event.
-        event: EventRef,
+        event: Box<EventRef>,
         /// Who shall mend it.
         to: MemberId,
     },
 
     // Control.
     /// Founds the workspace (payload: its name and its first member's).
-    Genesis(Genesis),
+    Genesis(Box<Genesis>),
     /// Makes a server an authority.
-    Bind(Bind),
+    Bind(Box<Bind>),
     /// Ends a binding.
-    Unbind(End),
+    Unbind(Box<End>),
     /// Accepts or refuses events (payload: [`crate::RefusalText`]).
-    Verdict(Verdict),
+    Verdict(Box<Verdict>),
     /// Offers membership to who knows a secret.
-    Invite(Invite),
+    Invite(Box<Invite>),
     /// Takes an invitation back.
-    Withdraw(OpRef),
+    Withdraw(Box<OpRef>),
     /// Makes a device a member's (payload: the member's name).
-    Admit(Admit),
+    Admit(Box<Admit>),
     /// Changes a member's role.
-    SetRole(SetRole),
+    SetRole(Box<SetRole>),
     /// Ends a device's membership.
-    Remove(Remove),
+    Remove(Box<Remove>),
     /// Lets an admission stand whose author was removed.
-    Keep(OpRef),
+    Keep(Box<OpRef>),
     /// Makes another device the owner.
-    HandOver(DeviceKey),
+    HandOver(Box<DeviceKey>),
     /// Makes an element of the design.
-    Define(Define),
+    Define(Box<Define>),
     /// Gives an element's property a value (payload: a [`crate::Value`]).
-    Put(Put),
+    Put(Box<Put>),
     /// Proposes a design to the members.
-    DesignProposed(DesignProposed),
+    DesignProposed(Box<DesignProposed>),
     /// Makes a proposed design current.
-    DesignMerged(Rehearsed),
+    DesignMerged(Box<Rehearsed>),
     /// Reports that a proposed design does not fit the data (payload: the report).
-    DesignFailed(Rehearsed),
+    DesignFailed(Box<Rehearsed>),
 
     /// An op of a later version: takes part in domination, and does nothing else.
     Unknown {
@@ -520,7 +521,7 @@ impl Op {
             Act::Bind(bind) => bind.ends.iter().map(|end| end.binding).collect(),
             Act::Unbind(end) => vec![end.binding],
             Act::Verdict(verdict) => vec![verdict.term],
-            Act::Withdraw(op) | Act::Keep(op) => vec![*op],
+            Act::Withdraw(op) | Act::Keep(op) => vec![**op],
             Act::Admit(admit) => admit.invited.iter().map(|invited| invited.invite).collect(),
             Act::DesignProposed(proposed) => vec![proposed.term],
             Act::DesignMerged(rehearsed) | Act::DesignFailed(rehearsed) => vec![rehearsed.proposal],

@@ -259,7 +259,8 @@ pub fn found(
     now_ms: u64,
 ) -> (WorkspaceId, Run) {
     let workspace = WorkspaceId::founded_by(key.device(), nonce);
-    let genesis = Op { target: Target::Workspace, preds: vec![], act: Act::Genesis(Genesis { nonce, member }) };
+    let genesis =
+        Op { target: Target::Workspace, preds: vec![], act: Act::Genesis(Box::new(Genesis { nonce, member })) };
     let header = Header {
         workspace,
         chain: ChainId { device: key.device(), number: 0 },

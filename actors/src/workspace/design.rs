@@ -169,11 +169,11 @@ impl<R: Read> Steps<'_, '_, R> {
 }
 
 fn define(kind: ElementKind, parent: Option<ElementId>) -> OpWithBody {
-    let act = Act::Define(Define { kind: kind.number(), parent });
+    let act = Act::Define(Box::new(Define { kind: kind.number(), parent }));
     (Op { target: Target::Workspace, preds: vec![], act }, Vec::new())
 }
 
 fn put_op(element: ElementId, property: Property, value: &Value) -> OpWithBody {
-    let act = Act::Put(Put { element, property: property.number() });
+    let act = Act::Put(Box::new(Put { element, property: property.number() }));
     (Op { target: Target::Workspace, preds: vec![], act }, value.encode())
 }

@@ -34,22 +34,22 @@ fn op<R: Read>(
 ) -> Result<Result<OpWithBody, Refused>, EngineError> {
     let (fold, own) = (&draft.fold, draft.device());
     Ok(match change {
-        MemberChange::Invite(invite) => Ok(on_workspace(Act::Invite(*invite))),
+        MemberChange::Invite(invite) => Ok(on_workspace(Act::Invite(Box::new(*invite)))),
         MemberChange::Withdraw(invite) => fold
             .invite(invite)
             .ok_or(Refused::NotInvited(NotInvited::Unknown))
-            .map(|_| on_workspace(Act::Withdraw(*invite))),
+            .map(|_| on_workspace(Act::Withdraw(Box::new(*invite)))),
         MemberChange::Admit(admission) => admit(draft, now_ms, admission)?,
         MemberChange::SetRole { device, role } => {
             let cuts = seen_of(draft, *device)?;
             let set = SetRole { device: *device, role: *role, cuts };
-            may_change(fold, own, *device).map(|()| on_workspace(Act::SetRole(set)))
+            may_change(fold, own, *device).map(|()| on_workspace(Act::SetRole(Box::new(set))))
         }
         MemberChange::Remove(device) => {
             let remove = Remove { device: *device, cuts: seen_of(draft, *device)? };
-            may_change(fold, own, *device).map(|()| on_workspace(Act::Remove(remove)))
+            may_change(fold, own, *device).map(|()| on_workspace(Act::Remove(Box::new(remove))))
         }
-        MemberChange::Keep(admission) => Ok(on_workspace(Act::Keep(*admission))),
+        MemberChange::Keep(admission) => Ok(on_workspace(Act::Keep(Box::new(*admission)))),
     })
 }
 
@@ -80,7 +80,7 @@ fn admit<R: Read>(
     }
     let admit = Admit { member: *member, device: *device, role, invited: invited.clone() };
     let text = postcard::to_allocvec(&AdmitText { member: name.clone() }).expect("a vector takes all bytes");
-    Ok(Ok((Op { target: Target::Workspace, preds: vec![], act: Act::Admit(admit) }, text)))
+    Ok(Ok((Op { target: Target::Workspace, preds: vec![], act: Act::Admit(Box::new(admit)) }, text)))
 }
 
 fn may_become_a_member(fold: &Fold, name: &str, device: DeviceKey) -> Result<(), Refused> {
@@ -106,7 +106,7 @@ fn check_invite<R: Read>(
     let (mut withdrawn, mut used) = (false, 0_u64);
     for event in draft.fold.control().map(|control| &control.event) {
         let acts = || event.header().ops.iter().map(|op| &op.act);
-        let withdraws = acts().any(|act| matches!(act, Act::Withdraw(other) if other == op));
+        let withdraws = acts().any(|act| matches!(act, Act::Withdraw(other) if **other == *op));
         let by_this =
             |act: &&Act| matches!(act, Act::Admit(admit) if admit.invited.as_ref().is_some_and(|by| by.invite == *op));
         let uses = acts().filter(by_this).count() as u64;

@@ -152,7 +152,7 @@ impl Bench {
     /// Ben becomes a writer.
     pub fn admit_ben(&mut self) {
         let device = other_key().device();
-        let act = Act::Admit(Admit { member: MemberId([9; 16]), device, role: Role::Writer, invited: None });
+        let act = Act::Admit(Box::new(Admit { member: MemberId([9; 16]), device, role: Role::Writer, invited: None }));
         let header = self.header(&own_key(), 0, vec![Op { target: Target::Workspace, preds: vec![], act }]);
         let text = postcard::to_allocvec(&AdmitText { member: "Ben".into() }).unwrap();
         self.receive(&own_key(), header, vec![text]);

@@ -23,7 +23,8 @@ impl Counts {
     pub fn said(&self) -> (u64, u64) {
         let sent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some((first, _)) = sent.first() else { return (0, 0) };
-        let of = |is_first: bool| sent.iter().filter(|(who, _)| (who == first) == is_first).map(|(_, bytes)| bytes).sum();
+        let of =
+            |is_first: bool| sent.iter().filter(|(who, _)| (who == first) == is_first).map(|(_, bytes)| bytes).sum();
         let answers = sent.windows(2).filter(|pair| pair[0].0 == *first && pair[1].0 != *first).count() as u64;
         (u64::max(of(true), of(false)), answers)
     }

@@ -135,7 +135,7 @@ pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let begin = clock::now();
     while !is_so() {
         assert!(begin.elapsed() < PATIENCE, "{what}: not within {} s", PATIENCE.as_secs());
-        thread::sleep(PAUSE);
+        thread::park_timeout(PAUSE);
     }
 }
 

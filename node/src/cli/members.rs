@@ -190,8 +190,8 @@ fn invitations(workspace: &Handle) -> Vec<(OpRef, tandem_wire::Invite, bool)> {
     for event in fold.control().map(|control| &control.event) {
         for (index, op) in event.header().ops.iter().enumerate() {
             match &op.act {
-                Act::Invite(invite) => found.push((event.op_ref(index as u16), *invite)),
-                Act::Withdraw(op) => withdrawn.push(*op),
+                Act::Invite(invite) => found.push((event.op_ref(index as u16), **invite)),
+                Act::Withdraw(op) => withdrawn.push(**op),
                 _other => {}
             }
         }

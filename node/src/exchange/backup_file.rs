@@ -214,7 +214,7 @@ mod tests {
         let genesis = Op {
             target: Target::Workspace,
             preds: vec![],
-            act: Act::Genesis(Genesis { nonce, member: MemberId([2; 16]) }),
+            act: Act::Genesis(Box::new(Genesis { nonce, member: MemberId([2; 16]) })),
         };
         let header = Header {
             workspace,

@@ -13,12 +13,16 @@ use tandem_actors::{
 use tandem_storage::{
     EngineError, Store,
     engine::{Batch, Durability, Engine},
+    log::RunEvents,
     take::Received,
 };
 use tandem_wire::{DeviceKey, EventId, Role, SecretKey, TableDigest, VersionTable, WorkspaceId};
 
 /// Commands that are made durable together, at most.
 const GROUP_COMMANDS_MAX: usize = 4;
+
+/// So many new records in a row go past the journal: here few, so that it happens often.
+const EVENTS_OF_A_LOAD_MIN: usize = 2;
 
 /// Names a link, or one end of it together with a node.
 pub(super) type LinkId = u32;
@@ -74,7 +78,7 @@ pub(super) enum Work {
         model: Box<Model>,
     },
     /// Runs are being taken in.
-    Take { step: Step, link: LinkId, runs: Vec<Received>, looked_at: usize },
+    Take { step: Step, link: LinkId, runs: Vec<Received>, looked_at: usize, decoded: BTreeMap<u64, RunEvents> },
 }
 
 /// The steps of either, in their order.
@@ -176,7 +180,7 @@ impl Peer {
             Some(work) => work,
             None if takes_first && !self.takes.is_empty() || self.commands.is_empty() => {
                 let Some((link, runs)) = self.takes.pop_front() else { return Ok(Done::Idle) };
-                Work::Take { step: Step::Append, link, runs, looked_at: 0 }
+                Work::Take { step: Step::Append, link, runs, looked_at: 0, decoded: BTreeMap::new() }
             }
             None => {
                 let count = self.commands.len().min(GROUP_COMMANDS_MAX);
@@ -221,12 +225,27 @@ impl Peer {
                 self.work = Some(Work::Group { step: next, answers, log, group, model });
                 Ok(done)
             }
-            Work::Take { step, link, runs, mut looked_at } => {
+            Work::Take { step, link, runs, mut looked_at, mut decoded } => {
                 let (next, done) = match step {
                     Step::Append => {
-                        let taking = core.look_at(&runs[looked_at..])?;
+                        let mut ahead = &runs[looked_at..];
+                        if let Some(many) = core.loadable(ahead, EVENTS_OF_A_LOAD_MIN) {
+                            if many.start == 0 && core.load_runs(&ahead[many.clone()])? {
+                                looked_at += many.end;
+                                self.shown = None;
+                                let next = if looked_at == runs.len() { Step::Release } else { Step::Append };
+                                self.work = Some(Work::Take { step: next, link, runs, looked_at, decoded });
+                                return Ok(Done::Applied);
+                            }
+                            let end = if many.start == 0 { many.end } else { many.start };
+                            ahead = &ahead[..end];
+                        }
+                        let taking = core.look_at(ahead)?;
                         looked_at += taking.looked_at;
-                        if taking.taken == 0 {
+                        decoded = taking.decoded;
+                        if taking.taken == 0 && looked_at < runs.len() {
+                            (Step::Append, Done::Step("take-nothing"))
+                        } else if taking.taken == 0 {
                             (Step::Release, Done::Step("take-nothing"))
                         } else {
                             self.disk.commit(taking.log, Durability::Buffered)?;
@@ -238,14 +257,14 @@ impl Peer {
                         (Step::Apply, Done::Step("take-sync"))
                     }
                     Step::Apply => {
-                        core.catch_up(&mut |_, _| {})?;
+                        core.catch_up(std::mem::take(&mut decoded), &mut |_, _| {})?;
                         self.shown = None;
                         let is_all = looked_at == runs.len();
                         (if is_all { Step::Release } else { Step::Append }, Done::Applied)
                     }
                     Step::Release => return Ok(Done::Taken(link)),
                 };
-                self.work = Some(Work::Take { step: next, link, runs, looked_at });
+                self.work = Some(Work::Take { step: next, link, runs, looked_at, decoded });
                 Ok(done)
             }
         }

@@ -141,7 +141,8 @@ impl Members {
         let mut uses: BTreeMap<OpRef, u32> = BTreeMap::new();
         for c in control_order(control, self, standings)? {
             for (index, op) in c.event.header().ops.iter().enumerate() {
-                let Act::Admit(Admit { invited: Some(invited), .. }) = &op.act else { continue };
+                let Act::Admit(admit) = &op.act else { continue };
+                let Some(invited) = &admit.invited else { continue };
                 let admission = (c.event.id(), index as u16);
                 if !effective.contains(&admission) {
                     continue;

@@ -132,7 +132,7 @@ impl Terms {
                             binding: c.event.op_ref(index as u16),
                             event: c.event.id(),
                             past: c.past.clone(),
-                            bind: bind.clone(),
+                            bind: *bind.clone(),
                             ends: Vec::new(),
                         });
                     }
@@ -218,7 +218,7 @@ impl Term {
 
 fn handed_to(event: &Event) -> impl Iterator<Item = DeviceKey> + '_ {
     event.header().ops.iter().filter_map(|op| match &op.act {
-        Act::HandOver(to) => Some(*to),
+        Act::HandOver(to) => Some(**to),
         _other => None,
     })
 }

@@ -237,13 +237,13 @@ impl World {
 
     pub fn set_role(&mut self, by: DeviceKey, who: DeviceKey, role: Role, cuts: &[Ev]) -> Ev {
         let cuts = self.marks(cuts);
-        self.control(by, Act::SetRole(SetRole { device: who, role, cuts }))
+        self.control(by, Act::SetRole(Box::new(SetRole { device: who, role, cuts })))
     }
 
     /// What `who` wrote up to `cuts` stands.
     pub fn remove(&mut self, by: DeviceKey, who: DeviceKey, cuts: &[Ev]) -> Ev {
         let cuts = self.marks(cuts);
-        self.control(by, Act::Remove(Remove { device: who, cuts }))
+        self.control(by, Act::Remove(Box::new(Remove { device: who, cuts })))
     }
 
     pub fn control(&mut self, by: DeviceKey, act: Act) -> Ev {
@@ -264,7 +264,7 @@ impl World {
 
     pub fn bind_with(&mut self, by: DeviceKey, bind: Bind) -> Ev {
         let server = bind.authority.device;
-        let bound = self.control(by, Act::Bind(bind));
+        let bound = self.control(by, Act::Bind(Box::new(bind)));
         self.terms.insert(server, self.op(bound));
         bound
     }
@@ -299,7 +299,7 @@ pub fn on_part(record: RecordKey, field: FieldId, part: PartPath, act: Act, pred
 pub fn admission(who: DeviceKey, role: Role, invited: Option<Invited>) -> Line {
     let admit = Admit { member: MemberId([who.0[0]; 16]), device: who, role, invited };
     let text = postcard::to_allocvec(&AdmitText { member: "m".into() }).expect("a vector takes all bytes");
-    (on_workspace(Act::Admit(admit)).0, text)
+    (on_workspace(Act::Admit(Box::new(admit))).0, text)
 }
 
 pub fn verdict_line(verdict: Verdict) -> Line {
@@ -308,7 +308,7 @@ pub fn verdict_line(verdict: Verdict) -> Line {
         Outcome::Accept => vec![],
         Outcome::Refuse(_) => postcard::to_allocvec(&text).expect("a vector takes all bytes"),
     };
-    (on_workspace(Act::Verdict(verdict)).0, body)
+    (on_workspace(Act::Verdict(Box::new(verdict))).0, body)
 }
 
 pub fn binding(server: DeviceKey, scope: Scope) -> Bind {
@@ -318,5 +318,5 @@ pub fn binding(server: DeviceKey, scope: Scope) -> Bind {
 
 fn genesis(nonce: [u8; 16], names: &GenesisText) -> Line {
     let genesis = Genesis { nonce, member: MemberId([b'o'; 16]) };
-    (on_workspace(Act::Genesis(genesis)).0, postcard::to_allocvec(names).expect("a vector takes all bytes"))
+    (on_workspace(Act::Genesis(Box::new(genesis))).0, postcard::to_allocvec(names).expect("a vector takes all bytes"))
 }

@@ -62,7 +62,7 @@ fn authority_letters(history: &History, seen: &Seen, view: &View) -> Vec<Letter>
                         postcard::to_allocvec(&RefusalText { message: "no".into(), blame: vec![] }).unwrap()
                     }
                 };
-                letters.push(vec![(on_workspace(Act::Verdict(verdict)), body)]);
+                letters.push(vec![(on_workspace(Act::Verdict(Box::new(verdict))), body)]);
             }
         }
     }
@@ -90,7 +90,7 @@ fn sets(history: &History, view: &View, field: FieldId) -> Vec<Letter> {
 
 fn remove(history: &History, other: Actor, seen: &Seen) -> Op {
     let cuts = history.ends_of(other, seen).into_iter().map(Mark).collect();
-    on_workspace(Act::Remove(Remove { device: other.device(), cuts }))
+    on_workspace(Act::Remove(Box::new(Remove { device: other.device(), cuts })))
 }
 
 fn current(view: &View) -> Vec<OpRef> {

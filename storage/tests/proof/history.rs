@@ -66,22 +66,22 @@ impl History {
         };
         let names = GenesisText { workspace: "w".into(), member: "o".into() };
         let genesis = Genesis { nonce, member: MemberId([9; 16]) };
-        add(vec![(on_workspace(Act::Genesis(genesis)), postcard::to_allocvec(&names).unwrap())]);
+        add(vec![(on_workspace(Act::Genesis(Box::new(genesis))), postcard::to_allocvec(&names).unwrap())]);
         let admit = |actor: Actor| {
             let member = MemberId(actor.device().0[..16].try_into().unwrap());
             let admit = Admit { member, device: actor.device(), role: Role::Manager, invited: None };
             let text = postcard::to_allocvec(&AdmitText { member: "m".into() }).unwrap();
-            (on_workspace(Act::Admit(admit)), text)
+            (on_workspace(Act::Admit(Box::new(admit))), text)
         };
         add(vec![admit(Actor::A), admit(Actor::B)]);
         add(vec![(
-            on_workspace(Act::Bind(Bind {
+            on_workspace(Act::Bind(Box::new(Bind {
                 authority: ChainId { device: Actor::S.device(), number: 0 },
                 scope: Scope::Workspace,
                 mode: BindingMode::Binding,
                 seen: vec![],
                 ends: vec![],
-            })),
+            }))),
             vec![],
         )]);
         Self { base: Rc::new(base), events: vec![], actors: vec![], saw: vec![], views: RefCell::default() }

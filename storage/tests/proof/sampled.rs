@@ -177,7 +177,7 @@ fn data_line(w: &World, dice: &mut Dice, author: DeviceKey) -> Line {
         13..=15 => on_record(Act::Delete, edits),
         16 | 17 => on_record(Act::Restore, deletes),
         18 => on_record(Act::Resolve, deletes),
-        _ => on_workspace(Act::Discard(dice.pick(w.events()).reference())),
+        _ => on_workspace(Act::Discard(Box::new(dice.pick(w.events()).reference()))),
     }
 }
 
@@ -193,7 +193,13 @@ fn control_line(w: &World, dice: &mut Dice, author: DeviceKey, is_server: bool) 
             let invites = ops(w, dice, author, |op| matches!(op.act, Act::Invite(_)));
             if invites.is_empty() {
                 let (key, uses) = (key().device(), 1);
-                return Some(on_workspace(Act::Invite(Invite { key, role, uses, expires_ms: 0, approve: false })));
+                return Some(on_workspace(Act::Invite(Box::new(Invite {
+                    key,
+                    role,
+                    uses,
+                    expires_ms: 0,
+                    approve: false,
+                }))));
             }
             let invite = dice.pick(&invites);
             let proof = key().sign_join(w.events()[0].header().workspace, &invite, who);
@@ -201,25 +207,25 @@ fn control_line(w: &World, dice: &mut Dice, author: DeviceKey, is_server: bool) 
         }
         4..=6 => {
             let cuts = marks(w, dice, author, |chain| chain.device == who);
-            on_workspace(Act::SetRole(SetRole { device: who, role, cuts }))
+            on_workspace(Act::SetRole(Box::new(SetRole { device: who, role, cuts })))
         }
         7..=10 => {
             let cuts = marks(w, dice, author, |chain| chain.device == who);
-            on_workspace(Act::Remove(Remove { device: who, cuts }))
+            on_workspace(Act::Remove(Box::new(Remove { device: who, cuts })))
         }
         11 => {
             let admissions = ops(w, dice, author, |op| matches!(op.act, Act::Admit(_)));
-            on_workspace(Act::Keep(pick_of(dice, &admissions)?))
+            on_workspace(Act::Keep(Box::new(pick_of(dice, &admissions)?)))
         }
-        12 | 13 => on_workspace(Act::HandOver(dice.pick(&[A, B, OWNER]))),
-        14 | 15 => on_workspace(Act::Unbind(end(w, dice, author)?)),
+        12 | 13 => on_workspace(Act::HandOver(dice.pick(&[Box::new(A), Box::new(B), Box::new(OWNER)]))),
+        14 | 15 => on_workspace(Act::Unbind(Box::new(end(w, dice, author)?))),
         16 | 17 => {
             let scope = dice.pick(&[Scope::Workspace, Scope::Lists(vec![LIST]), Scope::Lists(vec![OTHER_LIST])]);
             let mode = dice.pick(&[BindingMode::Binding, BindingMode::Binding, BindingMode::Mirror]);
             let seen = marks(w, dice, author, |chain| !chain.is_control());
             let ends = end(w, dice, author).into_iter().collect();
             let server = dice.pick(&[S, S, T]);
-            on_workspace(Act::Bind(Bind { mode, seen, ends, ..binding(server, scope) }))
+            on_workspace(Act::Bind(Box::new(Bind { mode, seen, ends, ..binding(server, scope) })))
         }
         18 => (on_cell(RECORD, X, Act::Unknown { kind: 1000, args: vec![] }, vec![]), vec![]),
         19 => verdict(w, dice, author)?,
@@ -237,12 +243,12 @@ fn design_line(w: &World, dice: &mut Dice, author: DeviceKey) -> Option<Line> {
         })
         .collect();
     let Some(element) = pick_of(dice, &elements) else {
-        return Some(on_workspace(Act::Define(Define { kind, parent: None })));
+        return Some(on_workspace(Act::Define(Box::new(Define { kind, parent: None }))));
     };
     Some(match dice.below(8) {
-        0 => on_workspace(Act::Define(Define { kind: ElementKind::Field.number(), parent: Some(element) })),
+        0 => on_workspace(Act::Define(Box::new(Define { kind: ElementKind::Field.number(), parent: Some(element) }))),
         1..=3 => {
-            let put = Act::Put(Put { element, property: Property::Name.number() });
+            let put = Act::Put(Box::new(Put { element, property: Property::Name.number() }));
             (on_workspace(put).0, Value::Int(w.events().len() as i64).encode())
         }
         4 | 5 => {
@@ -256,13 +262,17 @@ fn design_line(w: &World, dice: &mut Dice, author: DeviceKey) -> Option<Line> {
                 steps: steps.collect::<BTreeSet<_>>().into_iter().collect(),
                 table: marks(w, dice, author, |_| true),
             };
-            on_workspace(Act::DesignProposed(proposed))
+            on_workspace(Act::DesignProposed(Box::new(proposed)))
         }
         rehearsal => {
             let proposals = ops(w, dice, author, |op| matches!(op.act, Act::DesignProposed(_)));
             let covers = marks(w, dice, author, |_| true);
             let rehearsed = Rehearsed { proposal: pick_of(dice, &proposals)?, covers };
-            on_workspace(if rehearsal == 6 { Act::DesignFailed(rehearsed) } else { Act::DesignMerged(rehearsed) })
+            on_workspace(if rehearsal == 6 {
+                Act::DesignFailed(Box::new(rehearsed))
+            } else {
+                Act::DesignMerged(Box::new(rehearsed))
+            })
         }
     })
 }

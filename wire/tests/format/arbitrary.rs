@@ -48,8 +48,8 @@ pub fn data_op() -> impl Strategy<Value = Part> {
     ];
     let on_record = prop_oneof![Just(Act::Create), Just(Act::Delete), Just(Act::Restore), Just(Act::Resolve)];
     let on_workspace = prop_oneof![
-        event_ref().prop_map(Act::Discard),
-        (event_ref(), member()).prop_map(|(event, to)| Act::HandOn { event, to }),
+        event_ref().prop_map(|it| Act::Discard(Box::new(it))),
+        (event_ref(), member()).prop_map(|(event, to)| Act::HandOn { event: Box::new(event), to }),
     ];
     let unknown = (8u16..30_000, bytes(40)).prop_map(|(half, args)| Act::Unknown { kind: 2 * half + 1, args });
     prop_oneof![
@@ -63,32 +63,36 @@ pub fn data_op() -> impl Strategy<Value = Part> {
 /// Any op of a control chain but a genesis, which only opens one.
 pub fn control_op() -> impl Strategy<Value = Part> {
     let bare = prop_oneof![
-        bind().prop_map(Act::Bind),
-        end().prop_map(Act::Unbind),
-        invite().prop_map(Act::Invite),
-        op_ref().prop_map(Act::Withdraw),
-        (device(), role(), marks()).prop_map(|(device, role, cuts)| Act::SetRole(SetRole { device, role, cuts })),
-        (device(), marks()).prop_map(|(device, cuts)| Act::Remove(Remove { device, cuts })),
-        op_ref().prop_map(Act::Keep),
-        device().prop_map(Act::HandOver),
+        bind().prop_map(|it| Act::Bind(Box::new(it))),
+        end().prop_map(|it| Act::Unbind(Box::new(it))),
+        invite().prop_map(|it| Act::Invite(Box::new(it))),
+        op_ref().prop_map(|it| Act::Withdraw(Box::new(it))),
+        (device(), role(), marks()).prop_map(|(device, role, cuts)| Act::SetRole(Box::new(SetRole {
+            device,
+            role,
+            cuts
+        }))),
+        (device(), marks()).prop_map(|(device, cuts)| Act::Remove(Box::new(Remove { device, cuts }))),
+        op_ref().prop_map(|it| Act::Keep(Box::new(it))),
+        device().prop_map(|it| Act::HandOver(Box::new(it))),
         (any::<u16>(), option::of(name()))
-            .prop_map(|(kind, parent)| { Act::Define(Define { kind, parent: parent.map(ElementId) }) }),
+            .prop_map(|(kind, parent)| { Act::Define(Box::new(Define { kind, parent: parent.map(ElementId) })) }),
         (op_ref(), any::<[u8; 16]>(), set_of(event_ref(), 4), marks()).prop_map(|(term, design, steps, table)| {
-            Act::DesignProposed(DesignProposed { term, design: DesignDigest(design), steps, table })
+            Act::DesignProposed(Box::new(DesignProposed { term, design: DesignDigest(design), steps, table }))
         }),
-        rehearsed().prop_map(Act::DesignMerged),
+        rehearsed().prop_map(|it| Act::DesignMerged(Box::new(it))),
     ];
     let unknown = (17u16..30_000, bytes(40)).prop_map(|(half, args)| Act::Unknown { kind: 2 * half, args });
     let with_body = prop_oneof![
         verdict(),
         (member(), device(), role(), option::of(invited()), text()).prop_map(
             |(member, device, role, invited, name)| {
-                (Act::Admit(Admit { member, device, role, invited }), body(&AdmitText { member: name }))
+                (Act::Admit(Box::new(Admit { member, device, role, invited })), body(&AdmitText { member: name }))
             }
         ),
         (name(), any::<u16>(), any_value())
             .prop_map(|(element, property, value)| (put(ElementId(element), property), value.encode())),
-        (rehearsed().prop_map(Act::DesignFailed), bytes(40)),
+        (rehearsed().prop_map(|it| Act::DesignFailed(Box::new(it))), bytes(40)),
         (unknown, bytes(40)),
     ];
     prop_oneof![
@@ -119,7 +123,8 @@ fn founding() -> impl Strategy<Value = Run> {
     (genesis, shared(), event(collection::vec(control_op(), 0..4))).prop_map(
         |((nonce, member, workspace, name), mut shared, mut event)| {
             shared.workspace = WorkspaceId::founded_by(key().device(), nonce);
-            let op = Op { target: Target::Workspace, preds: vec![], act: Act::Genesis(Genesis { nonce, member }) };
+            let op =
+                Op { target: Target::Workspace, preds: vec![], act: Act::Genesis(Box::new(Genesis { nonce, member })) };
             event.ops.insert(0, (op, body(&GenesisText { workspace, member: name })));
             event.deps.clear();
             build(shared, 0, 0, None, vec![event])
@@ -209,7 +214,7 @@ fn op(
 }
 
 fn put(element: ElementId, property: u16) -> Act {
-    Act::Put(Put { element, property })
+    Act::Put(Box::new(Put { element, property }))
 }
 
 fn body<T: serde::Serialize>(text: &T) -> Vec<u8> {
@@ -230,7 +235,7 @@ fn verdict() -> impl Strategy<Value = (Act, Vec<u8>)> {
             None => (Outcome::Accept, vec![]),
             Some((code, message, blame)) => (Outcome::Refuse(RefusalCode(code)), body(&RefusalText { message, blame })),
         };
-        (Act::Verdict(Verdict { term, last, count, outcome }), body)
+        (Act::Verdict(Box::new(Verdict { term, last, count, outcome })), body)
     })
 }
 

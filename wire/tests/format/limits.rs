@@ -185,8 +185,8 @@ fn chains_and_targets() {
     check_target(Act::Delete, [false, true, false], vec![]);
     check_target(Act::Restore, [false, true, false], vec![]);
     check_target(Act::Resolve, [false, true, false], vec![]);
-    check_target(Act::Discard(other), [true, false, false], vec![]);
-    check_target(Act::HandOver(samples::OTHER_DEVICE), [true, false, false], vec![]);
+    check_target(Act::Discard(Box::new(other)), [true, false, false], vec![]);
+    check_target(Act::HandOver(Box::new(samples::OTHER_DEVICE)), [true, false, false], vec![]);
     check_target(Act::Unknown { kind: 301, args: vec![] }, [true; 3], vec![]);
     check_target(Act::Unknown { kind: 300, args: vec![] }, [true; 3], vec![]);
 }
@@ -205,7 +205,7 @@ fn known_kinds_do_not_pass_as_unknown() {
 
 #[test]
 fn a_genesis_comes_first_and_founds_its_own_workspace() {
-    let genesis = |nonce| Act::Genesis(Genesis { nonce: [nonce; 16], member: MemberId([1; 16]) });
+    let genesis = |nonce| Act::Genesis(Box::new(Genesis { nonce: [nonce; 16], member: MemberId([1; 16]) }));
     let text = body(&GenesisText { workspace: "w".into(), member: "m".into() });
     let check_genesis = |nonce: u8, change: fn(&mut Header), expect| {
         let mut header = Writer::new(0).next;
@@ -225,7 +225,13 @@ fn a_genesis_comes_first_and_founds_its_own_workspace() {
 #[test]
 fn bindings() {
     let bind = |scope, seen, ends| {
-        Act::Bind(Bind { authority: Writer::new(0).next.chain, scope, mode: BindingMode::Binding, seen, ends })
+        Act::Bind(Box::new(Bind {
+            authority: Writer::new(0).next.chain,
+            scope,
+            mode: BindingMode::Binding,
+            seen,
+            ends,
+        }))
     };
     let lists = |count: usize| Scope::Lists((0..count as u128).map(|n| ListId(n.to_be_bytes())).collect());
     let ends = |count: usize| ops(count).into_iter().map(|binding| End { binding, at: None }).collect::<Vec<_>>();
@@ -240,7 +246,7 @@ fn bindings() {
     let one_binding = vec![End { binding: ops(1)[0], at: None }, End { binding: ops(1)[0], at: Some(marks(1)[0]) }];
     check_act(bind(all.clone(), vec![], one_binding), vec![], unordered("the order of the ended bindings"));
     let far = End { binding: ops(1)[0], at: Some(Mark(samples::other_event(SEQ_MAX + 1))) };
-    check_act(Act::Unbind(far), vec![], limit("the place of an event"));
+    check_act(Act::Unbind(Box::new(far)), vec![], limit("the place of an event"));
     check_act(
         bind(all, marks(2).into_iter().rev().collect(), vec![]),
         vec![],
@@ -258,17 +264,17 @@ fn marks_of_every_kind() {
     };
     check_marks(|seen| {
         let authority = Writer::new(0).next.chain;
-        Act::Bind(Bind { authority, scope: Scope::Workspace, mode: BindingMode::Binding, seen, ends: vec![] })
+        Act::Bind(Box::new(Bind { authority, scope: Scope::Workspace, mode: BindingMode::Binding, seen, ends: vec![] }))
     });
-    check_marks(|cuts| Act::Remove(Remove { device: samples::OTHER_DEVICE, cuts }));
-    check_marks(|cuts| Act::SetRole(SetRole { device: samples::OTHER_DEVICE, role: Role::Reader, cuts }));
-    check_marks(|covers| Act::DesignMerged(Rehearsed { proposal: ops(1)[0], covers }));
-    check_marks(|covers| Act::DesignFailed(Rehearsed { proposal: ops(1)[0], covers }));
+    check_marks(|cuts| Act::Remove(Box::new(Remove { device: samples::OTHER_DEVICE, cuts })));
+    check_marks(|cuts| Act::SetRole(Box::new(SetRole { device: samples::OTHER_DEVICE, role: Role::Reader, cuts })));
+    check_marks(|covers| Act::DesignMerged(Box::new(Rehearsed { proposal: ops(1)[0], covers })));
+    check_marks(|covers| Act::DesignFailed(Box::new(Rehearsed { proposal: ops(1)[0], covers })));
     check_marks(|table| proposed(vec![], table));
 }
 
 fn proposed(steps: Vec<EventRef>, table: Vec<Mark>) -> Act {
-    Act::DesignProposed(DesignProposed { term: ops(1)[0], design: DesignDigest([1; 16]), steps, table })
+    Act::DesignProposed(Box::new(DesignProposed { term: ops(1)[0], design: DesignDigest([1; 16]), steps, table }))
 }
 
 #[test]
@@ -281,7 +287,12 @@ fn steps_of_a_proposal() {
 #[test]
 fn verdicts_are_about_events_that_can_exist() {
     let verdict = |seq, count| {
-        Act::Verdict(Verdict { term: ops(1)[0], last: samples::other_event(seq), count, outcome: Outcome::Accept })
+        Act::Verdict(Box::new(Verdict {
+            term: ops(1)[0],
+            last: samples::other_event(seq),
+            count,
+            outcome: Outcome::Accept,
+        }))
     };
     let number = "the number of judged events";
     check_act(verdict(9, 0), vec![], limit(number));
@@ -317,7 +328,7 @@ fn texts() {
     let admit = || {
         let admit =
             Admit { member: MemberId([1; 16]), device: samples::OTHER_DEVICE, role: Role::Reader, invited: None };
-        Act::Admit(admit)
+        Act::Admit(Box::new(admit))
     };
     check_act(admit(), member(NAME_BYTES_MAX), Ok(()));
     check_act(admit(), member(NAME_BYTES_MAX + 1), refused);
@@ -325,7 +336,8 @@ fn texts() {
     check_act(admit(), vec![1, 0xff], refused);
 
     let outcome = Outcome::Refuse(RefusalCode::RULE);
-    let refuse = || Act::Verdict(Verdict { term: ops(1)[0], last: samples::other_event(9), count: 1, outcome });
+    let refuse =
+        || Act::Verdict(Box::new(Verdict { term: ops(1)[0], last: samples::other_event(9), count: 1, outcome }));
     let blame = |rule: usize| Blame { record: samples::RECORD, field: None, rule: "x".repeat(rule) };
     let text = |message: usize, blame: Vec<Blame>| body(&RefusalText { message: "x".repeat(message), blame });
     check_act(refuse(), text(REFUSAL_TEXT_BYTES_MAX, vec![]), Ok(()));

@@ -137,8 +137,8 @@ fn data_ops() -> Run {
         (Act::Restore, vec![]),
         (Act::Apply { type_id: 300 }, b"steps".to_vec()),
         (Act::Resolve, vec![]),
-        (Act::Discard(other), vec![]),
-        (Act::HandOn { event: other, to: MemberId([0x77; 16]) }, b"please".to_vec()),
+        (Act::Discard(Box::new(other)), vec![]),
+        (Act::HandOn { event: Box::new(other), to: MemberId([0x77; 16]) }, b"please".to_vec()),
     ];
     let mut before: Option<OpRef> = None;
     for (act, body) in acts {
@@ -161,59 +161,59 @@ fn control_ops() -> Run {
     let refusal = RefusalText { message: "No such number.".into(), blame };
     let acts = vec![
         (
-            Act::Genesis(Genesis { nonce: [5; 16], member: MemberId([0x77; 16]) }),
+            Act::Genesis(Box::new(Genesis { nonce: [5; 16], member: MemberId([0x77; 16]) })),
             body(&GenesisText { workspace: "Contacts".into(), member: "Zoë".into() }),
         ),
         (
-            Act::Bind(Bind {
+            Act::Bind(Box::new(Bind {
                 authority: ChainId { device: OTHER_DEVICE, number: 0 },
                 scope: Scope::Lists(vec![RECORD.list]),
                 mode: BindingMode::Mirror,
                 seen: marks.clone(),
                 ends: vec![End { binding: term, at: Some(Mark(other)) }],
-            }),
+            })),
             vec![],
         ),
-        (Act::Unbind(End { binding: term, at: None }), vec![]),
-        (Act::Verdict(verdict(Outcome::Accept)), vec![]),
-        (Act::Verdict(verdict(Outcome::Refuse(RefusalCode::PATTERN))), body(&refusal)),
+        (Act::Unbind(Box::new(End { binding: term, at: None })), vec![]),
+        (Act::Verdict(Box::new(verdict(Outcome::Accept))), vec![]),
+        (Act::Verdict(Box::new(verdict(Outcome::Refuse(RefusalCode::PATTERN)))), body(&refusal)),
         (
-            Act::Invite(Invite {
+            Act::Invite(Box::new(Invite {
                 key: OTHER_DEVICE,
                 role: Role::Writer,
                 uses: 3,
                 expires_ms: WALL_MS + 86_400_000,
                 approve: true,
-            }),
+            })),
             vec![],
         ),
-        (Act::Withdraw(invite), vec![]),
+        (Act::Withdraw(Box::new(invite)), vec![]),
         (
-            Act::Admit(Admit {
+            Act::Admit(Box::new(Admit {
                 member: MemberId([0x78; 16]),
                 device: OTHER_DEVICE,
                 role: Role::Designer,
                 invited: Some(Invited { invite, proof: [0x99; 64] }),
-            }),
+            })),
             body(&AdmitText { member: "Ali".into() }),
         ),
-        (Act::SetRole(SetRole { device: OTHER_DEVICE, role: Role::Reader, cuts: marks.clone() }), vec![]),
-        (Act::Remove(Remove { device: OTHER_DEVICE, cuts: marks.clone() }), vec![]),
-        (Act::Keep(term), vec![]),
-        (Act::HandOver(OTHER_DEVICE), vec![]),
-        (Act::Define(Define { kind: 2, parent: Some(RECORD.list.into()) }), vec![]),
-        (Act::Put(Put { element: FIELD.into(), property: 1 }), Value::Text("Phone".into()).encode()),
+        (Act::SetRole(Box::new(SetRole { device: OTHER_DEVICE, role: Role::Reader, cuts: marks.clone() })), vec![]),
+        (Act::Remove(Box::new(Remove { device: OTHER_DEVICE, cuts: marks.clone() })), vec![]),
+        (Act::Keep(Box::new(term)), vec![]),
+        (Act::HandOver(Box::new(OTHER_DEVICE)), vec![]),
+        (Act::Define(Box::new(Define { kind: 2, parent: Some(RECORD.list.into()) })), vec![]),
+        (Act::Put(Box::new(Put { element: FIELD.into(), property: 1 })), Value::Text("Phone".into()).encode()),
         (
-            Act::DesignProposed(DesignProposed {
+            Act::DesignProposed(Box::new(DesignProposed {
                 term,
                 design: DesignDigest([0xaa; 16]),
                 steps: vec![other],
                 table: marks.clone(),
-            }),
+            })),
             vec![],
         ),
-        (Act::DesignMerged(rehearsed()), vec![]),
-        (Act::DesignFailed(rehearsed()), b"12 rows".to_vec()),
+        (Act::DesignMerged(Box::new(rehearsed())), vec![]),
+        (Act::DesignFailed(Box::new(rehearsed())), b"12 rows".to_vec()),
     ];
     for (act, body) in acts {
         writer.event(vec![(op(act), body)]);

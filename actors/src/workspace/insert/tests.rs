@@ -272,8 +272,12 @@ impl Bench {
     }
 
     fn admit_ben(&mut self) {
-        let act =
-            Act::Admit(Admit { member: MemberId([9; 16]), device: ben().device(), role: Role::Writer, invited: None });
+        let act = Act::Admit(Box::new(Admit {
+            member: MemberId([9; 16]),
+            device: ben().device(),
+            role: Role::Writer,
+            invited: None,
+        }));
         let text = postcard::to_allocvec(&AdmitText { member: "Ben".into() }).unwrap();
         self.receive_control(&ada(), act, text);
     }
@@ -405,7 +409,7 @@ fn a_writer_loads_until_it_is_removed() {
     // Everything ends with an event of Ada's: Ben's first record builds on it, the others on that.
     assert_eq!(bens.insert(bens.insert_of(0..600)).unwrap(), Ok((600, vec![])));
     bens.assert_clean();
-    let remove = Act::Remove(Remove { device: ben().device(), cuts: vec![] });
+    let remove = Act::Remove(Box::new(Remove { device: ben().device(), cuts: vec![] }));
     bens.receive_control(&ada(), remove, vec![]);
     let refused = bens.insert(bens.insert_of(600..1200)).unwrap().unwrap_err();
     assert_eq!(refused.code(), "role", "{refused}");

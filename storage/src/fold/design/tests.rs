@@ -13,12 +13,12 @@ fn world() -> World {
 }
 
 fn define(w: &mut World, by: DeviceKey, kind: ElementKind, parent: Option<ElementId>) -> (Ev, ElementId) {
-    let event = w.control(by, Act::Define(Define { kind: kind.number(), parent }));
+    let event = w.control(by, Act::Define(Box::new(Define { kind: kind.number(), parent })));
     (event, ElementId::defined_by(w.event(event).id(), 0))
 }
 
 fn put_line(element: ElementId, property: Property, value: Value) -> Line {
-    (on_workspace(Act::Put(Put { element, property: property.number() })).0, value.encode())
+    (on_workspace(Act::Put(Box::new(Put { element, property: property.number() }))).0, value.encode())
 }
 
 fn put(w: &mut World, by: DeviceKey, element: ElementId, property: Property, value: Value) -> Ev {
@@ -199,7 +199,7 @@ fn proposed(w: &mut World, table: &[Ev]) -> (ElementId, Ev) {
     let steps = vec![w.event(step).reference()];
     let table = w.marks(table);
     let proposed = DesignProposed { term: w.term(S), design: DesignDigest([1; 16]), steps, table };
-    let proposed = w.control(S, Act::DesignProposed(proposed));
+    let proposed = w.control(S, Act::DesignProposed(Box::new(proposed)));
     (list, proposed)
 }
 
@@ -209,12 +209,12 @@ fn rehearsed(w: &World, proposal: Ev, covers: &[Ev]) -> Rehearsed {
 
 fn merge(w: &mut World, by: DeviceKey, proposal: Ev, covers: &[Ev]) -> Ev {
     let rehearsed = rehearsed(w, proposal, covers);
-    w.control(by, Act::DesignMerged(rehearsed))
+    w.control(by, Act::DesignMerged(Box::new(rehearsed)))
 }
 
 fn fail(w: &mut World, by: DeviceKey, proposal: Ev) -> Ev {
     let rehearsed = rehearsed(w, proposal, &[]);
-    w.write(by, vec![(on_workspace(Act::DesignFailed(rehearsed)).0, b"report".to_vec())])
+    w.write(by, vec![(on_workspace(Act::DesignFailed(Box::new(rehearsed))).0, b"report".to_vec())])
 }
 
 fn merged(w: &World, proposal: Ev) -> Option<OpRef> {
@@ -239,7 +239,7 @@ fn the_steps_in_the_proposing_event_belong_to_it() {
     let (_, list) = define(&mut w, A, ElementKind::List, None);
     let act = DesignProposed { term: w.term(S), design: DesignDigest([1; 16]), steps: vec![], table: vec![] };
     let line = put_line(list, Property::Name, Value::Text("s".into()));
-    let proposal = w.write(S, vec![on_workspace(Act::DesignProposed(act)), line]);
+    let proposal = w.write(S, vec![on_workspace(Act::DesignProposed(Box::new(act))), line]);
     check_name(&w, list, "");
     merge(&mut w, C, proposal, &[]);
     check_name(&w, list, "s");
@@ -313,7 +313,7 @@ fn a_failure_of_another_proposal_voids_nothing() {
     let mut w = world();
     let (list, proposal) = proposed(&mut w, &[]);
     let act = DesignProposed { term: w.term(S), design: DesignDigest([2; 16]), steps: vec![], table: vec![] };
-    let other = w.control(S, Act::DesignProposed(act));
+    let other = w.control(S, Act::DesignProposed(Box::new(act)));
     fail(&mut w, C, other);
     merge(&mut w, A, proposal, &[]);
     check_name(&w, list, "s");
@@ -370,10 +370,10 @@ fn only_the_authority_of_the_term_proposes() {
     let act =
         |w: &World| DesignProposed { term: w.term(S), design: DesignDigest([1; 16]), steps: vec![], table: vec![] };
     let by_member = act(&w);
-    w.control(A, Act::DesignProposed(by_member));
+    w.control(A, Act::DesignProposed(Box::new(by_member)));
     w.bind_with(OWNER, tandem_wire::Bind { mode: tandem_wire::BindingMode::Mirror, ..binding(T, Scope::Workspace) });
     let by_another = act(&w);
-    w.control(T, Act::DesignProposed(by_another));
+    w.control(T, Act::DesignProposed(Box::new(by_another)));
     assert!(design(&w).proposals.is_empty());
 }
 
@@ -386,7 +386,7 @@ fn a_proposal_takes_steps_of_its_authority_only() {
     name(&mut w, A, list, "a");
     let steps = vec![w.event(foreign).reference()];
     let act = DesignProposed { term: w.term(S), design: DesignDigest([1; 16]), steps, table: vec![] };
-    let proposal = w.control(S, Act::DesignProposed(act));
+    let proposal = w.control(S, Act::DesignProposed(Box::new(act)));
     merge(&mut w, C, proposal, &[]);
     check_name(&w, list, "a");
 }

@@ -113,7 +113,10 @@ impl Fold {
             && header.resubmits.is_none();
         let Some(record) = goes_on.then(|| NewRecord::of(event)).flatten() else { return Ok(false) };
         let row_key = self.prefix.record(record.key);
-        if !self.stands_as(&tail, event) || fresh.made.contains(&record.key) || rows.get(Table::Records, &row_key)?.is_some() {
+        if !self.stands_as(&tail, event)
+            || fresh.made.contains(&record.key)
+            || rows.get(Table::Records, &row_key)?.is_some()
+        {
             return Ok(false);
         }
         fresh.made.insert(record.key);
@@ -122,7 +125,9 @@ impl Fold {
         fresh.records.push((row_key, row));
         let key = EventKey { seq: header.seq, tag: event.id().tag(), ..tail.key };
         let state = EventState::Valid { past: tail.past, last: Some(tail.look) };
-        fresh.events.push((self.prefix.event(key), EventRow { id: event.id(), lamport: header.lamport, at, state }.encode()));
+        fresh
+            .events
+            .push((self.prefix.event(key), EventRow { id: event.id(), lamport: header.lamport, at, state }.encode()));
         let list = Some(record.key.list);
         fresh.tail = Some(Tail { key, id: event.id(), lamport: header.lamport, list, ..tail });
         let chain = self.chains.get_mut(&header.chain).expect("the tail's chain is known");

@@ -539,7 +539,7 @@ fn named_by(event: &Event) -> impl Iterator<Item = DeviceKey> + '_ {
     event.header().ops.iter().filter_map(|op| match &op.act {
         Act::Genesis(_) => Some(event.header().chain.device),
         Act::Admit(admit) => Some(admit.device),
-        Act::HandOver(device) => Some(*device),
+        Act::HandOver(device) => Some(**device),
         Act::Bind(bind) => Some(bind.authority.device),
         _names_nobody => None,
     })

@@ -16,7 +16,7 @@ use crate::{
     fold::{RecordState, record},
     record_row,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 use tandem_wire::{Act, CellKey, ChainId, Event, EventId, FieldId, ListId, Op, OpRef, PartPath, RecordKey, Target};
 
 /// An event with more ops goes the ordinary way: whether two are about the same cell is asked of every pair.
@@ -138,7 +138,8 @@ impl Fold {
         }
         let key = EventKey { chain: row.number, seq, tag: id.tag() };
         let lookup = Lookup { fold: self, rows, events };
-        let Some(EventRow { at, lamport, state: EventState::Valid { past, last: Some(look) }, .. }) = lookup.row(key)?
+        let Some(EventRow { at, lamport, state: EventState::Valid { past, last: Some(look) }, .. }) =
+            lookup.row(key)?
         else {
             return Ok(None);
         };
@@ -155,13 +156,7 @@ impl Fold {
     }
 
     /// Whether the event comes next in its chain, and has seen of the control plane what the one before it had.
-    fn goes_on<R: Read>(
-        &self,
-        rows: &R,
-        steps: &Steps,
-        tail: &Tail,
-        event: &Event,
-    ) -> Result<bool, EngineError> {
+    fn goes_on<R: Read>(&self, rows: &R, steps: &Steps, tail: &Tail, event: &Event) -> Result<bool, EngineError> {
         let header = event.header();
         if header.prev != Some(tail.id) || header.seq != tail.key.seq + 1 || header.resubmits.is_some() {
             return Ok(false);
@@ -191,9 +186,9 @@ impl Fold {
     }
 
     fn look_up<R: Read>(&self, rows: &R, steps: &mut Steps, record: RecordKey) -> Result<(), EngineError> {
-        if !steps.records.contains_key(&record) {
+        if let Entry::Vacant(vacant) = steps.records.entry(record) {
             let row = rows.get(Table::Records, &self.prefix.record(record))?;
-            steps.records.insert(record, row.map_or_else(RecordState::default, |row| record_row::decode(&row)));
+            vacant.insert(row.map_or_else(RecordState::default, |row| record_row::decode(&row)));
         }
         Ok(())
     }

@@ -6,7 +6,9 @@ use crate::{
     fold::testing::*,
 };
 use std::sync::Arc;
-use tandem_wire::{Act, DeviceKey, Event, FieldId, ListId, Op, PartPath, RecordId, RecordKey, Role, Scope, Target, Value};
+use tandem_wire::{
+    Act, DeviceKey, Event, FieldId, ListId, Op, PartPath, RecordId, RecordKey, Role, Scope, Target, Value,
+};
 
 pub struct Log<'a>(pub &'a [Arc<Event>]);
 
@@ -150,4 +152,3 @@ impl Teller {
         self.own.push((w.event(event).header().chain.device, event));
     }
 }
-

@@ -115,7 +115,7 @@ fn verdicts_under_a_binding_that_can_never_have_effect_are_not_noted() {
 #[test]
 fn verdicts_under_an_heirs_binding_count() {
     let mut w = World::with(&[(A, Role::Manager), (C, Role::Writer)]);
-    w.control(OWNER, tandem_wire::Act::HandOver(A));
+    w.control(OWNER, tandem_wire::Act::HandOver(Box::new(A)));
     w.bind(A, S, Scope::Workspace);
     let edit = w.set(C, X, 1, &[]);
     w.refuse(S, edit);

@@ -162,7 +162,7 @@ fn each_role_may_do_what_those_before_may() {
     let check = |role, expect: [bool; 3]| {
         let mut w = World::with(&[(D, role)]);
         let data = w.set(D, X, 1, &[]);
-        let design = w.control(D, Act::Define(Define { kind: 1, parent: None }));
+        let design = w.control(D, Act::Define(Box::new(Define { kind: 1, parent: None })));
         let members = w.admit(D, C, Role::Reader);
         assert_eq!([data, design, members].map(|event| status(&w, event).is_live()), expect, "{role:?}");
     };
@@ -207,7 +207,7 @@ fn of_concurrent_changes_the_first_in_control_order_holds() {
     w.apart(A);
     w.set_role(B, C, Role::Reader, &[]);
     w.set_role(A, C, Role::Designer, &[]);
-    let step = w.control(C, Act::Define(Define { kind: 1, parent: None }));
+    let step = w.control(C, Act::Define(Box::new(Define { kind: 1, parent: None })));
     // The senior's word holds, and what the junior's took away was cut where it had seen nothing.
     assert_eq!(status(&w, step), Status::Live);
 }
@@ -227,9 +227,9 @@ fn accepted_changes_come_first_in_control_order() {
 #[test]
 fn of_two_changes_in_one_event_the_later_holds() {
     let mut w = world();
-    let set = |role| on_workspace(Act::SetRole(SetRole { device: C, role, cuts: vec![] }));
+    let set = |role| on_workspace(Act::SetRole(Box::new(SetRole { device: C, role, cuts: vec![] })));
     w.write(A, vec![set(Role::Reader), set(Role::Designer)]);
-    let step = w.control(C, Act::Define(Define { kind: 1, parent: None }));
+    let step = w.control(C, Act::Define(Box::new(Define { kind: 1, parent: None })));
     assert_eq!(status(&w, step), Status::Live);
 }
 
@@ -243,7 +243,7 @@ fn a_role_is_set_only_of_a_member() {
 #[test]
 fn an_event_that_only_the_owner_may_write_changes_no_member() {
     let mut w = world();
-    let bind = on_workspace(Act::Bind(binding(S, Scope::Workspace)));
+    let bind = on_workspace(Act::Bind(Box::new(binding(S, Scope::Workspace))));
     let mixed = w.write(A, vec![bind, admission(D, Role::Writer, None)]);
     assert_eq!(status(&w, mixed), Status::NotAllowed);
     assert_eq!(roles(&w, D), []);
@@ -320,7 +320,7 @@ fn a_cut_at_an_event_that_nobody_has_cuts_by_its_place() {
     let (first, second) = (w.set(C, X, 1, &[]), w.set(C, Y, 2, &[]));
     let mut end = w.event(first).reference();
     end.id.0[31] ^= 1;
-    w.control(A, Act::Remove(Remove { device: C, cuts: vec![Mark(end)] }));
+    w.control(A, Act::Remove(Box::new(Remove { device: C, cuts: vec![Mark(end)] })));
     assert!(status(&w, first).is_live() && !status(&w, second).is_live());
 }
 
@@ -355,7 +355,7 @@ fn a_lesser_role_cuts_only_what_needed_the_greater_one() {
     w.set_role(A, C, Role::Designer, &[]);
     w.apart(C);
     let data = w.set(C, X, 1, &[]);
-    let design = w.control(C, Act::Define(Define { kind: 1, parent: None }));
+    let design = w.control(C, Act::Define(Box::new(Define { kind: 1, parent: None })));
     let demoted = w.set_role(A, C, Role::Writer, &[]);
     assert_eq!((status(&w, data), status(&w, design)), (Status::Live, cut_by(&w, demoted)));
 }
@@ -415,7 +415,7 @@ fn an_admission_can_be_kept() {
     w.knows_only(D, &[beyond]);
     let edit = w.set(D, X, 1, &[]);
     assert_eq!(status(&w, edit), Status::NotAllowed);
-    w.control(A, Act::Keep(w.op(beyond)));
+    w.control(A, Act::Keep(Box::new(w.op(beyond))));
     assert_eq!(status(&w, edit), Status::Live);
     assert_eq!(roles(&w, D), [WRITER]);
 }
@@ -427,7 +427,7 @@ fn one_of_several_admissions_in_an_event_can_be_kept() {
     let both = w.write(B, vec![admission(D, Role::Writer, None), admission(T, Role::Reader, None)]);
     w.remove(A, B, &[]);
     let second = w.event(both).op_ref(1);
-    w.control(A, Act::Keep(second));
+    w.control(A, Act::Keep(Box::new(second)));
     assert_eq!((roles(&w, D), roles(&w, T)), (vec![], vec![Some(Role::Reader)]));
     assert!(view(&w).control.grants.contains(&(T, w.event(both).id(), 1, Some(Role::Reader))));
 }
@@ -438,7 +438,7 @@ fn only_a_manager_keeps() {
     w.apart(B);
     let beyond = w.admit(B, D, Role::Writer);
     w.remove(A, B, &[]);
-    w.control(C, Act::Keep(w.op(beyond)));
+    w.control(C, Act::Keep(Box::new(w.op(beyond))));
     assert_eq!(roles(&w, D), []);
 }
 
@@ -448,7 +448,7 @@ fn a_manager_who_was_kept_is_junior_to_the_keeper() {
     w.apart(B);
     let beyond = w.admit(B, D, Role::Manager);
     w.remove(A, B, &[]);
-    w.control(A, Act::Keep(w.op(beyond)));
+    w.control(A, Act::Keep(Box::new(w.op(beyond))));
     assert_eq!(view(&w).control.seniority, [OWNER, A, B, D]);
     w.remove(D, A, &[]);
     assert_eq!(roles(&w, A), [MANAGER]);
@@ -458,7 +458,7 @@ fn a_manager_who_was_kept_is_junior_to_the_keeper() {
 fn a_kept_admission_counts_once_where_it_stood_anyway() {
     let mut w = world();
     let admitted = w.admit(B, D, Role::Writer);
-    w.control(A, Act::Keep(w.op(admitted)));
+    w.control(A, Act::Keep(Box::new(w.op(admitted))));
     let edit = w.set(D, X, 1, &[]);
     assert_eq!(status(&w, edit), Status::Live);
 }
@@ -477,7 +477,7 @@ fn a_removed_manager_changes_nobody_any_more() {
 fn invite(w: &mut World, role: Role, uses: u32) -> (Ev, SecretKey) {
     let key = SecretKey::from_bytes(&[7; 32]);
     let invite = Invite { key: key.device(), role, uses, expires_ms: 0, approve: false };
-    (w.control(A, Act::Invite(invite)), key)
+    (w.control(A, Act::Invite(Box::new(invite))), key)
 }
 
 fn join(w: &mut World, by: DeviceKey, who: DeviceKey, role: Role, invite: Ev, key: &SecretKey) -> Ev {
@@ -587,6 +587,6 @@ fn a_refused_removal_gives_everything_back_whenever_the_verdict_comes() {
     w.refuse(S, removed);
     assert_eq!(status(&w, edit), Status::Live);
     let end = End { binding: w.term(S), at: None };
-    w.control(OWNER, Act::Unbind(end));
+    w.control(OWNER, Act::Unbind(Box::new(end)));
     assert!(!status(&w, edit).is_live());
 }

@@ -255,7 +255,7 @@ fn nobody_escapes_judgement_by_adding_a_verdict() {
     let a = w.set(A, X, 1, &[]);
     let last = w.event(a).reference();
     let verdict = Verdict { term: w.term(S), last, count: 1, outcome: Outcome::Accept };
-    let remove = on_workspace(Act::Remove(Remove { device: A, cuts: vec![] }));
+    let remove = on_workspace(Act::Remove(Box::new(Remove { device: A, cuts: vec![] })));
     let mixed = w.write(B, vec![remove, verdict_line(verdict)]);
     w.refuse(S, mixed);
     assert!(is_refused(&w, mixed));

@@ -45,7 +45,7 @@ fn an_authority_proposes_designs_and_does_not_manage_members() {
     let mut w = World::founded();
     w.bind(OWNER, S, Scope::Workspace);
     let proposed = DesignProposed { term: w.term(S), design: DesignDigest([0; 16]), steps: vec![], table: vec![] };
-    let proposed = w.control(S, Act::DesignProposed(proposed));
+    let proposed = w.control(S, Act::DesignProposed(Box::new(proposed)));
     let admitted = w.admit(S, A, Role::Reader);
     assert_eq!((status(&w, proposed), status(&w, admitted)), (Status::Live, Status::NotAllowed));
 }
@@ -53,7 +53,7 @@ fn an_authority_proposes_designs_and_does_not_manage_members() {
 #[test]
 fn an_event_needs_the_greatest_role_that_any_of_its_ops_needs() {
     let mut w = World::with(&[(A, Role::Designer)]);
-    let define = || on_workspace(Act::Define(tandem_wire::Define { kind: 1, parent: None }));
+    let define = || on_workspace(Act::Define(Box::new(tandem_wire::Define { kind: 1, parent: None })));
     let both = w.write(A, vec![define(), admission(B, Role::Reader, None)]);
     let only = w.write(A, vec![define()]);
     assert_eq!((status(&w, both), status(&w, only)), (Status::NotAllowed, Status::Live));

@@ -13,11 +13,11 @@ fn world() -> World {
 fn unbind(w: &mut World, by: DeviceKey, server: DeviceKey, at: Option<Ev>) -> Ev {
     let at = at.map(|at| w.marks(&[at])[0]);
     let end = End { binding: w.term(server), at };
-    w.control(by, Act::Unbind(end))
+    w.control(by, Act::Unbind(Box::new(end)))
 }
 
 fn hand_over(w: &mut World, by: DeviceKey, to: DeviceKey) -> Ev {
-    w.control(by, Act::HandOver(to))
+    w.control(by, Act::HandOver(Box::new(to)))
 }
 
 #[test]
@@ -258,7 +258,7 @@ fn a_former_owner_gains_nothing_by_backdating() {
     let handed = hand_over(&mut w, OWNER, B);
     w.forget(OWNER, handed);
     let bound = w.bind(OWNER, S, Scope::Workspace);
-    w.control(OWNER, Act::Remove(Remove { device: B, cuts: vec![] }));
+    w.control(OWNER, Act::Remove(Box::new(Remove { device: B, cuts: vec![] })));
     assert!(view(&w).control.terms.is_empty());
     assert_eq!(status(&w, bound), Status::NotAllowed);
     assert_eq!(roles(&w, B), [Some(Role::Manager), Some(Role::Manager)], "by the admission, by the hand over");

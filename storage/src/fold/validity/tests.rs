@@ -125,7 +125,7 @@ fn every_kind_of_reference_is_waited_for() {
     for named in [a, refused, control] {
         assert!(references(&w, resubmitted).contains(&place(&w, named)), "{named:?}");
     }
-    let discarded = w.write(B, vec![on_workspace(Act::Discard(reference))]);
+    let discarded = w.write(B, vec![on_workspace(Act::Discard(Box::new(reference)))]);
     assert!(references(&w, discarded).contains(&place(&w, refused)));
     let last = w.event(a).reference();
     let verdict = Verdict { term: w.op(bound), last, count: 1, outcome: Outcome::Accept };
@@ -178,7 +178,7 @@ fn a_named_event_has_the_whole_id_and_is_earlier() {
     let a = w.set(A, X, 1, &[]);
     let a = w.set(A, X, 1, &[a]);
     let named = w.event(a).reference();
-    let discard = |event: EventRef| vec![on_workspace(Act::Discard(event))];
+    let discard = |event: EventRef| vec![on_workspace(Act::Discard(Box::new(event)))];
     let later = w.write(B, discard(named));
     check(&w, later, Err(Invalid::Reference));
     w.meet(B);
@@ -266,7 +266,7 @@ fn control_ops_name_what_they_are_about() {
     let mut w = world();
     let key = DeviceKey([1; 32]);
     let invite = Invite { key, role: Role::Writer, uses: 1, expires_ms: 0, approve: false };
-    let invited = w.control(B, Act::Invite(invite));
+    let invited = w.control(B, Act::Invite(Box::new(invite)));
     let admitted = w.admit(B, C, Role::Writer);
     let bound = w.bind(OWNER, S, Scope::Workspace);
     let proposed = tandem_wire::DesignProposed {
@@ -275,7 +275,7 @@ fn control_ops_name_what_they_are_about() {
         steps: vec![],
         table: vec![],
     };
-    let proposed = w.control(S, Act::DesignProposed(proposed));
+    let proposed = w.control(S, Act::DesignProposed(Box::new(proposed)));
     let a = w.set(A, X, 1, &[]);
     let last = w.event(a).reference();
     let end = |binding| tandem_wire::End { binding, at: None };
@@ -283,19 +283,19 @@ fn control_ops_name_what_they_are_about() {
         let op = w.op(named);
         let is = |right: Ev| named == right;
         let check = |line: Line, fits| check_may_name(&w, line.0, line.1, fits);
-        check(on_workspace(Act::Withdraw(op)), is(invited));
+        check(on_workspace(Act::Withdraw(Box::new(op))), is(invited));
         check(admission(D, Role::Writer, Some(tandem_wire::Invited { invite: op, proof: [0; 64] })), is(invited));
-        check(on_workspace(Act::Keep(op)), is(admitted));
-        check(on_workspace(Act::Unbind(end(op))), is(bound));
+        check(on_workspace(Act::Keep(Box::new(op))), is(admitted));
+        check(on_workspace(Act::Unbind(Box::new(end(op)))), is(bound));
         let bind = tandem_wire::Bind { ends: vec![end(op)], ..binding(T, Scope::Workspace) };
-        check(on_workspace(Act::Bind(bind)), is(bound));
+        check(on_workspace(Act::Bind(Box::new(bind))), is(bound));
         check(verdict_line(Verdict { term: op, last, count: 1, outcome: Outcome::Accept }), is(bound));
         let rehearsed = || Rehearsed { proposal: op, covers: vec![] };
-        check(on_workspace(Act::DesignMerged(rehearsed())), is(proposed));
-        check(on_workspace(Act::DesignFailed(rehearsed())), is(proposed));
+        check(on_workspace(Act::DesignMerged(Box::new(rehearsed()))), is(proposed));
+        check(on_workspace(Act::DesignFailed(Box::new(rehearsed()))), is(proposed));
         let unknown = Op { target: Target::Workspace, preds: vec![op], act: Act::Unknown { kind: 1000, args: vec![] } };
         check((unknown, vec![]), true);
-        let define = Act::Define(tandem_wire::Define { kind: 1, parent: None });
+        let define = Act::Define(Box::new(tandem_wire::Define { kind: 1, parent: None }));
         check((Op { target: Target::Workspace, preds: vec![op], act: define }, vec![]), false);
     }
 }
