@@ -30,7 +30,8 @@ pub struct Invitation {
 }
 
 impl Node {
-    /// Goes on the network: other members' nodes find this one, and it them. Lasts until the node is closed.
+    /// Goes on the network: other members' nodes find this one, and it them. Lasts until the node is closed, or
+    /// [`Node::go_offline`].
     #[cfg(feature = "iroh")]
     pub fn go_online(&self, options: crate::NetworkOptions) -> Result<(), crate::NetworkError> {
         use crate::{
@@ -59,6 +60,12 @@ impl Node {
         };
         self.set_network(Network::start(self.device(), self.open_workspaces(), self.shared_engine(), make)??);
         self.open_all()
+    }
+
+    /// Leaves the network; its links end. What is written meanwhile goes out when the node is on it again.
+    pub fn go_offline(&self) {
+        let network = self.network().take();
+        network.into_iter().for_each(Network::stop);
     }
 
     /// Whether it is on the network.

@@ -169,6 +169,42 @@ fn what_one_writes_reaches_the_third_through_the_second() {
 }
 
 #[test]
+fn what_is_written_off_the_network_goes_out_when_it_is_back() {
+    let mut party = Party::new();
+    let (ada, bob) = (party.node(), party.node());
+    let here = Notes::of(&ada);
+    bob.join(&ada.invite(&here.workspace, invitation(Role::Writer)).unwrap(), "Bob").unwrap();
+    let there = notes_at(&bob);
+    wait_for_the_same(&[&here, &there]);
+    for text in ["on the way out", "on the way back"] {
+        bob.go_offline();
+        assert!(!bob.is_online() && bob.peers(here.workspace.id()).is_empty());
+        wait_until("Ada's link ends", || ada.peers(here.workspace.id()).is_empty());
+        there.add(text);
+        assert!(!here.texts().contains(&text.to_owned()));
+        party.go_online(&bob);
+        wait_until("it at Ada's", || here.texts().contains(&text.to_owned()));
+    }
+    wait_for_the_same(&[&here, &there]);
+}
+
+#[test]
+fn two_who_cannot_reach_each_other_are_brought_together_by_the_third() {
+    let mut party = Party::new();
+    let (ada, bob, cem) = (party.node(), party.node(), party.node());
+    party.exchange.keep_apart(bob.device(), cem.device());
+    let here = Notes::of(&ada);
+    let ticket = ada.invite(&here.workspace, Invitation { uses: 2, ..invitation(Role::Writer) }).unwrap();
+    bob.join(&ticket, "Bob").unwrap();
+    cem.join(&ticket, "Cem").unwrap();
+    let (b, c) = (notes_at(&bob), notes_at(&cem));
+    b.add("by way of Ada");
+    wait_until("it at Cem's", || c.texts() == ["by way of Ada"]);
+    let linked = |node: &Node| node.peers(here.workspace.id()).into_iter().map(|peer| peer.device).collect::<Vec<_>>();
+    assert_eq!([linked(&bob), linked(&cem)], [[ada.device()], [ada.device()]]);
+}
+
+#[test]
 fn who_is_removed_hears_of_it_and_changes_nothing() {
     let mut party = Party::new();
     let (ada, bob) = (party.node(), party.node());

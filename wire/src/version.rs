@@ -98,10 +98,12 @@ impl VersionTable {
     }
 
     /// How many events this table has beyond another one, as far as places tell: of a fork, the longest branch counts.
+    /// Whoever tells a table may name places that nobody can reach.
     #[must_use]
     pub fn events_beyond(&self, other: &Self) -> u64 {
-        let count = |table: &Self, chain| table.ends(chain).map(|end| end.seq + 1).max().unwrap_or(0);
-        self.chains().map(|(chain, _)| count(self, chain).saturating_sub(count(other, chain))).sum()
+        let count = |table: &Self, chain| table.ends(chain).map(|end| end.seq.saturating_add(1)).max().unwrap_or(0);
+        let beyond = self.chains().map(|(chain, _)| count(self, chain).saturating_sub(count(other, chain)));
+        beyond.fold(0, u64::saturating_add)
     }
 
     /// Its name.
@@ -167,6 +169,13 @@ mod tests {
         assert_eq!(since.on(&base), table);
         assert_eq!((table.events_beyond(&base), base.events_beyond(&table)), (2 + 1, 0));
         assert_eq!(table.since(&table), VersionTable::default());
+    }
+
+    #[test]
+    fn places_that_nobody_can_reach_are_counted_too() {
+        let claimed: VersionTable = [end(1, 0, u64::MAX, 9), end(2, 0, u64::MAX, 1)].into_iter().collect();
+        let none = VersionTable::default();
+        assert_eq!((claimed.events_beyond(&none), none.events_beyond(&claimed)), (u64::MAX, 0));
     }
 
     #[test]

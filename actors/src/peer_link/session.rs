@@ -62,7 +62,7 @@ use std::{
 use tandem_storage::{engine::Slice, fold::incremental::Fold, lacking::Lacking, take::Received};
 use tandem_wire::{
     ChainEnd, ChainId, DeviceKey, EventRef, TableDigest, VersionTable,
-    limits::{BATCH_BYTES_MAX, WINDOW_BYTES_MAX},
+    limits::{BATCH_BYTES_MAX, TABLE_ENDS_MAX, WINDOW_BYTES_MAX},
     message::{
         BadMessage, Bye, Hello, Join, Message, PROTOCOL, PeerPlaces, Peers, Points, RunBytes, Runs, State, TablePart,
         Taken, tag,
@@ -73,6 +73,8 @@ use tandem_wire::{
 const PING_AFTER_MS: u64 = 15_000;
 /// After so long without a word, nobody is.
 const DEAD_AFTER_MS: u64 = 45_000;
+/// After so many runs of the other's, see how much is kept of what it has.
+const COUNT_AFTER_RUNS: usize = 4096;
 
 /// See the module's doc.
 pub struct PeerSession {
@@ -92,6 +94,8 @@ pub struct PeerSession {
     agreed: Option<Arc<VersionTable>>,
     /// What the other has or is being sent.
     theirs: Option<VersionTable>,
+    /// Runs that told of it since it was counted.
+    told_by_runs: usize,
     /// What is known to be theirs since the fetch under way was asked for.
     meanwhile: Vec<(Option<EventRef>, EventRef)>,
     fetch: Fetch,
@@ -180,6 +184,7 @@ impl PeerSession {
             rounds: Rounds::new(),
             agreed,
             theirs: None,
+            told_by_runs: 0,
             meanwhile: Vec::new(),
             fetch: Fetch::Idle,
             asked: BTreeSet::new(),
@@ -477,6 +482,14 @@ impl PeerSession {
             let run = Received::verify(run).map_err(|_| Closed::Violation("a run is damaged or forged"))?;
             self.is_theirs(run.before(), run.last());
             received.push(run);
+        }
+        self.told_by_runs += received.len();
+        if self.told_by_runs >= COUNT_AFTER_RUNS {
+            self.told_by_runs = 0;
+            // Also runs that are left out tell what it has.
+            if self.theirs.as_ref().is_some_and(|theirs| theirs.all().count() > TABLE_ENDS_MAX) {
+                return Err(Closed::Violation("its chains are beyond all measure"));
+            }
         }
         self.taking.push_back(bytes);
         out.push(Output::Take(received));

@@ -125,7 +125,7 @@ pub enum Command {
     /// Show or export the device key
     #[command(subcommand)]
     Key(KeyCommand),
-    /// See it work: a contact list in a temporary folder
+    /// See it work: a contact list, and three nodes that share it, in a temporary folder
     Demo,
     /// Print completions for a shell
     Completions {

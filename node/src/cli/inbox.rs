@@ -46,7 +46,7 @@ fn show(state: &State, entry: &Entry, authors: &Authors, console: &mut Console) 
             for (index, sibling) in siblings.iter().enumerate() {
                 let role = if index == 0 { "shown" } else { "kept" };
                 console.line(format_args!(
-                    "    {role} {:<12}  {}",
+                    "    {role:<5} {}  {}",
                     &sibling.stamp.event.id.to_string()[..8],
                     escape(&sibling_text(design, sibling, authors))
                 ))?;
@@ -59,7 +59,7 @@ fn show(state: &State, entry: &Entry, authors: &Authors, console: &mut Console) 
                 let who = authors.name(stamp.event.chain.device);
                 let event = &stamp.event.id.to_string()[..8];
                 console.line(format_args!(
-                    "    kept {event:<12}  the removal ({}, {})",
+                    "    kept  {event}  the removal ({}, {})",
                     escape(&who),
                     when(stamp.wall_ms)
                 ))?;

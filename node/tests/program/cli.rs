@@ -165,9 +165,25 @@ fn the_demo_tells_its_story() {
         "Ayşe Özdemir",
         "set phones[1].number = +49 30 23125 199",
         "all signatures good",
+        "joined Neighbours as Bob (writer)",
+        "joined Neighbours as Cem (writer)",
+        "Ada, Bob and Cem have the same 41 contacts.",
+        "Ada wrote +49 30 23125 201; Bob wrote +49 30 23125 202 after her, and has not heard of hers.",
+        "Bob's number won at everybody's, because he wrote it later: +49 30 23125 202.",
+        "Ada's number was kept beside it, and every inbox says so: +49 30 23125 201.",
+        "Ada resolved it: the number is +49 30 23125 201 everywhere, and no inbox has anything left.",
+        "removed and edited side by side",
+        "Ada's edit beat Bob's delete: John Smith is there at everybody's, with the number that Ada wrote.",
+        "Bob's delete was kept, and every inbox shows it.",
+        "Bob resolved it: John Smith stays, and no inbox has anything left.",
+        "Bob's change came to Cem through Ada: Bob and Cem were not linked at any time.",
+        "At Cem's it is still signed by Bob: nobody can change it on the way.",
         "Now with a file of your own",
     ] {
         assert!(story.contains(sentence), "{sentence} is missing in:\n{story}");
     }
+    // At both of those who met, twice over: what the conflict was, and that nothing is left of it.
+    let times = |text: &str| story.matches(text).count();
+    assert_eq!((times("conflict in contacts"), times("nothing to look at")), (2, 3), "{story}");
     assert!(!node.dir.path().join("data").exists(), "the demo leaves the data folder alone");
 }

@@ -4,7 +4,7 @@ use crate::samples;
 use std::{fs, path::PathBuf};
 use tandem_wire::envelope::{Kind, seal};
 
-#[path = "../../../fuzz/src/lib.rs"]
+#[path = "../../../fuzz/src/format.rs"]
 mod targets;
 
 #[test]
