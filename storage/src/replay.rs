@@ -3,7 +3,8 @@
 use crate::{
     engine::{Batch, Durability, Engine, EngineError, Overlay, Table},
     fence::Fence,
-    fold::incremental::{Applied, Fold, Fresh, LogPlace, Prefix, Steps, makes_a_record},
+    fold::incremental::{Applied, Fold, Fresh, LogPlace, Prefix, Steps, Together, makes_a_record},
+    index::entry::Before,
     log::{self, LogReader, RunEvents, events_of},
 };
 use std::collections::BTreeMap;
@@ -28,8 +29,9 @@ pub(crate) struct Replay<'a, E> {
     decoded: BTreeMap<u64, RunEvents>,
 }
 
-/// May add to a batch of the views, knowing the fold behind it and the number behind the last run in it.
-pub(crate) type Finish<'a> = &'a mut dyn FnMut(&Fold, u64, &mut Batch) -> Result<(), EngineError>;
+/// May add to a batch of the views, knowing the fold behind it, the number behind the last run in it, and rows of records
+/// as they were before.
+pub(crate) type Finish<'a> = &'a mut dyn FnMut(&Fold, u64, &Before, &mut Batch) -> Result<(), EngineError>;
 
 impl<'a, E: Engine> Replay<'a, E> {
     /// Of the live views, with runs of the log that are decoded already.
@@ -74,7 +76,7 @@ impl<'a, E: Engine> Replay<'a, E> {
             let snapshot = self.engine.snapshot();
             let reader = LogReader::new(&snapshot, self.workspace);
             let mut rows = Overlay::new(&snapshot);
-            let (mut fresh, mut steps) = (Fresh::default(), Steps::default());
+            let (mut fresh, mut steps, mut together) = (Fresh::default(), Steps::default(), Together::default());
             let (mut events, mut ordinary, mut made) = (0, 0, false);
             for run in log::runs_from(&snapshot, self.workspace, applied) {
                 let (arrival, bytes) = run?;
@@ -95,6 +97,15 @@ impl<'a, E: Engine> Replay<'a, E> {
                     }
                     ordinary += 1 + fresh.len();
                     fold.settle_fresh(&mut rows, &mut fresh);
+                    if event.header().chain.is_control() && !self.fence.is_careful() {
+                        fold.settle_steps(&mut rows, &mut steps);
+                        if fold.apply_together(&mut rows, &reader, &mut together, at, event)? {
+                            each(Applied::Valid);
+                            made = false;
+                            continue;
+                        }
+                    }
+                    fold.settle_together(&mut rows, &reader, &mut together)?;
                     if fold.apply_step(&mut rows, &reader, &mut steps, at, event)? {
                         each(Applied::Valid);
                     } else {
@@ -121,6 +132,7 @@ impl<'a, E: Engine> Replay<'a, E> {
                 }
                 return Ok((fold, applied));
             }
+            fold.settle_together(&mut rows, &reader, &mut together)?;
             fold.settle_steps(&mut rows, &mut steps);
             if self.is_aside && fresh.len() >= FRESH_PER_INGESTION_MIN {
                 fold.write_end(&mut rows, &mut fresh);
@@ -129,7 +141,7 @@ impl<'a, E: Engine> Replay<'a, E> {
                 fold.settle_fresh(&mut rows, &mut fresh);
             }
             let mut batch = rows.into_batch();
-            finish(&fold, applied, &mut batch)?;
+            finish(&fold, applied, &steps.take_before(), &mut batch)?;
             self.engine.commit(batch, Durability::Buffered)?;
             events_done += events as u64;
             progress(events_done);

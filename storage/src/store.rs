@@ -12,7 +12,11 @@ use crate::{
         incremental::{Applied, Fold, LogPlace, Prefix, records_in},
         view::FOLD_VERSION,
     },
-    index::{self, Index, definition::wanted, entry::follow},
+    index::{
+        self, Index,
+        definition::wanted,
+        entry::{Before, follow},
+    },
     load::{self, Load, undo_what_was_cut_short},
     log::{self, LogReader, RunEvents},
     record_row::ROWS_VERSION,
@@ -158,7 +162,7 @@ impl<E: Engine> Store<E> {
     /// the log the views reflect. The log's own batch must be durable with or before this one; then comes
     /// [`Store::upkeep`].
     pub fn advance(&mut self, fold: Fold, runs: u64, views: &mut Batch) -> Result<(), EngineError> {
-        follow(views, &*self.engine, fold.prefix(), &self.indexes, fold.design())?;
+        follow(views, (&*self.engine, &Before::new()), fold.prefix(), &self.indexes, fold.design())?;
         self.fold = Arc::new(fold);
         self.pointer.applied += runs;
         views.put(Table::Meta, pointer_key(self.workspace), encode(&self.pointer));
@@ -208,8 +212,8 @@ impl<E: Engine> Store<E> {
         tell: &mut dyn FnMut(&Batch, u64),
     ) -> Result<(), EngineError> {
         let (engine, workspace, pointer, indexes) = (&*self.engine, self.workspace, self.pointer, &self.indexes);
-        let finish: Finish<'_> = &mut |fold, applied, batch| {
-            follow(batch, engine, fold.prefix(), indexes, fold.design())?;
+        let finish: Finish<'_> = &mut |fold, applied, before, batch| {
+            follow(batch, (engine, before), fold.prefix(), indexes, fold.design())?;
             batch.put(Table::Meta, pointer_key(workspace), encode(&Pointer { applied, ..pointer }));
             tell(batch, applied);
             Ok(())
@@ -232,7 +236,7 @@ impl<E: Engine> Store<E> {
         let new = Prefix { generation: self.fold.prefix().generation + 1, ..self.fold.prefix() };
         self.drop_other_generations()?;
         let mut replay = Replay::aside(&*self.engine, self.workspace, &mut self.fence);
-        let (fold, applied) = replay.all(replay.empty(new)?, 0, &mut |_, _, _| Ok(()), progress)?;
+        let (fold, applied) = replay.all(replay.empty(new)?, 0, &mut |_, _, _, _| Ok(()), progress)?;
         let mut indexes = Vec::new();
         index::upkeep(&*self.engine, new, &mut indexes, wanted(fold.design()), fold.design())?;
         self.pointer = Pointer { generation: new.generation, applied, made_by: MADE_BY };
@@ -269,7 +273,7 @@ impl<E: Engine> Store<E> {
         let mut fence = Fence::none();
         fence.load(&*self.engine, self.workspace, MADE_BY)?;
         let mut replay = Replay::aside(&*self.engine, self.workspace, &mut fence);
-        let (fold, _) = replay.each(replay.empty(aside)?, 0, &mut |_, _, _| Ok(()), progress, &mut |applied| {
+        let (fold, _) = replay.each(replay.empty(aside)?, 0, &mut |_, _, _, _| Ok(()), progress, &mut |applied| {
             counts.events += 1;
             counts.invalid += u64::from(applied == Applied::Invalid);
         })?;

@@ -70,7 +70,7 @@ impl Member {
             rest = &rest[taking.looked_at..];
             if taking.taken > 0 {
                 self.disk.commit(taking.log, Durability::Synced).expect("memory does not fail");
-                self.core.catch_up(&mut |_, _| {}).expect("memory does not fail");
+                self.core.catch_up(taking.decoded, &mut |_, _| {}).expect("memory does not fail");
             }
         }
     }

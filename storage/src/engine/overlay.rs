@@ -44,6 +44,11 @@ impl<'a, R: Read + ?Sized> Overlay<'a, R> {
         }
     }
 
+    /// Whether a key is written or removed by what is pending.
+    pub fn is_pending(&self, table: Table, key: &[u8]) -> bool {
+        self.pending.table(table).contains_key(key)
+    }
+
     /// The pending writes.
     pub fn pending(&self) -> &Batch {
         &self.pending

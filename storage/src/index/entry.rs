@@ -10,6 +10,7 @@ use crate::{
     fold::{Design, incremental::Prefix},
     record_row::{self, CellRow},
 };
+use std::collections::BTreeMap;
 use tandem_wire::{ListId, RecordId, Value};
 
 /// Between the number and the sort key: records with a value come before those without.
@@ -52,11 +53,13 @@ impl Index {
         record: RecordId,
         row: &[u8],
     ) -> Option<(Key, Bytes)> {
-        if !record_row::exists(row) {
-            return None;
-        }
-        let cells: Vec<CellRow<'_>> = record_row::cells(row).collect();
-        Some(self.entry_of(generation, design, record, &cells))
+        Some(self.entry_of(generation, design, record, &cells_of(row)?))
+    }
+
+    /// Whether two rows of a record have the same entry.
+    fn shows_alike(&self, one: &[CellRow<'_>], other: &[CellRow<'_>]) -> bool {
+        let mut cells = std::iter::once(&self.definition.by).chain(&self.definition.columns);
+        cells.all(|path| shown(one, path) == shown(other, path))
     }
 
     /// The entry of a record with these cells.
@@ -67,7 +70,7 @@ impl Index {
         record: RecordId,
         cells: &[CellRow<'_>],
     ) -> (Key, Bytes) {
-        let shows = |(field, part): &CellPath| cells.iter().find(|cell| cell.is(*field, part)).and_then(CellRow::value);
+        let shows = |path| shown(cells, path);
         let mut key = Vec::with_capacity(96);
         key.extend_from_slice(&generation.bytes());
         key.extend_from_slice(&self.number.to_be_bytes());
@@ -75,6 +78,11 @@ impl Index {
         key.extend_from_slice(&record.0);
         (key, put_columns(self.definition.columns.iter().map(shows)))
     }
+}
+
+/// The canonical bytes of what one of these cells shows.
+fn shown<'a>(cells: &[CellRow<'a>], (field, part): &CellPath) -> Option<&'a [u8]> {
+    cells.iter().find(|cell| cell.is(*field, part)).and_then(CellRow::value)
 }
 
 /// Bytes of a key before the place.
@@ -136,10 +144,14 @@ pub fn is_without_value(place: &[u8]) -> bool {
     place.first() == Some(&WITHOUT_VALUE)
 }
 
-/// Adds to a batch that changes records what it changes in their indexes. `base` is what the batch will be applied to.
+/// Rows of records as they were before a batch, as far as they were looked at.
+pub(crate) type Before = BTreeMap<Key, Option<Vec<u8>>>;
+
+/// Adds to a batch that changes records what it changes in their indexes. `base` is what the batch will be applied to,
+/// of which some rows are known `before`.
 pub(crate) fn follow<R: Read>(
     batch: &mut Batch,
-    base: &R,
+    (base, before): (&R, &Before),
     generation: Prefix,
     indexes: &[Index],
     design: &Design,
@@ -154,13 +166,20 @@ pub(crate) fn follow<R: Read>(
         if concerned.peek().is_none() {
             continue;
         }
-        let before = base.get(Table::Records, key)?;
+        let stored = match before.get(key) {
+            Some(_) => None,
+            None => base.get(Table::Records, key)?,
+        };
+        let old = before.get(key).map_or(stored.as_deref(), |row| row.as_deref());
+        let (old, new) = (old.and_then(cells_of), row.and_then(|row| cells_of(row)));
         for index in concerned {
-            let entry = |row: &[u8]| index.entry(generation, design, record, row);
-            let (old, new) = (before.as_deref().and_then(entry), row.and_then(|row| entry(row)));
-            if old == new {
+            if let (Some(old), Some(new)) = (&old, &new)
+                && index.shows_alike(old, new)
+            {
                 continue;
             }
+            let entry = |cells: &Vec<CellRow<'_>>| index.entry_of(generation, design, record, cells);
+            let (old, new) = (old.as_ref().map(entry), new.as_ref().map(entry));
             if let Some((key, _)) = old.filter(|(key, _)| new.as_ref().is_none_or(|(new, _)| new != key)) {
                 changes.push((key, None));
             }
@@ -174,6 +193,11 @@ pub(crate) fn follow<R: Read>(
         }
     }
     Ok(())
+}
+
+/// The cells of a record's row, where it exists.
+fn cells_of(row: &[u8]) -> Option<Vec<CellRow<'_>>> {
+    record_row::exists(row).then(|| record_row::cells(row).collect())
 }
 
 /// The list and record of a key in [`Table::Records`].

@@ -13,11 +13,11 @@ use std::{collections::BTreeSet, sync::Arc};
 use tandem_wire::{DeviceKey, Event, EventId, Mark};
 
 impl Fold {
-    /// Stages 1 to 4 again; `event` is what changed them. Adds to `again` every event to be looked at again.
+    /// Stages 1 to 4 again; `new` is what changed them. Adds to `again` every older event to be looked at again.
     pub(super) fn control_changed<R: Read, E: Events>(
         &mut self,
         work: &mut Work<'_, '_, R, E>,
-        event: &Event,
+        new: &[&Event],
         again: &mut BTreeSet<EventKey>,
     ) -> Result<(), EngineError> {
         let (terms, members, stops) = (self.terms.clone(), self.members.clone(), self.stops.clone());
@@ -33,10 +33,10 @@ impl Fold {
                 again.extend(self.judged_from(work, term, *stop)?);
             }
         }
-        let mut concerned = concerned(&members, &self.members, event.id());
-        if self.names_a_branch(event) {
-            concerned.insert(event.header().chain.device);
-        }
+        let ids: BTreeSet<EventId> = new.iter().map(|event| event.id()).collect();
+        let mut concerned = concerned(&members, &self.members, &ids);
+        let naming = new.iter().filter(|event| self.names_a_branch(event));
+        concerned.extend(naming.map(|event| event.header().chain.device));
         self.add_events(work, |device| concerned.contains(&device), again)
     }
 
@@ -119,13 +119,13 @@ fn extends(old: &Terms, new: &Terms) -> bool {
     new.owners == old.owners && new.terms.starts_with(&old.terms)
 }
 
-/// The devices whose rights at older events may have changed: not those that only gained something by the new event,
-/// which no older event had seen.
-fn concerned(old: &Members, new: &Members, event: EventId) -> BTreeSet<DeviceKey> {
+/// The devices whose rights at older events may have changed: not those that only gained something by new events, which
+/// no older event had seen.
+fn concerned(old: &Members, new: &Members, events: &BTreeSet<EventId>) -> BTreeSet<DeviceKey> {
     let devices: BTreeSet<DeviceKey> =
         old.grants.keys().chain(new.grants.keys()).chain(new.cuts.keys()).chain(old.cuts.keys()).copied().collect();
     let older = |members: &Members, device: &DeviceKey| {
-        let grants = members.grants.get(device).into_iter().flatten().filter(|grant| grant.event != event);
+        let grants = members.grants.get(device).into_iter().flatten().filter(|grant| !events.contains(&grant.event));
         grants.map(|grant| (grant.key, grant.event, grant.role)).collect::<BTreeSet<_>>()
     };
     let differs =

@@ -21,6 +21,7 @@ mod rows;
 mod step;
 #[cfg(test)]
 mod stories;
+mod together;
 mod verdicts;
 
 pub use archive::{Archive, Entry};
@@ -29,6 +30,7 @@ pub use frontier::Tip;
 pub use read::Events;
 pub use rows::{ChainRow, EventKey, EventRow, EventState, LogPlace, Look, Prefix};
 pub use step::Steps;
+pub use together::Together;
 
 use self::{
     ends::AllEnds,
@@ -273,15 +275,12 @@ impl Fold {
         self.frontier.extend(self.prefix, work.rows, event);
         let mut again = BTreeSet::new();
         if counts_as_past(event) {
-            let number = self.control.len() as u32;
-            work.put(&self.prefix.number(Kind::Control, number), &key);
-            self.control.push(ControlEvent { event: event.clone(), past: past.clone() });
-            Arc::make_mut(&mut self.named).extend(named_by(event));
+            self.add_control(work, key, event, &past);
             control_changed = true;
         }
         control_changed |= self.take_verdicts(work, key, event, past_number, &mut again)?;
         if control_changed {
-            self.control_changed(work, event, &mut again)?;
+            self.control_changed(work, &[event], &mut again)?;
         }
         again.remove(&key);
         self.look_at(work, key, row, event, &past)?;
@@ -291,8 +290,21 @@ impl Fold {
         Ok(())
     }
 
+    fn add_control<R: Read, E: Events>(
+        &mut self,
+        work: &mut Work<'_, '_, R, E>,
+        key: EventKey,
+        event: &Arc<Event>,
+        past: &Past,
+    ) {
+        let number = self.control.len() as u32;
+        work.put(&self.prefix.number(Kind::Control, number), &key);
+        self.control.push(ControlEvent { event: event.clone(), past: past.clone() });
+        Arc::make_mut(&mut self.named).extend(named_by(event));
+    }
+
     /// What the event had seen of the control plane: all that its direct past had, and that itself.
-    fn past_of<R: Read, E: Events>(&self, work: &mut Work<'_, '_, R, E>, event: &Event) -> Result<Past, EngineError> {
+    fn past_of<R: Read, E: Events>(&self, work: &Work<'_, '_, R, E>, event: &Event) -> Result<Past, EngineError> {
         let header = event.header();
         let prev = header.prev.map(|id| EventRef { chain: header.chain, seq: header.seq - 1, id });
         let mut past: Option<Past> = None;
@@ -581,6 +593,10 @@ fn range<R: Read>(rows: &R, from: Vec<u8>) -> impl Iterator<Item = Result<(Slice
 impl<'b, R: Read, E: Events> Work<'_, 'b, R, E> {
     fn lookup<'c>(&'c self, fold: &'c Fold) -> Lookup<'c, Overlay<'b, R>, E> {
         Lookup { fold, rows: self.rows, events: self.events }
+    }
+
+    fn put_event(&mut self, prefix: Prefix, key: EventKey, row: EventRow) {
+        self.rows.put(ROWS, prefix.event(key), row.encode());
     }
 
     fn put<T: serde::Serialize>(&mut self, key: &[u8], row: &T) {

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     engine::{EngineError, Overlay, Read, Table},
     fold::{RecordState, record},
+    index::entry::Before,
     record_row,
 };
 use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
@@ -30,6 +31,8 @@ pub struct Steps {
     /// The tips before the first of these events.
     tips: Option<Tips>,
     records: BTreeMap<RecordKey, RecordState>,
+    /// Their rows below what is pending, as far as they are known.
+    before: Before,
     count: usize,
 }
 
@@ -54,6 +57,11 @@ impl Steps {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.count == 0
+    }
+
+    /// The rows of records, as they are below what is pending, that were looked at since the last call.
+    pub(crate) fn take_before(&mut self) -> Before {
+        std::mem::take(&mut self.before)
     }
 }
 
@@ -109,7 +117,8 @@ impl Fold {
 
     /// Moves everything of `steps` to where the ordinary way finds it.
     pub fn settle_steps<R: Read>(&self, rows: &mut Overlay<'_, R>, steps: &mut Steps) {
-        let Steps { tails, tips, records, count } = std::mem::take(steps);
+        let Steps { tails, tips, records, before, count } = std::mem::take(steps);
+        steps.before = before;
         if count == 0 {
             return;
         }
@@ -185,10 +194,15 @@ impl Fold {
         Ok(header.lamport == lamport + 1)
     }
 
-    fn look_up<R: Read>(&self, rows: &R, steps: &mut Steps, record: RecordKey) -> Result<(), EngineError> {
+    fn look_up<R: Read>(&self, rows: &Overlay<'_, R>, steps: &mut Steps, record: RecordKey) -> Result<(), EngineError> {
         if let Entry::Vacant(vacant) = steps.records.entry(record) {
-            let row = rows.get(Table::Records, &self.prefix.record(record))?;
-            vacant.insert(row.map_or_else(RecordState::default, |row| record_row::decode(&row)));
+            let key = self.prefix.record(record);
+            let row = rows.get(Table::Records, &key)?;
+            vacant.insert(row.as_deref().map_or_else(RecordState::default, record_row::decode));
+            if !rows.is_pending(Table::Records, &key) {
+                // A copy: a row as it was read keeps the whole block around it in memory.
+                steps.before.insert(key, row.map(|row| row.to_vec()));
+            }
         }
         Ok(())
     }
