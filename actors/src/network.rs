@@ -365,7 +365,9 @@ impl Net {
         let mut state = self.state();
         let busy = state.links.keys().chain(&state.dialling).filter(|(of, _)| *of == id);
         let linked = busy.map(|(_, device)| *device).collect();
-        let devices = state.meshes.entry(id).or_default().to_dial(self.device, &members, &linked, now_ms());
+        let is_seen = |device: &DeviceKey| !self.places.of(*device).is_empty();
+        let mesh = state.meshes.entry(id).or_default();
+        let devices = mesh.to_dial(self.device, &members, &linked, is_seen, now_ms());
         state.dialling.extend(devices.iter().map(|device| (id, *device)));
         devices
     }
@@ -378,6 +380,8 @@ impl Net {
         if let Err(error) = dialled {
             tracing::debug!(%error, "no link");
             state.meshes.entry(id).or_default().failed(device, now_ms(), jitter());
+            // It is somebody else's turn at once.
+            self.look.notify_one();
         }
     }
 
