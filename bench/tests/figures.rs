@@ -82,3 +82,30 @@ fn hot() {
     ];
     check("hot", 60, &figures);
 }
+
+#[test]
+fn merge() {
+    let references = ["automerge", "automerge-256", "loro"];
+    let bulk = references.map(|reference| ["bulk", "events_per_s", "higher", reference]);
+    let more = references.map(|reference| ["plus-100", "p50_us", "lower", reference]);
+    check("merge", 400, &[bulk, more].concat());
+}
+
+#[test]
+fn sync() {
+    let of = |case| {
+        let import = |metric| [case, metric, "higher", "import"];
+        [import("events_per_s"), import("mb_per_s"), [case, "growth_mb", "lower", "bound"]]
+    };
+    check("sync", 600, &["iroh", "memory", "rows-into-1m", "live-into-1m"].map(of).concat());
+}
+
+#[test]
+fn idle() {
+    check("idle", 1, &["bytes", "round_trips"].map(|metric| ["1-author", metric, "lower", "bound"]));
+}
+
+#[test]
+fn one() {
+    check("one", 20, &["p50_us", "p99_us"].map(|metric| ["edit", metric, "lower", "fdatasync"]));
+}
