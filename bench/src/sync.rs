@@ -23,8 +23,9 @@ use std::{
 const TURNS: usize = 3;
 /// Records that the receiver of changes has.
 const MANY: usize = 1_000_000;
-/// Changes that it gets, by [`MANY`] records.
-const RECORDS_BY_CHANGES: usize = 5;
+/// So many fewer new records it gets, or edits: these are made one by one before.
+const RECORDS_BY_ROWS: usize = 5;
+const RECORDS_BY_EDITS: usize = 20;
 /// By how much a node may grow, in MiB.
 const GROWTH_BOUND_MB: f64 = 150.0;
 /// What is measured besides: the most by which either node grew.
@@ -147,7 +148,8 @@ impl Work {
         let mut events = self.rows;
         if self.case != Case::Iroh {
             sink.close();
-            events = self.rows / RECORDS_BY_CHANGES;
+            let by = if self.case == Case::Edits { RECORDS_BY_EDITS } else { RECORDS_BY_ROWS };
+            events = self.rows / by;
             source.ask(&match self.case {
                 Case::Edits => Ask::Edits(events, self.rows),
                 _rows => Ask::Rows(self.rows, events),
