@@ -97,7 +97,9 @@ impl<'a, E: Engine> Replay<'a, E> {
                     }
                     ordinary += 1 + fresh.len();
                     fold.settle_fresh(&mut rows, &mut fresh);
-                    if event.header().chain.is_control() && !self.fence.is_careful() {
+                    // Where an event is to be found out that ends the program, each is applied whole before the next.
+                    let is_quick = !self.fence.is_careful();
+                    if is_quick && event.header().chain.is_control() {
                         fold.settle_steps(&mut rows, &mut steps);
                         if fold.apply_together(&mut rows, &reader, &mut together, at, event)? {
                             each(Applied::Valid);
@@ -106,7 +108,7 @@ impl<'a, E: Engine> Replay<'a, E> {
                         }
                     }
                     fold.settle_together(&mut rows, &reader, &mut together)?;
-                    if fold.apply_step(&mut rows, &reader, &mut steps, at, event)? {
+                    if is_quick && fold.apply_step(&mut rows, &reader, &mut steps, at, event)? {
                         each(Applied::Valid);
                     } else {
                         fold.settle_steps(&mut rows, &mut steps);

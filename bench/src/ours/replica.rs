@@ -59,7 +59,7 @@ impl Replica {
         });
     }
 
-    /// How many cells of how many records are in conflict.
+    /// How many things somebody has to look at, conflicts above all.
     pub fn conflicts(&self) -> usize {
         let store = self.core.store();
         let reader = Reader::new(store.engine().snapshot(), store.views());
@@ -75,7 +75,7 @@ fn take(core: &mut Core<FjallEngine>, batch: &[Received]) {
     core.upkeep().expect("indexes can be made");
 }
 
-/// The stored runs of the node in `folder`, which is not open, from run `from` on; and the workspace.
+/// The stored runs of the node in `folder`, which is not open, from run `from` on.
 pub fn runs_from(folder: &Path, from: u64) -> Vec<Vec<u8>> {
     let engine = FjallEngine::open(data(folder), options(1 << 20).engine).expect("tables can be opened");
     let runs = log::runs_from(&engine, FIRST_WORKSPACE, from);

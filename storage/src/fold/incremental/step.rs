@@ -1,9 +1,11 @@
-//! The quick way for most of what people do: an event that goes on where its chain ends, and whose ops build on what is live.
+//! The quick way for most of what people do: an event that goes on where its chain ends, and whose ops build on what is
+//! live.
 //!
 //! It has seen of the control plane what the event before it had, and nothing can be said of it yet, so it stands as that
 //! one stands. What its ops name is in the records' rows, or beside them as replaced, so it is known, and about the same
-//! thing. What it becomes then follows without a look into the log. Rows that change again and again (a record's, the chain's, the tips)
-//! are kept back until [`Fold::settle_steps`]. Whatever is not exactly so goes the ordinary way, with the same result.
+//! thing. What it becomes then follows without a look into the log. Rows that change again and again (a record's, the
+//! chain's, the tips) are kept back until [`Fold::settle_steps`]. Whatever is not exactly so goes the ordinary way, with
+//! the same result.
 
 use super::{
     EventKey, EventRow, EventState, Events, Fold, LogPlace, Look, Lookup,
@@ -20,7 +22,8 @@ use crate::{
 use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 use tandem_wire::{Act, CellKey, ChainId, Event, EventId, FieldId, ListId, Op, OpRef, PartPath, RecordKey, Target};
 
-/// An event with more ops goes the ordinary way: whether two are about the same cell is asked of every pair.
+/// An event with more ops goes the ordinary way: that all they build on is there is found out before anything is changed,
+/// and for so many it is no longer the quicker one.
 const OPS_MAX: usize = 64;
 
 /// Events that went the quick way, and what of them is not in the rows yet.

@@ -5,6 +5,7 @@ use crate::{
     engine::{Bytes, EngineError, Key, MemorySnapshot, Overlay, Read, Slice, Table},
     fold::testing::*,
 };
+use proptest::prelude::prop;
 use std::sync::Arc;
 use tandem_wire::{
     Act, DeviceKey, Event, FieldId, ListId, Op, PartPath, RecordId, RecordKey, Role, Scope, Target, Value,
@@ -151,4 +152,15 @@ impl Teller {
         };
         self.own.push((w.event(event).header().chain.device, event));
     }
+}
+
+/// The places of so many events in the order in which they come: as told, but for those that are late.
+pub fn delivered(count: usize, late: Vec<(prop::sample::Index, usize)>) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..count).collect();
+    for (which, by) in late {
+        let from = which.index(order.len());
+        let to = (from + by).min(order.len() - 1);
+        order[from..=to].rotate_left(1);
+    }
+    order
 }

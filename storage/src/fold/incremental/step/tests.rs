@@ -243,12 +243,7 @@ proptest! {
         let mut w = World::with(&[(A, Role::Writer), (B, Role::Writer), (C, Role::Reader)]);
         let mut editors = Editors::default();
         told.into_iter().for_each(|step| editors.tell(&mut w, step));
-        let mut order: Vec<usize> = (0..w.events().len()).collect();
-        for (which, by) in late {
-            let from = which.index(order.len());
-            let to = (from + by).min(order.len() - 1);
-            order[from..=to].rotate_left(1);
-        }
+        let order = delivered(w.events().len(), late);
         check(&w, &order, |place| match pauses[place % pauses.len()] {
             0 => Pause::Settle,
             1 => Pause::Load,

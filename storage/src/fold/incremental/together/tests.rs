@@ -90,12 +90,7 @@ proptest! {
         let mut w = World::with(&[(A, Role::Manager), (B, Role::Manager), (C, Role::Writer)]);
         let mut teller = Teller::default();
         told.into_iter().for_each(|step| tell(&mut w, &mut teller, step));
-        let mut order: Vec<usize> = (0..w.events().len()).collect();
-        for (which, by) in late {
-            let from = which.index(order.len());
-            let to = (from + by).min(order.len() - 1);
-            order[from..=to].rotate_left(1);
-        }
+        let order = delivered(w.events().len(), late);
         check(&w, &order, |place| waits[place % waits.len()] > 0);
     }
 }
