@@ -4,6 +4,7 @@ use crate::{
     block::block_on,
     command::{Command, Committed, Refused},
     live::Feed,
+    news::News,
     node::{Disk, NodeError},
     workspace::{Insert, Inserted, Perform, Progress, Published, Workspace},
 };
@@ -23,7 +24,7 @@ use tandem_storage::{
     store::{self, Verified, Views},
 };
 use tandem_wire::{DeviceKey, MemberId, Role, WorkspaceId};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 /// How often a caller looks how far a long piece of work is.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
@@ -37,7 +38,7 @@ pub struct Handle {
     pub(crate) address: Addr<Workspace<Disk>>,
     pub(crate) published: Arc<RwLock<Published<Disk>>>,
     pub(crate) feed: Arc<Feed>,
-    pub(crate) shown: watch::Receiver<u64>,
+    pub(crate) shown: News,
     pub(crate) left: Arc<AtomicBool>,
 }
 
@@ -196,10 +197,10 @@ impl Handle {
         self.number
     }
 
-    pub(crate) fn ask<T>(&self, message: impl FnOnce(mpsc::SyncSender<T>) -> Perform) -> Result<T, NodeError> {
-        let (answer, answered) = mpsc::sync_channel(1);
-        self.send(message(answer))?;
-        answered.recv().map_err(|_| NodeError::Stopped)
+    pub(crate) async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Perform) -> Result<T, NodeError> {
+        let (answer, answered) = oneshot::channel();
+        self.address.send(message(answer)).await.map_err(|_| NodeError::Stopped)?;
+        answered.await.map_err(|_| NodeError::Stopped)
     }
 
     /// For work that takes a while: looks how far it is until the answer comes.

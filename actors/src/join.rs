@@ -1,11 +1,11 @@
 //! Bringing nodes together: going on the network, inviting, joining.
 
 use crate::{
-    clock::now_ms,
+    block::block_on,
     command::{Admission, Command, MemberChange, NameKind, NotInvited, Refused},
     handle::Handle,
     network::{JoinRequest, Network, PeerStatus, Ticketed},
-    node::{Node, NodeError, fresh_bytes},
+    node::{Node, NodeError},
     peer_link::{Closed, link::LinkError, transport::Transport},
     ticket::Ticket,
     workspace,
@@ -48,24 +48,40 @@ impl Node {
                 Ok(Arc::new(transport) as Arc<dyn Transport>)
             })
         };
-        let network = Network::start(self.device(), self.open_workspaces(), self.shared_engine(), make);
-        self.set_network(network.map_err(|error| crate::NetworkError::Bind(error.to_string()))??);
+        let own = (self.device(), self.outside());
+        let network = block_on(Network::start(own, self.open_workspaces(), self.shared_engine(), make));
+        block_on(self.set_network(network.map_err(|error| crate::NetworkError::Bind(error.to_string()))??));
         self.open_all().map_err(|error| crate::NetworkError::Bind(error.to_string()))
     }
 
-    /// The same over a transport of one's own.
+    /// The same over a transport of one's own. Blocks the thread.
     pub fn link_through(&self, transport: Arc<dyn Transport>) -> Result<(), NodeError> {
+        block_on(self.link_through_async(transport))
+    }
+
+    /// The same for async code.
+    pub async fn link_through_async(&self, transport: Arc<dyn Transport>) -> Result<(), NodeError> {
         let make = move || -> crate::peer_link::transport::Pending<'static, Result<_, NodeError>> {
             Box::pin(async move { Ok(transport) })
         };
-        self.set_network(Network::start(self.device(), self.open_workspaces(), self.shared_engine(), make)??);
+        let own = (self.device(), self.outside());
+        let network = Network::start(own, self.open_workspaces(), self.shared_engine(), make).await??;
+        self.set_network(network).await;
         self.open_all()
     }
 
-    /// Leaves the network; its links end. What is written meanwhile goes out when the node is on it again.
+    /// Leaves the network; its links end. What is written meanwhile goes out when the node is on it again. Blocks the
+    /// thread.
     pub fn go_offline(&self) {
+        block_on(self.go_offline_async());
+    }
+
+    /// The same for async code.
+    pub async fn go_offline_async(&self) {
         let network = self.network().take();
-        network.into_iter().for_each(Network::stop);
+        if let Some(network) = network {
+            network.stop().await;
+        }
     }
 
     /// Whether it is on the network.
@@ -84,37 +100,48 @@ impl Node {
     }
 
     /// Invites somebody. The ticket holds a secret that is nowhere else: the log keeps only a key that is made of it.
+    /// Blocks the thread.
     pub fn invite(&self, workspace: &Handle, invitation: Invitation) -> Result<Ticket, NodeError> {
-        let secret: [u8; 16] = fresh_bytes();
+        block_on(self.invite_async(workspace, invitation))
+    }
+
+    /// The same for async code.
+    pub async fn invite_async(&self, workspace: &Handle, invitation: Invitation) -> Result<Ticket, NodeError> {
+        let secret: [u8; 16] = self.outside().random();
         let Invitation { role, uses, valid_for, approve } = invitation;
-        let expires_ms = now_ms().saturating_add(valid_for.as_millis() as u64);
+        let expires_ms = self.outside().now_ms().saturating_add(valid_for.as_millis() as u64);
         let key = SecretKey::of_invitation(&secret).device();
         let invite = Invite { key, role, uses, expires_ms, approve };
-        let committed = workspace.commit(Command::Members(MemberChange::Invite(invite)))?;
+        let committed = workspace.commit_async(Command::Members(MemberChange::Invite(invite))).await?;
         let invite = committed.made.expect("a change of members names its op");
         Ok(Ticket { workspace: workspace.id(), invite, secret, device: self.device(), addresses: self.addresses() })
     }
 
     /// Joins a workspace by a ticket, and waits until this node is a member there. What the workspace holds may still be
-    /// on its way then.
+    /// on its way then. Blocks the thread.
     pub fn join(&self, ticket: &Ticket, name: &str) -> Result<Handle, NodeError> {
+        block_on(self.join_async(ticket, name))
+    }
+
+    /// The same for async code.
+    pub async fn join_async(&self, ticket: &Ticket, name: &str) -> Result<Handle, NodeError> {
         workspace::name_among(NameKind::Member, name, std::iter::empty())?;
         if self.network().is_none() {
             return Err(NodeError::Offline);
         }
         let (workspace, is_new) = self.make_room(ticket.workspace)?;
-        let joined = self.join_with(&workspace, ticket, name);
+        let joined = self.join_with(&workspace, ticket, name).await;
         if joined.is_err() && is_new {
-            self.remove(ticket.workspace)?;
+            self.remove_async(ticket.workspace).await?;
         }
         joined.map(|()| workspace)
     }
 
-    fn join_with(&self, workspace: &Handle, ticket: &Ticket, name: &str) -> Result<(), NodeError> {
+    async fn join_with(&self, workspace: &Handle, ticket: &Ticket, name: &str) -> Result<(), NodeError> {
         let ticketed = Ticketed {
             invite: ticket.invite,
             key: ticket.key(),
-            member: MemberId(fresh_bytes()),
+            member: MemberId(self.outside().random()),
             name: name.into(),
             addresses: ticket.addresses.clone(),
         };
@@ -123,7 +150,7 @@ impl Node {
             let network = network.as_ref().ok_or(NodeError::Offline)?;
             network.join(workspace.clone(), ticket.device, ticketed, JOINED_WITHIN)
         };
-        match joining.recv().map_err(|_| NodeError::Stopped)? {
+        match joining.await.map_err(|_| NodeError::Stopped)? {
             Ok(()) => Ok(()),
             Err(LinkError::Closed(Closed::ByPeer(Bye::AwaitsApproval))) => {
                 Err(Refused::NotInvited(NotInvited::AwaitsApproval).into())

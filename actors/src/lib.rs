@@ -97,7 +97,6 @@
 //! anything about terminals, files of other formats, or HTTP.
 
 mod block;
-mod clock;
 pub mod codes;
 pub mod command;
 pub mod device_key;
@@ -106,11 +105,14 @@ pub mod join;
 pub mod keeper;
 pub mod live;
 pub mod network;
+mod news;
 pub mod node;
+pub mod outside;
 pub mod peer_link;
 mod places;
 pub mod recover;
 mod registry;
+mod runtime;
 pub mod ticket;
 pub mod typed;
 pub mod undo;

@@ -1,10 +1,10 @@
 //! What a node does on the network: accept links and dial them, so that each of its workspaces stays connected.
 
 use crate::{
-    clock::now_ms,
     command::{Admission, Command, MemberChange, NotInvited, Refused},
     handle::Handle,
-    node::{Disk, NodeError, Runtime, fresh_bytes},
+    node::{Disk, NodeError},
+    outside::Outside,
     peer_link::{
         Closed, Ends, Frames, Standing, framed,
         link::{LinkError, Opening, PeerLink, Seen, Stop, TellPeers},
@@ -12,6 +12,7 @@ use crate::{
         transport::{Shared as Transport, Wire},
     },
     places::{Places, address_of, place_of},
+    runtime::Runtime,
 };
 use actix::{Actor, Addr};
 use std::{
@@ -100,6 +101,7 @@ pub(crate) struct Ticketed {
 
 struct Net {
     transport: Transport,
+    outside: Outside,
     device: DeviceKey,
     workspaces: Workspaces,
     state: Mutex<State>,
@@ -131,16 +133,15 @@ struct Link {
 }
 
 impl Network {
-    /// Begins, with a transport that `make` gives on the network's own thread.
-    pub(crate) fn start<X: Send + 'static>(
-        device: DeviceKey,
+    /// Begins, with a transport that `make` gives where the network's actors run.
+    pub(crate) async fn start<X: Send + 'static>(
+        (device, outside): (DeviceKey, Outside),
         workspaces: Workspaces,
         engine: Arc<Disk>,
         make: impl FnOnce() -> crate::peer_link::transport::Pending<'static, Result<Transport, X>> + Send + 'static,
     ) -> Result<Result<Self, X>, NodeError> {
-        let (places, runtime) = (Places::load(engine)?, Runtime::start("tandem-network"));
-        let made = runtime.call_async(make);
-        let transport = match made {
+        let (places, runtime) = (Places::load(engine)?, Runtime::start("tandem-network", outside.is_here()));
+        let transport = match runtime.run(make).await {
             Ok(transport) => transport,
             Err(error) => {
                 runtime.stop();
@@ -149,6 +150,7 @@ impl Network {
         };
         let net = Arc::new(Net {
             transport,
+            outside,
             device,
             workspaces,
             state: Mutex::default(),
@@ -163,23 +165,22 @@ impl Network {
     }
 
     /// Ends all links, and the transport.
-    pub(crate) fn stop(self) {
+    pub(crate) async fn stop(self) {
         let net = self.net.clone();
-        self.runtime.call_async(move || {
-            Box::pin(async move {
-                let links: Vec<Addr<PeerLink>> = {
-                    let mut state = net.state();
-                    state.is_over = true;
-                    std::mem::take(&mut state.links).into_values().map(|link| link.address).collect()
-                };
-                for link in links {
-                    let _ = link.send(Stop).await;
-                }
-                // What was said last goes out.
-                tokio::time::sleep(Duration::from_millis(20)).await;
-                let _ = timeout(Duration::from_secs(2), net.transport.close()).await;
-            })
-        });
+        let end = move || async move {
+            let links: Vec<Addr<PeerLink>> = {
+                let mut state = net.state();
+                state.is_over = true;
+                std::mem::take(&mut state.links).into_values().map(|link| link.address).collect()
+            };
+            for link in links {
+                let _ = link.send(Stop).await;
+            }
+            // What was said last goes out.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            let _ = timeout(Duration::from_secs(2), net.transport.close()).await;
+        };
+        self.runtime.run(end).await;
         self.runtime.stop();
     }
 
@@ -227,8 +228,8 @@ impl Network {
         device: DeviceKey,
         ticketed: Ticketed,
         within: Duration,
-    ) -> std::sync::mpsc::Receiver<Result<(), LinkError>> {
-        let (tell, told) = std::sync::mpsc::sync_channel(1);
+    ) -> oneshot::Receiver<Result<(), LinkError>> {
+        let (tell, told) = oneshot::channel();
         let net = self.net.clone();
         self.runtime.spawn(move || async move {
             let late = LinkError::Closed(Closed::Dead);
@@ -334,6 +335,10 @@ impl Net {
         self.open_workspaces().into_iter().find(is_meant)
     }
 
+    fn jitter(&self) -> u64 {
+        u64::from_le_bytes(self.outside.random())
+    }
+
     fn saw(&self, wire: &Wire) {
         if let Some(address) = wire.address {
             self.places.see(wire.peer, address);
@@ -367,7 +372,7 @@ impl Net {
         let linked = busy.map(|(_, device)| *device).collect();
         let is_seen = |device: &DeviceKey| !self.places.of(*device).is_empty();
         let mesh = state.meshes.entry(id).or_default();
-        let devices = mesh.to_dial(self.device, &members, &linked, is_seen, now_ms());
+        let devices = mesh.to_dial(self.device, &members, &linked, is_seen, self.outside.now_ms());
         state.dialling.extend(devices.iter().map(|device| (id, *device)));
         devices
     }
@@ -379,7 +384,7 @@ impl Net {
         state.dialling.remove(&(id, device));
         if let Err(error) = dialled {
             tracing::debug!(%error, "no link");
-            state.meshes.entry(id).or_default().failed(device, now_ms(), jitter());
+            state.meshes.entry(id).or_default().failed(device, self.outside.now_ms(), self.jitter());
             // It is somebody else's turn at once.
             self.look.notify_one();
         }
@@ -415,6 +420,7 @@ impl Net {
 
     async fn join(self: Arc<Self>, workspace: Handle, device: DeviceKey, ticketed: Ticketed) -> Result<(), LinkError> {
         let mut shown = workspace.shown.clone();
+        shown.mark_seen();
         let mut ended = self.clone().dial_with(workspace.clone(), device, Some(ticketed)).await?;
         loop {
             if workspace.fold().role_of(self.device).is_some() {
@@ -424,7 +430,7 @@ impl Net {
                 return Err(closed.into());
             }
             // Whichever comes first is looked for; the end of a link shows within a moment.
-            let _ = timeout(JOIN_LOOK_EVERY, shown.changed()).await;
+            let _ = timeout(JOIN_LOOK_EVERY, shown.next()).await;
         }
     }
 
@@ -450,11 +456,11 @@ impl Net {
         let side = if is_dialled { Side::Dialer } else { Side::Listener };
         let ends = Ends { workspace: id, own: self.device, peer, side, secret: wire.secret };
         let (places, heard) = mpsc::channel(TOLD_WAITING_MAX);
-        let link = PeerLink::new(workspace.clone(), ends, opening, (wire, frames), over, places);
+        let link = PeerLink::new((workspace.clone(), self.outside), ends, opening, (wire, frames), over, places);
         let (seen, number) = (link.seen(), state.next_number);
         state.next_number += 1;
         let address = link.start();
-        let since_ms = now_ms();
+        let since_ms = self.outside.now_ms();
         let entry = Link { number, address, seen: seen.clone(), is_dialled, since_ms, told: 0 };
         state.links.insert((id, peer), entry);
         drop(state);
@@ -476,13 +482,13 @@ impl Net {
             state.agreed.insert(key, agreed);
         }
         let Some(link) = state.links.get(&key).filter(|link| link.number == number) else { return };
-        let lasted_ms = now_ms().saturating_sub(link.since_ms);
+        let lasted_ms = self.outside.now_ms().saturating_sub(link.since_ms);
         state.links.remove(&key);
         let mesh = state.meshes.entry(key.0).or_default();
         if lasted_ms >= OF_USE_MS && !matches!(closed, Closed::Violation(_)) {
             mesh.reached(key.1);
         }
-        mesh.failed(key.1, now_ms(), jitter());
+        mesh.failed(key.1, self.outside.now_ms(), self.jitter());
         drop(state);
         self.look.notify_one();
     }
@@ -567,8 +573,4 @@ async fn say_bye(mut wire: Wire, bye: Bye) {
     // The other end reads it before it closes the stream.
     let mut rest = [0; 64];
     let _ = timeout(OPENING_WITHIN, wire.read.read(&mut rest)).await;
-}
-
-fn jitter() -> u64 {
-    u64::from_le_bytes(fresh_bytes())
 }

@@ -1,27 +1,27 @@
 //! A node to embed: an open data folder with its workspaces, on a thread of its own.
 
 use crate::{
-    clock::now_ms,
+    block::block_on,
     command::Refused,
     device_key::{self, DeviceKeyError},
     handle::Handle,
     keeper::Keeper,
     network::{Network, Workspaces},
+    outside::Outside,
     peer_link::link::LinkError,
     recover::{self, Opened, Recovered},
     registry::{self, Entry},
+    runtime::Runtime,
     workspace::{self, Core, Perform, Workspace},
 };
-use actix::{Actor, System};
+use actix::Actor;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
-        mpsc,
     },
-    thread::{self, JoinHandle},
 };
 use tandem_storage::{
     EngineError, Store,
@@ -54,7 +54,7 @@ pub struct Node {
     pub(crate) network: Mutex<Option<Network>>,
     open: Workspaces,
     /// Held while the list of workspaces is changed.
-    listing: Mutex<()>,
+    listing: tokio::sync::Mutex<()>,
 }
 
 /// How a node uses its machine.
@@ -68,6 +68,8 @@ pub struct Options {
     pub group_commands_max: usize,
     /// Below so much free disk the node is read-only.
     pub disk_free_bytes_min: u64,
+    /// Where the time and random bytes come from, and where actors run.
+    pub outside: Outside,
 }
 
 impl Default for Options {
@@ -77,6 +79,7 @@ impl Default for Options {
             mailbox_messages_max: 1024,
             group_commands_max: 256,
             disk_free_bytes_min: 256 << 20,
+            outside: Outside::default(),
         }
     }
 }
@@ -147,8 +150,9 @@ impl Node {
     pub fn open(dir: impl AsRef<Path>, options: Options) -> Result<Self, NodeError> {
         let dir = dir.as_ref();
         let data = DataDir::lock(dir)?;
-        let key = Arc::new(device_key::load_or_make(dir, random)?);
-        let mut fresh_pair = || u32::from_le_bytes(random());
+        let outside = options.outside;
+        let key = Arc::new(device_key::load_or_make(dir, || outside.random())?);
+        let mut fresh_pair = || u32::from_le_bytes(outside.random());
         let Opened { engine, head, recovered } = recover::open(&data, key.device(), options.engine, &mut fresh_pair)?;
         let keeper = Keeper::start(dir, head, options.disk_free_bytes_min);
         let keeper = Arc::new(keeper.map_err(|source| recover::io_error(dir, source))?);
@@ -160,10 +164,10 @@ impl Node {
             recovered,
             key,
             options,
-            runtime: Some(Runtime::start("tandem-actors")),
+            runtime: Some(Runtime::start("tandem-actors", outside.is_here())),
             network: Mutex::default(),
             open: Workspaces::default(),
-            listing: Mutex::default(),
+            listing: tokio::sync::Mutex::default(),
         })
     }
 
@@ -180,7 +184,9 @@ impl Node {
     /// Founds a workspace whose owner is this node.
     pub fn create_workspace(&self, name: &str, member: &str) -> Result<Handle, NodeError> {
         let names = workspace_names(name, member)?;
-        let (id, run) = workspace::found(&self.key, random(), MemberId(random()), &names, now_ms());
+        let outside = self.outside();
+        let member = MemberId(outside.random());
+        let (id, run) = workspace::found(&self.key, outside.random(), member, &names, outside.now_ms());
         let listing = self.change_list();
         let number = registry::free_number(self.engine())?;
         let mut batch = Batch::default();
@@ -221,7 +227,7 @@ impl Node {
         }
         let core = Core::new(store, self.key.clone(), id).with_pair(self.keeper().pair(id));
         let keeper = self.keeper.clone().expect("open");
-        let actor = Workspace::new(core, keeper, entry.left, self.options.group_commands_max);
+        let actor = Workspace::new(core, keeper, entry.left, self.options.group_commands_max, self.outside());
         let (published, feed, shown) = (actor.published(), actor.feed(), actor.shown());
         let mailbox = self.options.mailbox_messages_max;
         let address = self.runtime.as_ref().expect("running").call(move || {
@@ -275,9 +281,14 @@ impl Node {
         self.key.clone()
     }
 
-    pub(crate) fn set_network(&self, network: Network) {
-        if let Some(old) = self.network().replace(network) {
-            old.stop();
+    pub(crate) fn outside(&self) -> Outside {
+        self.options.outside
+    }
+
+    pub(crate) async fn set_network(&self, network: Network) {
+        let old = self.network().replace(network);
+        if let Some(old) = old {
+            old.stop().await;
         }
     }
 
@@ -291,28 +302,31 @@ impl Node {
         self.say(id, |head| Some(WorkspaceHead { left: true, ..head }))?;
         let workspace = self.workspace(id)?;
         workspace.left.store(true, Relaxed);
-        workspace.ask(Perform::Leave)?;
+        block_on(workspace.ask(Perform::Leave))?;
         self.end_links(id);
         Ok(())
     }
 
-    /// Takes a workspace off this node, with everything in it.
+    /// Takes a workspace off this node, with everything in it. Blocks the thread.
     pub fn remove(&self, id: WorkspaceId) -> Result<(), NodeError> {
-        let _listing = self.change_list();
+        block_on(self.remove_async(id))
+    }
+
+    /// The same for async code.
+    pub async fn remove_async(&self, id: WorkspaceId) -> Result<(), NodeError> {
+        // Nothing gets its number meanwhile.
+        let _listing = self.listing.lock().await;
         let (number, _) = self.find(id)?;
-        // Nobody opens it meanwhile, and whoever still has a handle must not write into what is being removed, or
-        // into what gets its number.
-        let mut handles = self.handles();
-        match handles.get(&id).map(|handle| handle.ask(Perform::Stop)) {
-            None | Some(Ok(()) | Err(NodeError::Stopped)) => {}
-            Some(Err(error)) => return Err(error),
-        }
-        // First, so that what is no longer listed is not taken for lost.
+        // First, so that what is no longer listed is not taken for lost, and nobody opens it again.
         self.say(id, |_| None)?;
         registry::delete(self.engine(), number)?;
-        handles.remove(&id);
-        drop(handles);
+        let handle = self.handles().remove(&id);
         self.end_links(id);
+        // Whoever still has a handle must not write into what is being removed.
+        match handle {
+            Some(handle) => drop(handle.ask(Perform::Stop).await),
+            None => {}
+        }
         Ok(store::delete(self.engine(), number)?)
     }
 
@@ -344,7 +358,7 @@ impl Node {
             }
         }
         // Its own chains may have gone on since: they are never written again.
-        let pair = u32::from_le_bytes(random()) & !1;
+        let pair = u32::from_le_bytes(self.outside().random()) & !1;
         self.say(id, |head| Some(WorkspaceHead { number, left: false, pair, ..head }))?;
         // A log that is not listed is none: a crash before this leaves nothing.
         registry::put(&mut batch, number, &Entry { id, left: false });
@@ -353,15 +367,24 @@ impl Node {
         self.workspace(id).map(Ok)
     }
 
-    /// Stops the node and leaves its tables tidy, so that they open fast.
+    /// Stops the node and leaves its tables tidy, so that they open fast. Blocks the thread.
     pub fn close(mut self) -> Result<(), NodeError> {
+        self.go_offline();
+        self.stop()
+    }
+
+    /// The same for async code.
+    pub async fn close_async(mut self) -> Result<(), NodeError> {
+        self.go_offline_async().await;
+        let handles = std::mem::take(&mut *self.handles());
+        for handle in handles.into_values() {
+            // One that has stopped already is as good.
+            let _ = handle.ask(Perform::Stop).await;
+        }
         self.stop()
     }
 
     fn stop(&mut self) -> Result<(), NodeError> {
-        if let Some(network) = self.network().take() {
-            network.stop();
-        }
         self.handles().clear();
         if let Some(runtime) = self.runtime.take() {
             runtime.stop();
@@ -384,7 +407,10 @@ impl Node {
             own |= chain.device == self.device() && chain.number & !1 == pair;
         }
         match own {
-            true => self.say(id, |head| Some(WorkspaceHead { pair: u32::from_le_bytes(random()) & !1, ..head })),
+            true => {
+                let pair = u32::from_le_bytes(self.outside().random()) & !1;
+                self.say(id, |head| Some(WorkspaceHead { pair, ..head }))
+            }
             false => Ok(()),
         }
     }
@@ -412,8 +438,8 @@ impl Node {
         self.network.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn change_list(&self) -> MutexGuard<'_, ()> {
-        self.listing.lock().expect("nothing panics while it changes the list")
+    fn change_list(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        block_on(self.listing.lock())
     }
 
     fn handles(&self) -> MutexGuard<'_, BTreeMap<WorkspaceId, Handle>> {
@@ -432,6 +458,9 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
+        if !self.options.outside.is_here() {
+            self.go_offline();
+        }
         if let Err(error) = self.stop() {
             tracing::warn!(%error, "the tables were not left tidy; the next start is slower");
         }
@@ -440,12 +469,12 @@ impl Drop for Node {
 
 /// A fresh record id, for [`crate::Change::Create`].
 pub fn fresh_record() -> RecordId {
-    RecordId(random())
+    RecordId(fresh_bytes())
 }
 
 /// A fresh batch id, for [`crate::Transaction::batch`].
 pub fn fresh_batch() -> BatchId {
-    BatchId(random())
+    BatchId(fresh_bytes())
 }
 
 fn workspace_names(name: &str, member: &str) -> Result<tandem_wire::GenesisText, Refused> {
@@ -454,61 +483,5 @@ fn workspace_names(name: &str, member: &str) -> Result<tandem_wire::GenesisText,
 
 /// Bytes that nobody else has, for keys of elements.
 pub(crate) fn fresh_bytes<const N: usize>() -> [u8; N] {
-    random()
-}
-
-fn random<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
-    bytes
-}
-
-/// A thread that actors run on.
-pub(crate) struct Runtime {
-    system: System,
-    thread: JoinHandle<()>,
-}
-
-impl Runtime {
-    pub(crate) fn start(name: &str) -> Self {
-        let (tell, told) = mpsc::channel();
-        let run = move || {
-            let runner = System::new();
-            tell.send(System::current()).expect("the starter waits");
-            runner.run().expect("the system runs until it is stopped");
-        };
-        let thread = thread::Builder::new().name(name.into()).spawn(run).expect("threads can be made");
-        Self { system: told.recv().expect("the thread starts"), thread }
-    }
-
-    /// Runs `work` on the thread.
-    fn call<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
-        let (tell, told) = mpsc::channel();
-        self.system.arbiter().spawn_fn(move || drop(tell.send(work())));
-        told.recv().expect("the thread runs")
-    }
-
-    /// Runs what `work` begins on the thread, and waits for it.
-    pub(crate) fn call_async<T: Send + 'static, F: Future<Output = T> + 'static>(
-        &self,
-        work: impl FnOnce() -> F + Send + 'static,
-    ) -> T {
-        let (tell, told) = mpsc::channel();
-        self.spawn(move || {
-            let done = work();
-            async move { drop(tell.send(done.await)) }
-        });
-        told.recv().expect("the thread runs")
-    }
-
-    /// Runs what `work` begins on the thread.
-    pub(crate) fn spawn<F: Future<Output = ()> + 'static>(&self, work: impl FnOnce() -> F + Send + 'static) {
-        self.system.arbiter().spawn_fn(move || drop(actix::spawn(work())));
-    }
-
-    pub(crate) fn stop(self) {
-        self.system.stop();
-        // A panic there was an abort; there is nothing more to learn from the thread.
-        let _ = self.thread.join();
-    }
+    Outside::default().random()
 }

@@ -8,8 +8,12 @@
 //! leaves the others' draws as they were. Time is a number, and happenings are ordered by (time, number). First
 //! everything breaks, then it heals and must get on.
 //!
+//! That is the first storey: cores without their actors, thousands of seeds in minutes. On the second ([`actors`]) the
+//! real actors run, with real tables, on a thread whose time is paused.
+//!
 //! Never here: a wall clock, threads, hash order, floating-point odds, or a rule of what events mean.
 
+pub mod actors;
 pub mod chance;
 pub mod checks;
 pub mod disk;

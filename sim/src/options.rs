@@ -11,6 +11,8 @@ pub enum Cast {
     Alone,
     /// The nodes of several members, and the network between them.
     Peers,
+    /// The same with the real actors and tables of each node.
+    Actors,
 }
 
 /// The same seed with the same options is the same run.
@@ -37,6 +39,11 @@ impl Default for Options {
 }
 
 impl Options {
+    /// Real actors. Each seed takes much longer than without.
+    pub fn actors() -> Self {
+        Self { cast: Cast::Actors, ..Self::default() }
+    }
+
     /// One node, and as many commands as it is looked at closely for.
     pub fn alone() -> Self {
         Self { cast: Cast::Alone, commands: 200, ..Self::default() }

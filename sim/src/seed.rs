@@ -1,6 +1,7 @@
 //! One seed, from beginning to end.
 
 use crate::{
+    actors,
     checks::Violation,
     options::{Cast, Options},
     peers,
@@ -62,12 +63,14 @@ macro_rules! play {
 
 play!(World);
 play!(peers::World);
+play!(actors::World);
 
 /// Lets one seed happen. A panic in a core is a violation like any other.
 pub fn run_once(seed: u64, options: Options) -> Outcome {
     match options.cast {
         Cast::Alone => play(World::new(seed, options)),
         Cast::Peers => play(peers::World::new(seed, options)),
+        Cast::Actors => play(actors::World::new(seed, options)),
     }
 }
 
@@ -86,11 +89,15 @@ pub fn run(seed: u64, options: Options) -> Outcome {
     let mut first = run_once(seed, options);
     let second = match options.cast {
         Cast::Peers if first.result.is_ok() => play(peers::World::new(seed, options).unwatched()),
-        Cast::Peers | Cast::Alone => run_once(seed, options),
+        Cast::Peers | Cast::Alone | Cast::Actors => run_once(seed, options),
     };
     if first.trace.hash() != second.trace.hash() || first.result != second.result {
         let differs = first.trace.lines.iter().zip(&second.trace.lines).find(|(a, b)| a != b);
-        let details = differs.map_or("one trace is longer".into(), |(a, b)| format!("{a:?} became {b:?}"));
+        let details = match differs {
+            Some((a, b)) => format!("{a:?} became {b:?}"),
+            None if first.trace.lines.len() != second.trace.lines.len() => "one trace is longer".into(),
+            None => format!("the same history ended as {:?} and as {:?}", first.result, second.result),
+        };
         first.result = Violation::of("same-seed-same-run", details);
     }
     first
@@ -101,6 +108,7 @@ pub fn detect(planted: Planted, from: u64, seeds_max: u64) -> (u64, Option<&'sta
     let whole = match planted.cast() {
         Cast::Alone => Options::alone(),
         Cast::Peers => Options::default(),
+        Cast::Actors => Options::actors(),
     };
     let options = Options { planted: Some(planted), ..whole };
     for count in 1..=seeds_max {

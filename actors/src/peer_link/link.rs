@@ -6,7 +6,7 @@ use super::{
     session::PeerSession,
     transport::Wire,
 };
-use crate::{clock::now_ms, handle::Handle, workspace::Perform};
+use crate::{handle::Handle, outside::Outside, workspace::Perform};
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
 use std::{
     collections::VecDeque,
@@ -43,6 +43,7 @@ const TICK: Duration = Duration::from_secs(1);
 /// One link: one workspace, one peer, one stream.
 pub struct PeerLink {
     workspace: Handle,
+    outside: Outside,
     session: Option<PeerSession>,
     opening: Option<Opening>,
     ends: Ends,
@@ -123,7 +124,7 @@ impl PeerLink {
     /// A link over `wire`; `frames` has what was read of it already. Tells `over` why it ended,
     /// and `places` what the other says of where devices are.
     pub fn new(
-        workspace: Handle,
+        (workspace, outside): (Handle, Outside),
         ends: Ends,
         opening: Opening,
         (wire, frames): (Wire, Frames),
@@ -134,6 +135,7 @@ impl PeerLink {
         let seen = Seen { peer: ends.peer, standing: Standing::Greeting, clock_off_ms: 0, agreed: None, theirs: None };
         Self {
             workspace,
+            outside,
             session: None,
             opening: Some(opening),
             ends,
@@ -156,7 +158,7 @@ impl PeerLink {
 
     fn input(&mut self, ctx: &mut Context<Self>, input: impl FnOnce(&mut PeerSession, u64) -> Vec<Output>) {
         let Some(session) = &mut self.session else { return };
-        let outputs = input(session, now_ms());
+        let outputs = input(session, self.outside.now_ms());
         self.carry_out(ctx, outputs);
     }
 
@@ -285,10 +287,10 @@ impl Actor for PeerLink {
         frames.open();
         actix::spawn(read_frames(read, frames, ctx.address()));
         let (own, mut shown) = (ctx.address(), self.workspace.shown.clone());
-        shown.mark_unchanged();
-        actix::spawn(async move { while shown.changed().await.is_ok() && own.send(Moved).await.is_ok() {} });
+        shown.mark_seen();
+        actix::spawn(async move { while shown.next().await && own.send(Moved).await.is_ok() {} });
         ctx.run_interval(TICK, |link, ctx| link.input(ctx, PeerSession::tick));
-        let (fold, now_ms, ends) = (self.workspace.fold(), now_ms(), self.ends.clone());
+        let (fold, now_ms, ends) = (self.workspace.fold(), self.outside.now_ms(), self.ends.clone());
         let (session, outputs) = match self.opening.take().expect("begun once") {
             Opening::Dial { agreed, join } => PeerSession::dial(ends, fold, agreed, join, now_ms),
             Opening::Listen { agreed, hello } => PeerSession::listen(ends, fold, agreed, hello.as_ref(), now_ms),

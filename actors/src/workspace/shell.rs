@@ -7,11 +7,11 @@ use super::{
     writer::{Place, Work, Writer},
 };
 use crate::{
-    clock::now_ms,
     command::{Command, Committed, Refused},
     keeper::{Keeper, Staged},
     live::{Feed, Publisher},
-    node::fresh_bytes,
+    news::{News, Teller},
+    outside::Outside,
 };
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
 use std::{
@@ -31,7 +31,7 @@ use tandem_storage::{
     take::Received,
 };
 use tandem_wire::{Event, EventRef};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 /// Does what commands ask, in groups: while one is written, the next is decided.
 pub struct Workspace<E: Engine> {
@@ -41,8 +41,9 @@ pub struct Workspace<E: Engine> {
     group_commands_max: usize,
     place: Arc<Place<E>>,
     decided: Decided,
-    /// Until there is one, groups are written here.
+    /// Where there is none, groups are written here.
     writer: Option<Writer>,
+    outside: Outside,
     /// Closed when the actor is gone.
     feed: Publisher,
 }
@@ -96,9 +97,9 @@ pub enum Perform {
     /// Make the views anew.
     Rebuild(Progress, Reply<Result<(), EngineError>>),
     /// From now on, this copy is for reading only.
-    Leave(Reply<()>),
+    Leave(Answer<()>),
     /// Write nothing any more, and stop.
-    Stop(Reply<()>),
+    Stop(Answer<()>),
 }
 
 /// A group is written.
@@ -113,14 +114,20 @@ struct Flush;
 
 impl<E: Engine> Workspace<E> {
     /// Around a core; `left` for a copy that is for reading only. Groups end at `group_commands_max` commands.
-    pub fn new(core: Core<E>, keeper: Arc<Keeper>, left: bool, group_commands_max: usize) -> Self {
+    pub fn new(
+        core: Core<E>,
+        keeper: Arc<Keeper>,
+        left: bool,
+        group_commands_max: usize,
+        outside: Outside,
+    ) -> Self {
         let feed = Publisher(Arc::default());
         feed.0.begin_at(core.store().next_arrival());
         let published = Arc::new(RwLock::new(publish(&core)));
-        let shown = watch::Sender::new(core.store().next_arrival());
+        let shown = Teller::default();
         let place = Place { engine: core.store().engine().clone(), keeper, published, feed: feed.0.clone(), shown };
         let (waiting, place, decided) = (VecDeque::new(), Arc::new(place), Decided::default());
-        Self { core, left, waiting, group_commands_max, place, decided, writer: None, feed }
+        Self { core, left, waiting, group_commands_max, place, decided, writer: None, outside, feed }
     }
 
     /// Where subscribers find what was touched.
@@ -128,9 +135,9 @@ impl<E: Engine> Workspace<E> {
         self.feed.0.clone()
     }
 
-    /// Tells the number of the next run whenever readers see something new.
-    pub(crate) fn shown(&self) -> watch::Receiver<u64> {
-        self.place.shown.subscribe()
+    /// Tells whenever readers see something new.
+    pub(crate) fn shown(&self) -> News {
+        self.place.shown.news()
     }
 
     /// Where readers find the state.
@@ -174,7 +181,7 @@ impl<E: Engine> Workspace<E> {
         // Who asks for nothing waits for what was asked before.
         if !self.decided.asked.is_empty() {
             let open = self.decided.open.take().unwrap_or_else(|| self.core.open());
-            match self.core.extend(open, now_ms(), &commands) {
+            match self.core.extend(open, self.outside.now_ms(), &commands) {
                 Ok(open) => self.decided.open = Some(open),
                 Err(error) => self.place.fail(&error),
             }
@@ -258,7 +265,7 @@ impl<E: Engine> Workspace<E> {
 
     /// A few commands, at once.
     fn commit(&mut self, commands: &[Command]) -> Result<Answers, EngineError> {
-        let group = self.core.decide(now_ms(), commands)?;
+        let group = self.core.decide(self.outside.now_ms(), commands)?;
         let (work, answers) = self.settle(group)?;
         if let Some(work) = work {
             self.write(work, vec![])?;
@@ -325,7 +332,7 @@ impl<E: Engine> Workspace<E> {
                 }
                 Ok(Some(loader.finish()))
             });
-            let composed = self.core.compose((insert, places), now_ms(), &mut |run| runs.send(run).is_ok());
+            let composed = self.core.compose((insert, places), self.outside.now_ms(), &mut |run| runs.send(run).is_ok());
             drop(runs);
             let load = loaded.join().expect("a panic there is an abort")?;
             Ok(load.zip(composed?).map(|(load, (tip, too_large))| (load, tip, too_large)))
@@ -383,7 +390,7 @@ impl<E: Engine> Workspace<E> {
             self.core.upkeep()?;
             *self.place.published.write().expect("readers do not panic") = publish(&self.core);
             self.feed.0.wake();
-            self.place.shown.send_replace(self.core.store().next_arrival());
+            self.place.shown.tell();
         }
         Ok(())
     }
@@ -391,7 +398,7 @@ impl<E: Engine> Workspace<E> {
     /// What this node wrote comes back to it from others: its disk is older than what it once sent, so that its chains may
     /// go on elsewhere. It never writes them again.
     fn begin_afresh(&mut self) -> Result<(), EngineError> {
-        let pair = u32::from_le_bytes(fresh_bytes()) & !1;
+        let pair = u32::from_le_bytes(self.outside.random()) & !1;
         tracing::warn!("this node's own events came back from others: it begins new chains");
         let workspace = self.core.workspace();
         let said = self.place.keeper.set(workspace, |head| Some(WorkspaceHead { pair, ..head }));
@@ -405,7 +412,7 @@ impl<E: Engine> Workspace<E> {
         self.feed.0.begin_at(self.core.store().next_arrival());
         *self.place.published.write().expect("readers do not panic") = publish(&self.core);
         self.feed.0.wake();
-        self.place.shown.send_replace(self.core.store().next_arrival());
+        self.place.shown.tell();
     }
 }
 
@@ -433,6 +440,9 @@ impl<E: Engine> Actor for Workspace<E> {
 
     #[expect(clippy::disallowed_methods, reason = "one for each group, one after the other: they do not pile up")]
     fn started(&mut self, ctx: &mut Context<Self>) {
+        if self.outside.is_here() {
+            return;
+        }
         let own = ctx.address().downgrade();
         let tell = move || {
             if let Some(own) = own.upgrade() {

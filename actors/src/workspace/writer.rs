@@ -4,6 +4,7 @@ use super::shell::{Answer, Answers, Published, stop, tell};
 use crate::{
     keeper::{Keeper, Staged},
     live::Feed,
+    news::Teller,
 };
 use std::{
     sync::{Arc, Condvar, Mutex, PoisonError, RwLock, mpsc},
@@ -14,7 +15,6 @@ use tandem_storage::{
     engine::{Batch, Durability, Engine},
     store::Views,
 };
-use tokio::sync::watch;
 
 /// What a writer writes to, and tells.
 pub(super) struct Place<E: Engine> {
@@ -22,8 +22,8 @@ pub(super) struct Place<E: Engine> {
     pub(super) keeper: Arc<Keeper>,
     pub(super) published: Arc<RwLock<Published<E>>>,
     pub(super) feed: Arc<Feed>,
-    /// Told the number of the next run whenever something new is shown.
-    pub(super) shown: watch::Sender<u64>,
+    /// Told whenever something new is shown.
+    pub(super) shown: Teller,
 }
 
 /// A group that is decided: its batch of log and views, and what is to be said when that is durable.
@@ -49,7 +49,7 @@ impl<E: Engine> Place<E> {
         let published = Published { snapshot: Arc::new(self.engine.snapshot()), views, applied };
         *self.published.write().expect("readers do not panic") = published;
         self.feed.wake();
-        self.shown.send_replace(applied);
+        self.shown.tell();
         tell(answers);
     }
 

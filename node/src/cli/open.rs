@@ -66,6 +66,7 @@ pub fn node(args: &Args, config: &Config) -> Result<Node, CliError> {
         mailbox_messages_max: config.workspace.mailbox_messages_max as usize,
         group_commands_max: config.workspace.group_events_max as usize,
         disk_free_bytes_min: mb(config.storage.disk_free_mb_min),
+        ..Options::default()
     };
     Ok(Node::open(data_dir(args, config)?, options)?)
 }

@@ -9,7 +9,7 @@ use std::{
 use tandem_actors::{Command, Committed, Refused, peer_link::Standing, workspace::Core};
 use tandem_storage::{
     Store,
-    engine::Engine,
+    engine::{Engine, Read},
     fold::record::Sibling,
     fold::{Status, incremental::EventState, naive},
     log,
@@ -133,8 +133,8 @@ impl Views {
 }
 
 /// P2: the views are what the specification makes of the log's events, and of a rebuild.
-pub(super) fn views_are_the_naive_fold(store: &Store<Disk>) -> Result<(), Violation> {
-    let (own, naive) = (digest_of(store), naive::view(&events(store.engine())).digest());
+pub(crate) fn views_are_the_naive_fold<E: Engine>(store: &Store<E>) -> Result<(), Violation> {
+    let (own, naive) = (digest_of(store), naive::view(&events(&**store.engine())).digest());
     if own == naive {
         return Ok(());
     }
@@ -152,8 +152,8 @@ pub(super) fn up_to_date_is_true(peer: &Peer, standing: Standing, other: &Peer) 
 
 /// P3: every value that was written is shown, or kept beside what is shown, or was replaced by who had seen it, or is
 /// listed as masked or held. What is invalid never was an event, and replaces nothing.
-pub(super) fn nothing_is_dropped(store: &Store<Disk>) -> Result<(), Violation> {
-    let events = events(store.engine());
+pub(crate) fn nothing_is_dropped<E: Engine>(store: &Store<E>) -> Result<(), Violation> {
+    let events = events(&**store.engine());
     let snapshot = store.engine().snapshot();
     let control = store.fold().control_view(&snapshot).expect("memory can be read");
     let model = tandem_storage::fold::incremental::records_in(&snapshot, store.fold().prefix());
@@ -208,7 +208,7 @@ pub(super) fn forks(store: &Store<Disk>, event: &Event) -> bool {
 }
 
 /// Events that are here and invalid.
-pub(super) fn invalid(store: &Store<Disk>) -> BTreeSet<EventId> {
+pub(super) fn invalid<E: Engine>(store: &Store<E>) -> BTreeSet<EventId> {
     let (snapshot, fold) = (store.engine().snapshot(), store.fold());
     let chains = fold.chains().map(|(chain, _)| *chain);
     let rows = chains.flat_map(|chain| fold.events_from(&snapshot, chain, 0).map(|row| row.expect("memory").1));
@@ -236,7 +236,7 @@ pub(super) fn removed_change_nothing(
     store: &Store<Disk>,
     removals: &[super::members::Removal],
 ) -> Result<u64, Violation> {
-    let (events, snapshot) = (events(store.engine()), store.engine().snapshot());
+    let (events, snapshot) = (events(&**store.engine()), store.engine().snapshot());
     let control = store.fold().control_view(&snapshot).expect("memory can be read");
     let invalid = invalid(store);
     let mut late = 0;
@@ -262,7 +262,7 @@ pub(super) fn removed_change_nothing(
 }
 
 /// The events of a log.
-pub(super) fn events(disk: &Disk) -> Vec<Arc<Event>> {
+pub(crate) fn events(disk: &impl Read) -> Vec<Arc<Event>> {
     let runs = log::runs_from(disk, WORKSPACE, 0).map(|run| run.expect("memory can be read").1);
     runs.flat_map(|bytes| Run::decode_trusted(&bytes).expect("it was verified").into_events())
         .map(Arc::new)
@@ -274,6 +274,6 @@ pub(super) fn events(disk: &Disk) -> Vec<Arc<Event>> {
         .collect()
 }
 
-fn digest_of(store: &Store<Disk>) -> [u8; 32] {
+fn digest_of<E: Engine>(store: &Store<E>) -> [u8; 32] {
     store::digest(store.fold(), &store.engine().snapshot()).expect("memory can be read")
 }

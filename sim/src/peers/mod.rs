@@ -1,7 +1,7 @@
 //! Several members' nodes, and the network between them: they edit apart, come together, crash and are cut off, and in
 //! the end must have the same.
 
-mod checks;
+pub(crate) mod checks;
 mod ending;
 mod faults;
 mod hostile;
