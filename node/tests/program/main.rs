@@ -6,6 +6,8 @@ mod daemon;
 mod docs;
 mod import;
 mod keeping;
+#[cfg(target_os = "linux")]
+mod network;
 #[cfg(unix)]
 mod peers;
 #[cfg(unix)]

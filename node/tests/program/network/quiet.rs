@@ -3,27 +3,18 @@
 //!
 //! The real binary runs in a network of its own, with addresses, a default route and a name server, none of which
 //! anybody answers at; every packet is captured and judged.
-#![cfg(target_os = "linux")]
 
 mod capture;
 mod judge;
-mod namespace;
 mod packet;
-#[path = "../program/running.rs"]
-#[expect(dead_code, reason = "shared with the tests of the program, which use all of it")]
-mod running;
-#[path = "../program/scratch.rs"]
-#[expect(dead_code, reason = "shared with the tests of the program, which use all of it")]
-mod scratch;
 
 use self::{
     capture::Capture,
     judge::{Known, Verdict},
-    namespace::Namespace,
     packet::Packet,
-    running::Running,
-    scratch::Node,
 };
+use super::namespace::Namespace;
+use crate::{running::Running, scratch::Node};
 use std::{collections::BTreeMap, net::IpAddr, thread, time::Duration};
 
 /// For as long the node is listened to. Its first seconds are when it finds out about its network.

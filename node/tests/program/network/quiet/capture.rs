@@ -1,6 +1,6 @@
 //! Everything that is sent and received in a network, by tcpdump.
 
-use crate::{namespace::Namespace, packet::Packet};
+use super::{super::namespace::Namespace, packet::Packet};
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
     fs,
