@@ -13,3 +13,7 @@ mod peers;
 #[cfg(unix)]
 mod running;
 mod scratch;
+#[cfg(unix)]
+mod team;
+#[cfg(unix)]
+mod waiting;
