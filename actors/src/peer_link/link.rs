@@ -9,6 +9,7 @@ use super::{
 use crate::{clock::now_ms, handle::Handle, workspace::Perform};
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
 use std::{
+    any::Any,
     collections::VecDeque,
     sync::{
         Arc, Mutex, PoisonError,
@@ -47,6 +48,7 @@ pub struct PeerLink {
     opening: Option<Opening>,
     ends: Ends,
     wire: Option<(Wire, Frames)>,
+    in_use: Option<Box<dyn Any + Send>>,
     write: mpsc::Sender<Vec<u8>>,
     /// Bytes that wait to be written.
     unwritten: Arc<AtomicUsize>,
@@ -138,6 +140,7 @@ impl PeerLink {
             opening: Some(opening),
             ends,
             wire: Some((wire, frames)),
+            in_use: None,
             write,
             unwritten: Arc::default(),
             written: Some(written),
@@ -280,7 +283,8 @@ impl Actor for PeerLink {
     fn started(&mut self, ctx: &mut Context<Self>) {
         ctx.set_mailbox_capacity(FRAMES_COMING_MAX);
         let (Some((wire, mut frames)), Some(written)) = (self.wire.take(), self.written.take()) else { return };
-        let Wire { read, write, .. } = wire;
+        let Wire { read, write, in_use, .. } = wire;
+        self.in_use = Some(in_use);
         actix::spawn(write_frames(write, written, self.unwritten.clone()));
         frames.open();
         actix::spawn(read_frames(read, frames, ctx.address()));
