@@ -6,13 +6,13 @@
 
 use super::transport::{DialError, Pending, Transport, Wire};
 use iroh::{
-    Endpoint, EndpointAddr, EndpointId, RelayMode, RelayUrl, SecretKey as IrohKey, TransportAddr,
+    Endpoint, EndpointAddr, EndpointId, RelayMode, RelayUrl, SecretKey as IrohKey, TransportAddr, Watcher,
     endpoint::{Connection, IncomingAddr, RecvStream, SendStream, VarInt, presets},
 };
 use iroh_mdns_address_lookup::MdnsAddressLookup;
 use std::{
-    collections::BTreeMap,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    collections::{BTreeMap, BTreeSet},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     str::FromStr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -31,8 +31,9 @@ const SECRET_LABEL: &[u8] = b"tandem 1 connection";
 const WAITING_MAX: usize = 64;
 /// A connection that nothing goes over for so long is closed. What was said last has gone out by then.
 const UNUSED_FOR: Duration = Duration::from_secs(5);
-/// Why it is closed, for the other end.
+/// Why a connection is closed, for the other end.
 const UNUSED: VarInt = VarInt::from_u32(0);
+const MOVED: VarInt = VarInt::from_u32(1);
 
 /// How a node is on the network.
 #[derive(Debug, Clone, Default)]
@@ -111,6 +112,7 @@ impl IrohTransport {
         let (accepted, waiting) = mpsc::channel(WAITING_MAX);
         let shared = Arc::new(Shared { lines: Mutex::default(), accepted });
         tokio::spawn(listen(endpoint.clone(), shared.clone()));
+        tokio::spawn(endpoint.closed().run_until(begin_anew_elsewhere(endpoint.clone(), shared.clone())));
         Ok(Self { endpoint, shared, waiting: AsyncMutex::new(waiting) })
     }
 
@@ -260,6 +262,25 @@ async fn listen(endpoint: Endpoint, shared: Arc<Shared>) {
             }
         });
     }
+}
+
+/// Closes all connections when this machine has lost an address. What is under way on them would stand still for long,
+/// although iroh finds another way for what comes after; those who dial anew are linked at once.
+async fn begin_anew_elsewhere(endpoint: Endpoint, shared: Arc<Shared>) {
+    let mut own = endpoint.watch_addr();
+    let mut before = addresses_of(&own.get());
+    while let Ok(now) = own.updated().await {
+        let now = addresses_of(&now);
+        if !before.is_subset(&now) {
+            shared.lines().values().for_each(|line| line.connection.close(MOVED, b"moved"));
+        }
+        before = now;
+    }
+}
+
+/// Where others on the network find a node.
+fn addresses_of(node: &EndpointAddr) -> BTreeSet<IpAddr> {
+    node.ip_addrs().map(SocketAddr::ip).filter(|address| !address.is_loopback()).collect()
 }
 
 /// Goes on for as long as the line is open.
