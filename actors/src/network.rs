@@ -8,7 +8,7 @@ use crate::{
     peer_link::{
         Closed, Ends, Frames, Standing, framed,
         link::{LinkError, Opening, PeerLink, Seen, Stop, TellPeers},
-        mesh::{Mesh, keeps_new},
+        mesh::{Mesh, OldLink, keeps_new},
         transport::{Shared as Transport, Wire},
     },
     places::{Places, address_of, place_of},
@@ -447,7 +447,8 @@ impl Net {
         let (tell, told) = oneshot::channel();
         let mut state = self.state();
         if let Some(old) = state.links.get(&(id, peer)) {
-            if !keeps_new(self.device, peer, is_dialled, old.is_dialled) {
+            let lasted_ms = now_ms().saturating_sub(old.since_ms);
+            if !keeps_new(self.device, peer, is_dialled, OldLink { is_dialled: old.is_dialled, lasted_ms }) {
                 let _ = tell.send(Closed::ByPeer(Bye::Done));
                 return told;
             }

@@ -6,18 +6,22 @@
 
 use super::transport::{DialError, Pending, Transport, Wire};
 use iroh::{
-    Endpoint, EndpointAddr, EndpointId, RelayMode, RelayUrl, SecretKey as IrohKey, TransportAddr,
-    endpoint::{Connection, IncomingAddr, RecvStream, SendStream, presets},
+    Endpoint, EndpointAddr, EndpointId, RelayMode, RelayUrl, SecretKey as IrohKey, TransportAddr, Watcher,
+    endpoint::{Connection, IncomingAddr, RecvStream, SendStream, VarInt, presets},
 };
 use iroh_mdns_address_lookup::MdnsAddressLookup;
 use std::{
-    collections::BTreeMap,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    collections::{BTreeMap, BTreeSet},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     str::FromStr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 use tandem_wire::{DeviceKey, SecretKey};
-use tokio::sync::{Mutex as AsyncMutex, mpsc};
+use tokio::{
+    sync::{Mutex as AsyncMutex, mpsc, watch},
+    time::timeout,
+};
 
 /// Names the protocol on the network; a later one, which is not understood by earlier programs, has another name.
 const ALPN: &[u8] = b"tandem/1";
@@ -25,6 +29,11 @@ const ALPN: &[u8] = b"tandem/1";
 const SECRET_LABEL: &[u8] = b"tandem 1 connection";
 /// Streams that may wait to be accepted.
 const WAITING_MAX: usize = 64;
+/// A connection that nothing goes over for so long is closed. What was said last has gone out by then.
+const UNUSED_FOR: Duration = Duration::from_secs(5);
+/// Why a connection is closed, for the other end.
+const UNUSED: VarInt = VarInt::from_u32(0);
+const MOVED: VarInt = VarInt::from_u32(1);
 
 /// How a node is on the network.
 #[derive(Debug, Clone, Default)]
@@ -61,9 +70,22 @@ pub struct IrohTransport {
 
 #[derive(Debug)]
 struct Shared {
-    connections: Mutex<BTreeMap<DeviceKey, Connection>>,
+    lines: Mutex<BTreeMap<DeviceKey, Line>>,
     accepted: mpsc::Sender<Wire>,
 }
+
+/// A connection, and how many streams that are of use go over it.
+///
+/// It is closed when there are none: of two between the same two devices, as they come about when both dial, one is
+/// left over, and iroh takes long to find a new way for either when one of the devices has moved.
+#[derive(Debug, Clone)]
+struct Line {
+    connection: Connection,
+    streams: watch::Sender<usize>,
+}
+
+/// A stream that is of use.
+struct InUse(watch::Sender<usize>);
 
 impl IrohTransport {
     /// Begins to listen, where no port is named at `last_port` if that is free: others know it. To be called on a tokio
@@ -88,8 +110,9 @@ impl IrohTransport {
             None => endpoint(options.listen.into_iter().collect()).await?,
         };
         let (accepted, waiting) = mpsc::channel(WAITING_MAX);
-        let shared = Arc::new(Shared { connections: Mutex::default(), accepted });
+        let shared = Arc::new(Shared { lines: Mutex::default(), accepted });
         tokio::spawn(listen(endpoint.clone(), shared.clone()));
+        tokio::spawn(endpoint.closed().run_until(begin_anew_elsewhere(endpoint.clone(), shared.clone())));
         Ok(Self { endpoint, shared, waiting: AsyncMutex::new(waiting) })
     }
 
@@ -98,29 +121,28 @@ impl IrohTransport {
         self.endpoint.bound_sockets().first().map(SocketAddr::port)
     }
 
-    async fn connection(&self, device: DeviceKey, hints: Vec<SocketAddr>) -> Result<Connection, DialError> {
-        let known = self.shared.connections().get(&device).cloned();
-        if let Some(connection) = known.filter(|connection| connection.close_reason().is_none()) {
-            return Ok(connection);
+    async fn line(&self, device: DeviceKey, hints: Vec<SocketAddr>) -> Result<Line, DialError> {
+        let known = self.shared.lines().get(&device).cloned();
+        if let Some(line) = known.filter(Line::is_in_use) {
+            return Ok(line);
         }
         let failed = |why: String| DialError { device, why };
         let id = EndpointId::from_bytes(&device.0).map_err(|error| failed(error.to_string()))?;
         let address = EndpointAddr::from_parts(id, hints.into_iter().map(TransportAddr::Ip));
         let connection = self.endpoint.connect(address, ALPN).await.map_err(|error| failed(format!("{error:#}")))?;
-        self.shared.keep(&connection);
-        tokio::spawn(accept_streams(connection.clone(), None, self.shared.clone()));
-        Ok(connection)
+        let line = self.shared.keep(connection);
+        tokio::spawn(accept_streams(line.clone(), None, self.shared.clone()));
+        Ok(line)
     }
 }
 
 impl Transport for IrohTransport {
     fn dial(&self, device: DeviceKey, hints: Vec<SocketAddr>) -> Pending<'_, Result<Wire, DialError>> {
         Box::pin(async move {
-            let connection = self.connection(device, hints).await?;
+            let line = self.line(device, hints).await?;
             let failed = |error: String| DialError { device, why: error };
-            let streams = connection.open_bi().await.map_err(|error| failed(error.to_string()))?;
-            let address = address_of(&connection);
-            wire(&connection, streams, address).ok_or_else(|| failed("the connection has no secret".into()))
+            let streams = line.connection.open_bi().await.map_err(|error| failed(error.to_string()))?;
+            line.wire(streams, None).ok_or_else(|| failed("the connection has no secret".into()))
         })
     }
 
@@ -138,14 +160,57 @@ impl Transport for IrohTransport {
 }
 
 impl Shared {
-    fn connections(&self) -> MutexGuard<'_, BTreeMap<DeviceKey, Connection>> {
-        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lines(&self) -> MutexGuard<'_, BTreeMap<DeviceKey, Line>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn keep(&self, connection: &Connection) {
-        let mut connections = self.connections();
-        connections.retain(|_, kept| kept.close_reason().is_none());
-        connections.insert(DeviceKey(*connection.remote_id().as_bytes()), connection.clone());
+    fn keep(&self, connection: Connection) -> Line {
+        let line = Line { connection, streams: watch::Sender::new(0) };
+        let mut lines = self.lines();
+        lines.retain(|_, kept| kept.connection.close_reason().is_none());
+        lines.insert(DeviceKey(*line.connection.remote_id().as_bytes()), line.clone());
+        drop(lines);
+        tokio::spawn(line.clone().close_unused());
+        line
+    }
+}
+
+impl Line {
+    /// Else it may be one whose other end has gone, unnoticed.
+    fn is_in_use(&self) -> bool {
+        self.connection.close_reason().is_none() && *self.streams.borrow() > 0
+    }
+
+    /// A stream over it; `address` is where the other end was seen, should it not be seen now.
+    fn wire(&self, (write, read): (SendStream, RecvStream), address: Option<SocketAddr>) -> Option<Wire> {
+        let mut secret = [0; 32];
+        self.connection.export_keying_material(&mut secret, SECRET_LABEL, &[]).ok()?;
+        let peer = DeviceKey(*self.connection.remote_id().as_bytes());
+        let address = address_of(&self.connection).or(address);
+        let in_use = Box::new(InUse::of(&self.streams));
+        Some(Wire { peer, secret, address, read: Box::new(read), write: Box::new(write), in_use })
+    }
+
+    /// Closes it when nothing has gone over it for a while.
+    async fn close_unused(self) {
+        let mut streams = self.streams.subscribe();
+        while streams.wait_for(|count| *count == 0).await.is_ok()
+            && timeout(UNUSED_FOR, streams.wait_for(|count| *count > 0)).await.is_ok()
+        {}
+        self.connection.close(UNUSED, b"unused");
+    }
+}
+
+impl InUse {
+    fn of(streams: &watch::Sender<usize>) -> Self {
+        streams.send_modify(|count| *count += 1);
+        Self(streams.clone())
+    }
+}
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
     }
 }
 
@@ -190,8 +255,8 @@ async fn listen(endpoint: Endpoint, shared: Arc<Shared>) {
         tokio::spawn(async move {
             match incoming.await {
                 Ok(connection) => {
-                    shared.keep(&connection);
-                    accept_streams(connection, address, shared).await;
+                    let line = shared.keep(connection);
+                    accept_streams(line, address, shared).await;
                 }
                 Err(error) => tracing::debug!(%error, "a connection did not come about"),
             }
@@ -199,21 +264,33 @@ async fn listen(endpoint: Endpoint, shared: Arc<Shared>) {
     }
 }
 
-async fn accept_streams(connection: Connection, address: Option<SocketAddr>, shared: Arc<Shared>) {
-    while let Ok(streams) = connection.accept_bi().await {
-        let address = address_of(&connection).or(address);
-        let Some(wire) = wire(&connection, streams, address) else { return };
+/// Closes all connections when this machine has lost an address. What is under way on them would stand still for long,
+/// although iroh finds another way for what comes after; those who dial anew are linked at once.
+async fn begin_anew_elsewhere(endpoint: Endpoint, shared: Arc<Shared>) {
+    let mut own = endpoint.watch_addr();
+    let mut before = addresses_of(&own.get());
+    while let Ok(now) = own.updated().await {
+        let now = addresses_of(&now);
+        if !before.is_subset(&now) {
+            shared.lines().values().for_each(|line| line.connection.close(MOVED, b"moved"));
+        }
+        before = now;
+    }
+}
+
+/// Where others on the network find a node.
+fn addresses_of(node: &EndpointAddr) -> BTreeSet<IpAddr> {
+    node.ip_addrs().map(SocketAddr::ip).filter(|address| !address.is_loopback()).collect()
+}
+
+/// Goes on for as long as the line is open.
+async fn accept_streams(line: Line, address: Option<SocketAddr>, shared: Arc<Shared>) {
+    while let Ok(streams) = line.connection.accept_bi().await {
+        let Some(wire) = line.wire(streams, address) else { return };
         if shared.accepted.send(wire).await.is_err() {
             return;
         }
     }
-}
-
-fn wire(connection: &Connection, (write, read): (SendStream, RecvStream), address: Option<SocketAddr>) -> Option<Wire> {
-    let mut secret = [0; 32];
-    connection.export_keying_material(&mut secret, SECRET_LABEL, &[]).ok()?;
-    let peer = DeviceKey(*connection.remote_id().as_bytes());
-    Some(Wire { peer, secret, address, read: Box::new(read), write: Box::new(write) })
 }
 
 /// Where the other end is seen now, if not through a relay.
@@ -222,4 +299,39 @@ fn address_of(connection: &Connection) -> Option<SocketAddr> {
         TransportAddr::Ip(address) => Some(*address),
         _through_others => None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    async fn here(number: u8) -> IrohTransport {
+        let options = NetworkOptions { listen: Some((Ipv4Addr::LOCALHOST, 0).into()), ..NetworkOptions::default() };
+        IrohTransport::bind(&SecretKey::from_bytes(&[number; 32]), options, None).await.unwrap()
+    }
+
+    /// Both ends of a stream; the other end hears of one when something comes over it.
+    async fn dial(from: &IrohTransport, to: &IrohTransport) -> (Wire, Wire) {
+        let device = DeviceKey(*to.endpoint.id().as_bytes());
+        let mut near = from.dial(device, to.addresses()).await.unwrap();
+        near.write.write_all(b"hello").await.unwrap();
+        (near, to.accept().await.unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_shared_while_it_is_used_and_closed_when_it_is_not() {
+        let (a, b) = (here(1).await, here(2).await);
+        let (first, mut first_there) = dial(&a, &b).await;
+        let (second, second_there) = dial(&b, &a).await;
+        assert_eq!(first.secret, second.secret, "one connection for both");
+        drop((first.in_use, second_there.in_use));
+        let (third, third_there) = dial(&a, &b).await;
+        assert_ne!(third.secret, first.secret, "whether anybody is at the other end of the old one is not known");
+        let mut said = Vec::new();
+        let ended = timeout(2 * UNUSED_FOR, first_there.read.read_to_end(&mut said)).await;
+        assert!(ended.expect("it is closed").is_err(), "with what goes over it");
+        let (fourth, _fourth_there) = dial(&b, &a).await;
+        assert_eq!(fourth.secret, third_there.secret, "what is used stays");
+    }
 }

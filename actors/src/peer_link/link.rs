@@ -9,6 +9,7 @@ use super::{
 use crate::{handle::Handle, outside::Outside, workspace::Perform};
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
 use std::{
+    any::Any,
     collections::VecDeque,
     sync::{
         Arc, Mutex, PoisonError,
@@ -48,6 +49,7 @@ pub struct PeerLink {
     opening: Option<Opening>,
     ends: Ends,
     wire: Option<(Wire, Frames)>,
+    in_use: Option<Box<dyn Any + Send>>,
     write: mpsc::Sender<Vec<u8>>,
     /// Bytes that wait to be written.
     unwritten: Arc<AtomicUsize>,
@@ -140,6 +142,7 @@ impl PeerLink {
             opening: Some(opening),
             ends,
             wire: Some((wire, frames)),
+            in_use: None,
             write,
             unwritten: Arc::default(),
             written: Some(written),
@@ -282,7 +285,8 @@ impl Actor for PeerLink {
     fn started(&mut self, ctx: &mut Context<Self>) {
         ctx.set_mailbox_capacity(FRAMES_COMING_MAX);
         let (Some((wire, mut frames)), Some(written)) = (self.wire.take(), self.written.take()) else { return };
-        let Wire { read, write, .. } = wire;
+        let Wire { read, write, in_use, .. } = wire;
+        self.in_use = Some(in_use);
         actix::spawn(write_frames(write, written, self.unwritten.clone()));
         frames.open();
         actix::spawn(read_frames(read, frames, ctx.address()));

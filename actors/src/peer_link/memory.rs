@@ -80,7 +80,8 @@ impl Transport for MemoryTransport {
             let secret = (self.fresh)();
             let wire = |peer, stream| {
                 let (read, write) = split(stream);
-                Wire { peer, secret, address: None, read: Box::new(read), write: Box::new(write) }
+                let (read, write) = (Box::new(read), Box::new(write));
+                Wire { peer, secret, address: None, read, write, in_use: Box::new(()) }
             };
             other.send(wire(self.device, there)).await.map_err(|_| failed("it has gone"))?;
             Ok(wire(device, here))

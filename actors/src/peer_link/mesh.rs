@@ -13,6 +13,8 @@ pub const LINKS_MAX: usize = 8;
 const RETRY_AFTER_MS: u64 = 500;
 /// How long at most.
 const RETRY_AFTER_MS_MAX: u64 = 60_000;
+/// Of two nodes that dial each other at once the later one is through within so long.
+const AT_ONCE_MS: u64 = 5_000;
 
 /// Whom to dial, and when again.
 #[derive(Debug, Default)]
@@ -60,14 +62,23 @@ impl Mesh {
     }
 }
 
-/// Of two links between the same two nodes both keep the one that the lesser key dialled. Whether a new link stays, when
-/// there is one already.
-pub fn keeps_new(own: DeviceKey, peer: DeviceKey, new_is_dialled: bool, old_is_dialled: bool) -> bool {
-    if new_is_dialled == old_is_dialled {
-        // The other end has lost the old one.
+/// Whether a new link stays, when there is one already between the same two nodes. Of two that came about because both
+/// dialled at once both nodes keep the one that the lesser key dialled.
+pub fn keeps_new(own: DeviceKey, peer: DeviceKey, new_is_dialled: bool, old: OldLink) -> bool {
+    if new_is_dialled == old.is_dialled || old.lasted_ms >= AT_ONCE_MS {
+        // The other end has lost the old one: who has a link does not dial.
         return true;
     }
     (own < peer) == new_is_dialled
+}
+
+/// A link that is there when another comes about.
+#[derive(Debug, Clone, Copy)]
+pub struct OldLink {
+    /// Whether this node dialled it.
+    pub is_dialled: bool,
+    /// For how long it has been there.
+    pub lasted_ms: u64,
 }
 
 #[cfg(test)]
@@ -121,10 +132,21 @@ mod tests {
         let (a, b) = (device(1), device(2));
         // a dialled one, b the other: at a the first is dialled, at b the second.
         for first_is_old in [true, false] {
-            let at_a = keeps_new(a, b, !first_is_old, first_is_old);
-            let at_b = keeps_new(b, a, first_is_old, !first_is_old);
+            let old = |is_dialled| OldLink { is_dialled, lasted_ms: AT_ONCE_MS - 1 };
+            let at_a = keeps_new(a, b, !first_is_old, old(first_is_old));
+            let at_b = keeps_new(b, a, first_is_old, old(!first_is_old));
             assert_eq!(at_a, at_b, "the new one stays at both, or at neither");
             assert_eq!(at_a, !first_is_old, "what the lesser key dialled stays");
+        }
+    }
+
+    #[test]
+    fn who_dials_although_there_has_long_been_a_link_has_lost_it() {
+        for (own, peer) in [(1, 2), (2, 1)] {
+            for is_dialled in [true, false] {
+                let old = OldLink { is_dialled, lasted_ms: AT_ONCE_MS };
+                assert!(keeps_new(device(own), device(peer), false, old), "{own} is dialled by {peer}: {old:?}");
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Byte streams between nodes, each authenticated by the device keys of its ends.
 
-use std::{fmt, future::Future, net::SocketAddr, pin::Pin, sync::Arc};
+use std::{any::Any, fmt, future::Future, net::SocketAddr, pin::Pin, sync::Arc};
 use tandem_wire::DeviceKey;
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -34,6 +34,8 @@ pub struct Wire {
     pub read: Box<dyn AsyncRead + Send + Unpin>,
     /// What the other gets.
     pub write: Box<dyn AsyncWrite + Send + Unpin>,
+    /// Held for as long as the stream is of use: what carries it may go when nothing else is carried.
+    pub in_use: Box<dyn Any + Send>,
 }
 
 impl fmt::Debug for Wire {

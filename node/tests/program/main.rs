@@ -6,8 +6,14 @@ mod daemon;
 mod docs;
 mod import;
 mod keeping;
+#[cfg(target_os = "linux")]
+mod network;
 #[cfg(unix)]
 mod peers;
 #[cfg(unix)]
 mod running;
 mod scratch;
+#[cfg(unix)]
+mod team;
+#[cfg(unix)]
+mod waiting;

@@ -1,6 +1,9 @@
 //! A node that runs until it is stopped, for tests.
 
-use crate::scratch::Node;
+use crate::{
+    scratch::Node,
+    waiting::{PATIENCE, until},
+};
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
     io::{BufRead, BufReader, Read},
@@ -9,10 +12,6 @@ use std::{
     thread,
     time::Duration,
 };
-
-/// For what should happen at once, on a machine that does much else.
-const PATIENCE: Duration = Duration::from_secs(60);
-const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 
 /// `tandem node`, which is ready; killed if a test ends without stopping it.
 pub struct Running {
@@ -98,16 +97,4 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// Looks again and again until there is something to see, for so long.
-#[expect(clippy::disallowed_methods, reason = "other processes are waited for")]
-fn until<T>(time: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
-    for _ in 0..time.as_millis() / BETWEEN_LOOKS.as_millis() {
-        if let Some(seen) = look() {
-            return Some(seen);
-        }
-        thread::sleep(BETWEEN_LOOKS);
-    }
-    look()
 }

@@ -3,27 +3,19 @@
 //!
 //! The real binary runs in a network of its own, with addresses, a default route and a name server, none of which
 //! anybody answers at; every packet is captured and judged.
-#![cfg(target_os = "linux")]
 
+mod alone;
 mod capture;
 mod judge;
-mod namespace;
 mod packet;
-#[path = "../program/running.rs"]
-#[expect(dead_code, reason = "shared with the tests of the program, which use all of it")]
-mod running;
-#[path = "../program/scratch.rs"]
-#[expect(dead_code, reason = "shared with the tests of the program, which use all of it")]
-mod scratch;
 
 use self::{
+    alone::Alone,
     capture::Capture,
     judge::{Known, Verdict},
-    namespace::Namespace,
     packet::Packet,
-    running::Running,
-    scratch::Node,
 };
+use crate::{running::Running, scratch::Node};
 use std::{collections::BTreeMap, net::IpAddr, thread, time::Duration};
 
 /// For as long the node is listened to. Its first seconds are when it finds out about its network.
@@ -40,7 +32,8 @@ const CONTROL: &str = "asked-on-purpose";
 #[test]
 #[ignore = "needs root: network namespaces and tcpdump"]
 fn a_started_node_speaks_to_its_local_network_and_members_alone() {
-    let net = Namespace::new(&BEFORE);
+    let alone = Alone::at(&BEFORE);
+    let net = &alone.net;
     let (ada, bob) = (Node::new(), Node::new());
     net.ok(&ada.command(&["workspace", "new", "Team", "--member", "Ada"]));
     let running = [&ada, &bob].map(|node| Running::spawn(net.enter(&node.command(&["node"]))));
@@ -48,9 +41,9 @@ fn a_started_node_speaks_to_its_local_network_and_members_alone() {
     net.ok(&bob.command(&["join", ticket.trim(), "--name", "Bob"]));
     running.into_iter().for_each(Running::stop);
     // Bob is not there any more, and Ada knows where he was.
-    net.move_to(&BEFORE, &NOW);
+    alone.move_to(&BEFORE, &NOW);
 
-    let seen = listen(&net, ada, &["node"]);
+    let seen = listen(&alone, ada, &["node"]);
     let known = Known { own: addresses(&NOW), members: addresses(&BEFORE) };
     let counts = count(&seen, &known);
     assert!(counts.contains_key("looks for others on the local network"), "it was listened to: {counts:?}");
@@ -60,10 +53,10 @@ fn a_started_node_speaks_to_its_local_network_and_members_alone() {
 #[test]
 #[ignore = "needs root: network namespaces and tcpdump"]
 fn without_discovery_a_node_that_knows_nobody_says_nothing() {
-    let net = Namespace::new(&NOW);
+    let alone = Alone::at(&NOW);
     let ada = Node::new();
-    net.ok(&ada.command(&["workspace", "new", "Team", "--member", "Ada"]));
-    let seen = listen(&net, ada, &["node", "--no-discovery"]);
+    alone.net.ok(&ada.command(&["workspace", "new", "Team", "--member", "Ada"]));
+    let seen = listen(&alone, ada, &["node", "--no-discovery"]);
     let counts = count(&seen, &Known { own: addresses(&NOW), members: vec![] });
     let by_the_node: Vec<_> = counts.keys().filter(|what| !what.starts_with("by the kernel")).collect();
     assert!(by_the_node.is_empty(), "{counts:?}");
@@ -73,11 +66,11 @@ fn without_discovery_a_node_that_knows_nobody_says_nothing() {
 #[test]
 #[ignore = "needs root: network namespaces and tcpdump"]
 fn a_relay_that_is_named_is_asked_for() {
-    let net = Namespace::new(&NOW);
+    let alone = Alone::at(&NOW);
     let ada = Node::new();
-    net.ok(&ada.command(&["workspace", "new", "Team", "--member", "Ada"]));
+    alone.net.ok(&ada.command(&["workspace", "new", "Team", "--member", "Ada"]));
     ada.file("data/tandem.toml", "network.relay = \"https://relay-of-ours.example\"\n");
-    let seen = listen(&net, ada, &["node", "--no-discovery"]);
+    let seen = listen(&alone, ada, &["node", "--no-discovery"]);
     let known = Known { own: addresses(&NOW), members: vec![] };
     let is_asked = |packet: &&Packet| packet.holds("relay-of-ours");
     let asked: Vec<_> = seen.iter().filter(is_asked).map(|packet| judge::judge(packet, &known)).collect();
@@ -89,12 +82,12 @@ fn a_relay_that_is_named_is_asked_for() {
 
 /// What is sent while the node runs. What is asked for on purpose at the end has to be seen, and found wrong: else
 /// nobody was listening.
-fn listen(net: &Namespace, node: Node, words: &[&str]) -> Vec<Packet> {
-    let capture = Capture::start(net);
-    let running = Running::spawn(net.enter(&node.command(words)));
+fn listen(alone: &Alone, node: Node, words: &[&str]) -> Vec<Packet> {
+    let capture = Capture::start(&alone.net);
+    let running = Running::spawn(alone.net.enter(&node.command(words)));
     thread::park_timeout(LISTEN);
     running.stop();
-    net.asks_for(&format!("{CONTROL}.example"));
+    alone.asks_for(&format!("{CONTROL}.example"));
     let (control, seen): (Vec<_>, Vec<_>) = capture.stop().into_iter().partition(|packet| packet.holds(CONTROL));
     let nobody = Known { own: vec![], members: vec![] };
     let is_wrong = |packet: &Packet| matches!(judge::judge(packet, &nobody), Verdict::Wrong(_));

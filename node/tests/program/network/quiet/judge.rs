@@ -1,6 +1,6 @@
 //! Whether a packet may be sent, and what it is for.
 
-use crate::packet::{Packet, What};
+use super::packet::{Packet, What};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// DNS, DNS over TLS, and the local network's names (LLMNR).

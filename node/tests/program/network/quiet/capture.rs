@@ -1,6 +1,7 @@
 //! Everything that is sent and received in a network, by tcpdump.
 
-use crate::{namespace::Namespace, packet::Packet};
+use super::packet::Packet;
+use crate::network::namespace::Namespace;
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
     fs,

@@ -1,0 +1,5 @@
+//! Nodes in networks of their own, made for a test and gone with it. Needs root; `.ci/run` shows how it is run.
+
+mod cuts;
+mod namespace;
+mod quiet;
