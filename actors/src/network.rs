@@ -30,6 +30,7 @@ use tokio::{
     sync::{Notify, Semaphore, mpsc, oneshot},
     time::timeout,
 };
+use tokio_util::sync::CancellationToken;
 
 /// Within so long whoever dials says what it wants.
 const OPENING_WITHIN: Duration = Duration::from_secs(10);
@@ -109,6 +110,8 @@ struct Net {
     openings: Arc<Semaphore>,
     /// Somebody should look whom to dial.
     look: Notify,
+    /// When the node leaves the network, everything that is under way here ends.
+    ending: CancellationToken,
 }
 
 #[derive(Default)]
@@ -157,10 +160,11 @@ impl Network {
             places,
             openings: Arc::new(Semaphore::new(OPENINGS_MAX)),
             look: Notify::new(),
+            ending: CancellationToken::new(),
         });
         let (accepting, looking) = (net.clone(), net.clone());
-        runtime.spawn(move || accepting.accept());
-        runtime.spawn(move || looking.keep_linked());
+        runtime.spawn(move || until_the_end(accepting.ending.clone(), accepting.accept()));
+        runtime.spawn(move || until_the_end(looking.ending.clone(), looking.keep_linked()));
         Ok(Ok(Self { net, runtime }))
     }
 
@@ -176,6 +180,7 @@ impl Network {
             for link in links {
                 let _ = link.send(Stop).await;
             }
+            net.ending.cancel();
             // What was said last goes out.
             tokio::time::sleep(Duration::from_millis(20)).await;
             let _ = timeout(Duration::from_secs(2), net.transport.close()).await;
@@ -233,8 +238,10 @@ impl Network {
         let net = self.net.clone();
         self.runtime.spawn(move || async move {
             let late = LinkError::Closed(Closed::Dead);
-            let joined = timeout(within, net.join(workspace, device, ticketed)).await;
-            let _ = tell.send(joined.unwrap_or(Err(late)));
+            let ending = net.ending.clone();
+            let joined = timeout(within, net.join(workspace, device, ticketed));
+            let joined = ending.run_until_cancelled(joined).await;
+            let _ = tell.send(joined.and_then(Result::ok).unwrap_or(Err(late)));
         });
         told
     }
@@ -250,12 +257,17 @@ impl Net {
         open.values().filter(|workspace| !workspace.is_left()).cloned().collect()
     }
 
+    /// Begins something that ends when the node leaves the network.
+    fn spawn(&self, work: impl Future<Output = ()> + 'static) {
+        actix::spawn(until_the_end(self.ending.clone(), work));
+    }
+
     async fn accept(self: Arc<Self>) {
         // While so many have said nothing, the next wait in the transport.
         while let Ok(permit) = self.openings.clone().acquire_owned().await {
             let Some(wire) = self.transport.accept().await else { return };
             let net = self.clone();
-            actix::spawn(async move {
+            self.spawn(async move {
                 let opened = timeout(OPENING_WITHIN, read_opening(wire)).await;
                 drop(permit);
                 if let Ok(Some((wire, frames, opening))) = opened {
@@ -351,7 +363,7 @@ impl Net {
             for workspace in self.open_workspaces() {
                 for device in self.to_dial(&workspace) {
                     let (net, workspace) = (self.clone(), workspace.clone());
-                    actix::spawn(async move { net.dial(workspace, device).await });
+                    self.spawn(net.dial(workspace, device));
                 }
                 self.tell_places(&workspace).await;
             }
@@ -447,7 +459,7 @@ impl Net {
         let (tell, told) = oneshot::channel();
         let mut state = self.state();
         if let Some(old) = state.links.get(&(id, peer)) {
-            let lasted_ms = now_ms().saturating_sub(old.since_ms);
+            let lasted_ms = self.outside.now_ms().saturating_sub(old.since_ms);
             if !keeps_new(self.device, peer, is_dialled, OldLink { is_dialled: old.is_dialled, lasted_ms }) {
                 let _ = tell.send(Closed::ByPeer(Bye::Done));
                 return told;
@@ -466,9 +478,9 @@ impl Net {
         state.links.insert((id, peer), entry);
         drop(state);
         self.look.notify_one();
-        actix::spawn(self.clone().hear_places(workspace, heard));
+        self.spawn(self.clone().hear_places(workspace, heard));
         let net = self.clone();
-        actix::spawn(async move {
+        self.spawn(async move {
             let closed = ended.await.unwrap_or(Closed::Dead);
             net.ended((id, peer), number, &seen, closed);
             let _ = tell.send(closed);
@@ -551,6 +563,10 @@ impl Net {
             }
         }
     }
+}
+
+async fn until_the_end(ending: CancellationToken, work: impl Future<Output = ()>) {
+    ending.run_until_cancelled(work).await;
 }
 
 /// The first message on a stream.

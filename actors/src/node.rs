@@ -277,6 +277,7 @@ impl Node {
         self.engine.clone().expect("open until it is dropped")
     }
 
+    #[cfg(feature = "iroh")]
     pub(crate) fn key(&self) -> Arc<SecretKey> {
         self.key.clone()
     }
@@ -323,9 +324,9 @@ impl Node {
         let handle = self.handles().remove(&id);
         self.end_links(id);
         // Whoever still has a handle must not write into what is being removed.
-        match handle {
-            Some(handle) => drop(handle.ask(Perform::Stop).await),
-            None => {}
+        if let Some(handle) = handle {
+            // One that has stopped already is as good.
+            let _ = handle.ask(Perform::Stop).await;
         }
         Ok(store::delete(self.engine(), number)?)
     }

@@ -72,6 +72,14 @@ fn peers_are_looked_at_after_every_step() {
 }
 
 #[test]
+fn real_actors_come_to_have_the_same_and_do_so_again() {
+    for seed in 0..6 {
+        let outcome = seed::run(seed, Options::actors());
+        assert!(outcome.result.is_ok(), "seed {seed}: {:?}", outcome.result);
+    }
+}
+
+#[test]
 fn every_planted_fault_is_found() {
     for planted in Planted::value_variants() {
         let (seeds, check) = seed::detect(*planted, 0, SEEDS_TO_DETECTION_MAX);

@@ -114,13 +114,7 @@ struct Flush;
 
 impl<E: Engine> Workspace<E> {
     /// Around a core; `left` for a copy that is for reading only. Groups end at `group_commands_max` commands.
-    pub fn new(
-        core: Core<E>,
-        keeper: Arc<Keeper>,
-        left: bool,
-        group_commands_max: usize,
-        outside: Outside,
-    ) -> Self {
+    pub fn new(core: Core<E>, keeper: Arc<Keeper>, left: bool, group_commands_max: usize, outside: Outside) -> Self {
         let feed = Publisher(Arc::default());
         feed.0.begin_at(core.store().next_arrival());
         let published = Arc::new(RwLock::new(publish(&core)));
@@ -332,7 +326,8 @@ impl<E: Engine> Workspace<E> {
                 }
                 Ok(Some(loader.finish()))
             });
-            let composed = self.core.compose((insert, places), self.outside.now_ms(), &mut |run| runs.send(run).is_ok());
+            let composed =
+                self.core.compose((insert, places), self.outside.now_ms(), &mut |run| runs.send(run).is_ok());
             drop(runs);
             let load = loaded.join().expect("a panic there is an abort")?;
             Ok(load.zip(composed?).map(|(load, (tip, too_large))| (load, tip, too_large)))

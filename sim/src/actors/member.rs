@@ -1,9 +1,6 @@
 //! One member: a node that opens, joins, is written to, goes and comes back.
 
-use super::{
-    clock,
-    wires::Wires,
-};
+use super::{clock, wires::Wires};
 use crate::{
     chance::{Ratio, Stream},
     checks::Violation,
@@ -17,8 +14,7 @@ use std::{
     time::Duration,
 };
 use tandem_actors::{
-    Change, Command, Handle, Invitation, Node, NodeError, Options, Ticket, Transaction,
-    peer_link::Standing,
+    Change, Command, Handle, Invitation, Node, NodeError, Options, Ticket, Transaction, peer_link::Standing,
 };
 use tandem_storage::{engine, fold::RecordState};
 use tandem_wire::{
@@ -65,8 +61,7 @@ impl Member {
     /// Opens the node and goes on the network.
     pub(super) async fn open(&self) -> Result<(), NodeError> {
         let engine = engine::Options { cache_bytes: 1 << 20, write_buffer_bytes: 1 << 20 };
-        let options =
-            Options { engine, disk_free_bytes_min: 0, outside: clock::outside(), ..Options::default() };
+        let options = Options { engine, disk_free_bytes_min: 0, outside: clock::outside(), ..Options::default() };
         let node = Rc::new(Node::open(&self.dir, options)?);
         *self.node.borrow_mut() = Some(node.clone());
         self.wires.line(self.at, "open", &format!("{:?}", node.recovered().start));
@@ -195,5 +190,9 @@ fn draw(stream: &mut Stream, handle: &Handle) -> Option<Command> {
 }
 
 fn fresh_record(stream: &mut Stream) -> RecordId {
-    if stream.happens(Ratio(1, 8)) { RecordId([stream.below(SHARED_RECORDS) as u8; 16]) } else { RecordId(stream.bytes()) }
+    if stream.happens(Ratio(1, 8)) {
+        RecordId([stream.below(SHARED_RECORDS) as u8; 16])
+    } else {
+        RecordId(stream.bytes())
+    }
 }

@@ -182,13 +182,7 @@ impl Wires {
     }
 
     /// Carries bytes one way until the stream ends or is cut.
-    async fn carry(
-        self,
-        way: Way,
-        mut from: ReadHalf<DuplexStream>,
-        mut to: WriteHalf<DuplexStream>,
-        cut: Arc<Cut>,
-    ) {
+    async fn carry(self, way: Way, mut from: ReadHalf<DuplexStream>, mut to: WriteHalf<DuplexStream>, cut: Arc<Cut>) {
         let mut buffer = vec![0; PIECE_BYTES as usize];
         loop {
             let piece = 1 + self.below(PIECE_BYTES) as usize;
@@ -267,7 +261,8 @@ impl Transport for Port {
             let [here, there] = self.wires.connect(self.at, to);
             let wire = |peer, stream| {
                 let (read, write) = split(stream);
-                Wire { peer, secret, address: None, read: Box::new(read), write: Box::new(write) }
+                let (read, write) = (Box::new(read), Box::new(write));
+                Wire { peer, secret, address: None, read, write, in_use: Box::new(()) }
             };
             other.send(wire(self.device, there)).await.map_err(|_| failed("it has gone"))?;
             Ok(wire(device, here))

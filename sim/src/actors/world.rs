@@ -10,14 +10,7 @@ use crate::{
     trace::Trace,
 };
 use actix::System;
-use std::{
-    cell::Cell,
-    collections::BTreeSet,
-    path::Path,
-    rc::Rc,
-    sync::Arc,
-    time::Duration,
-};
+use std::{cell::Cell, collections::BTreeSet, path::Path, rc::Rc, sync::Arc, time::Duration};
 use tandem_actors::NodeError;
 use tandem_storage::{
     Store,
@@ -59,18 +52,22 @@ impl World {
     /// Lets everything happen: first things break, then they heal, and everybody must come to have everything.
     pub fn run(&mut self) -> Result<[u8; 32], Violation> {
         let dir = folder().or_else(|error| Violation::of("files-can-be-made", error.to_string()))?;
+        let ended = self.play(dir.path())?;
+        self.events = ended.check(dir.path()).map_err(|violation| without(dir.path(), violation))?;
+        Ok(ended.digest)
+    }
+
+    /// Until all nodes are closed; they are in `dir`.
+    fn play(&mut self, dir: &Path) -> Result<Ended, Violation> {
         let runtime = || {
             let mut builder = tokio::runtime::Builder::new_current_thread();
             builder.enable_time().start_paused(true).build().expect("a runtime can be made")
         };
         let system = System::with_tokio_rt(runtime);
         let wires = Wires::new(Stream::of(self.seed, "net"));
-        let played = system.block_on(play(self.seed, self.options, dir.path(), wires.clone()));
+        let played = system.block_on(play(self.seed, self.options, dir, wires.clone()));
         self.trace = wires.take_trace();
-        let ended = played?;
-        drop(system);
-        self.events = ended.check(dir.path())?;
-        Ok(ended.digest)
+        played.map_err(|violation| without(dir, violation))
     }
 
     /// How many events the founder's log holds.
@@ -213,6 +210,27 @@ fn works<T>(done: Result<T, NodeError>) -> Result<T, Violation> {
     done.or_else(|error| Violation::of("nobody-stops", error.to_string()))
 }
 
+/// The folder is another one each time.
+fn without(dir: &Path, violation: Violation) -> Violation {
+    Violation { details: violation.details.replace(&dir.display().to_string(), ""), ..violation }
+}
+
 fn folder() -> std::io::Result<TempDir> {
     tempfile::tempdir_in(MEMORY).or_else(|_| tempfile::tempdir())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_look_sees_what_is_lost() {
+        let dir = folder().unwrap();
+        let mut world = World::new(5, Options { commands: 30, ..Options::actors() });
+        let ended = world.play(dir.path()).unwrap();
+        assert!(ended.check(dir.path()).unwrap() > 10);
+        let mut wrong = ended;
+        wrong.kept[1].insert(EventId([7; 32]));
+        assert_eq!(wrong.check(dir.path()).unwrap_err().check, "acknowledged-is-kept");
+    }
 }
