@@ -42,6 +42,7 @@
 //! | `unknown-field` | the list has no such field | the message names those that there are |
 //! | `unknown-list` | the workspace has no such list | check its name |
 //! | `unknown-member` | no such device is a member | check its key |
+//! | `unknown-person` | nobody who is a member has this id | look it up with `tandem members --json` |
 //! | `unknown-record` | no such record exists | check its id; it may have been removed |
 //! | `unknown-workspace` | the node has no such workspace | check its id |
 //! | `unreachable` | another node cannot be reached, or ends the link | see the message |

@@ -252,6 +252,9 @@ pub enum Refused {
     /// The device is a member already.
     #[error("device {0} is a member already")]
     MemberExists(DeviceKey),
+    /// Nobody who is a member now has this id.
+    #[error("there is no person {0} here; `tandem members --json` shows the ids")]
+    UnknownPerson(MemberId),
     /// A removed device never comes back.
     #[error("device {0} was removed and cannot come back: the person joins with a new device key")]
     DeviceRemoved(DeviceKey),
@@ -348,6 +351,7 @@ impl Refused {
             Self::NotUndoable(_) => "not-undoable",
             Self::UnknownMember(_) => "unknown-member",
             Self::MemberExists(_) => "member-exists",
+            Self::UnknownPerson(_) => "unknown-person",
             Self::DeviceRemoved(_) => "device-removed",
             Self::Senior(_) => "senior",
             Self::NotInvited(why) => why.code(),

@@ -7,11 +7,12 @@ use crate::{
     network::{JoinRequest, Network, PeerStatus, Ticketed},
     node::{Node, NodeError},
     peer_link::{Closed, link::LinkError, transport::Transport},
+    places::last_met,
     ticket::Ticket,
     workspace,
 };
-use std::{net::SocketAddr, sync::Arc, time::Duration};
-use tandem_wire::{DeviceKey, Invite, MemberId, Role, SecretKey, WorkspaceId, message::Bye};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+use tandem_wire::{DeviceKey, Invite, MemberId, Role, SecretKey, VersionTable, WorkspaceId, message::Bye};
 
 /// Within so long a newcomer is let in and has what makes it a member.
 const JOINED_WITHIN: Duration = Duration::from_secs(30);
@@ -99,6 +100,39 @@ impl Node {
         self.network().as_ref().map(|network| network.peers(workspace)).unwrap_or_default()
     }
 
+    /// What each device of a workspace had when this node and it agreed last, linked or not; of the time since this node
+    /// went on the network.
+    pub fn agreed(&self, workspace: WorkspaceId) -> BTreeMap<DeviceKey, Arc<VersionTable>> {
+        self.network().as_ref().map(|network| network.agreed(workspace)).unwrap_or_default()
+    }
+
+    /// When a device that is not linked to this one was so last, in milliseconds since 1970. After this node was
+    /// killed, that is the link before.
+    pub fn last_met(&self, device: DeviceKey) -> Option<u64> {
+        last_met(&*self.shared_engine(), device)
+    }
+
+    /// Invites a further device of somebody who is a member: a ticket for it. A manager has to approve it, whoever
+    /// invites: what it writes is as if that person had. Blocks the thread.
+    pub fn invite_device(&self, workspace: &Handle, of: MemberId, valid_for: Duration) -> Result<Ticket, NodeError> {
+        block_on(self.invite_device_async(workspace, of, valid_for))
+    }
+
+    /// The same for async code.
+    pub async fn invite_device_async(
+        &self,
+        workspace: &Handle,
+        of: MemberId,
+        valid_for: Duration,
+    ) -> Result<Ticket, NodeError> {
+        let devices = workspace.members().into_iter().filter(|info| info.member == Some(of));
+        let standing = devices.filter_map(|info| Some((info.role?, info.name))).max_by_key(|(role, _)| *role);
+        let Some((role, name)) = standing else { return Err(Refused::UnknownPerson(of).into()) };
+        let invitation = Invitation { role, uses: 1, valid_for, approve: true };
+        let ticket = self.invite_async(workspace, invitation).await?;
+        Ok(Ticket { person: Some((of, name)), ..ticket })
+    }
+
     /// Invites somebody. The ticket holds a secret that is nowhere else: the log keeps only a key that is made of it.
     /// Blocks the thread.
     pub fn invite(&self, workspace: &Handle, invitation: Invitation) -> Result<Ticket, NodeError> {
@@ -114,7 +148,14 @@ impl Node {
         let invite = Invite { key, role, uses, expires_ms, approve };
         let committed = workspace.commit_async(Command::Members(MemberChange::Invite(invite))).await?;
         let invite = committed.made.expect("a change of members names its op");
-        Ok(Ticket { workspace: workspace.id(), invite, secret, device: self.device(), addresses: self.addresses() })
+        Ok(Ticket {
+            workspace: workspace.id(),
+            invite,
+            secret,
+            device: self.device(),
+            addresses: self.addresses(),
+            person: None,
+        })
     }
 
     /// Joins a workspace by a ticket, and waits until this node is a member there. What the workspace holds may still be
@@ -138,13 +179,10 @@ impl Node {
     }
 
     async fn join_with(&self, workspace: &Handle, ticket: &Ticket, name: &str) -> Result<(), NodeError> {
-        let ticketed = Ticketed {
-            invite: ticket.invite,
-            key: ticket.key(),
-            member: MemberId(self.outside().random()),
-            name: name.into(),
-            addresses: ticket.addresses.clone(),
-        };
+        let person = ticket.person.clone();
+        let (member, name) = person.unwrap_or_else(|| (MemberId(self.outside().random()), name.into()));
+        let ticketed =
+            Ticketed { invite: ticket.invite, key: ticket.key(), member, name, addresses: ticket.addresses.clone() };
         let joining = {
             let network = self.network();
             let network = network.as_ref().ok_or(NodeError::Offline)?;
@@ -165,7 +203,13 @@ impl Node {
 
     /// Newcomers with tickets that need a person's approval.
     pub fn requests(&self) -> Vec<JoinRequest> {
-        self.network().as_ref().map(Network::requests).unwrap_or_default()
+        let mut requests = self.network().as_ref().map(Network::requests).unwrap_or_default();
+        for request in &mut requests {
+            let fold = self.workspace(request.workspace).map(|workspace| workspace.fold());
+            let name = fold.ok().and_then(|fold| workspace::person_name(&fold, request.member).map(str::to_owned));
+            request.further_device_of = name;
+        }
+        requests
     }
 
     /// Lets a newcomer in, after a person has compared the device key.
@@ -177,10 +221,11 @@ impl Node {
             .ok_or(Refused::UnknownMember(device))?;
         let JoinRequest { member, name, role, invited, .. } = request;
         let admission = Admission { member, name, device, role, invited: Some(invited), approved: true };
-        workspace.commit(Command::Members(MemberChange::Admit(admission)))?;
+        let admitted = workspace.commit(Command::Members(MemberChange::Admit(admission)));
+        // Whoever is not let in may ask again.
         if let Some(network) = self.network().as_ref() {
             network.forget_request(workspace.id(), device);
         }
-        Ok(())
+        admitted.map(drop)
     }
 }

@@ -108,7 +108,8 @@ impl Keeper {
     /// Keeps what the log has on the disk now.
     pub fn keep(&self, staged: Staged) {
         let mut state = self.shared.state();
-        let workspace = state.head.workspaces.entry(staged.workspace).or_default();
+        // One that was removed meanwhile does not come back.
+        let Some(workspace) = state.head.workspaces.get_mut(&staged.workspace) else { return };
         for (arrival, last) in staged.tips {
             workspace.tips.insert(last.chain.number, Tip { arrival, seq: last.seq, id: last.id });
         }

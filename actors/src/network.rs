@@ -86,6 +86,8 @@ pub struct JoinRequest {
     pub name: String,
     /// What they would become.
     pub role: Role,
+    /// It would be a further device of somebody who is a member: that person's name.
+    pub further_device_of: Option<String>,
     /// The invitation and their proof.
     pub invited: Invited,
 }
@@ -135,6 +137,13 @@ struct Link {
     told: u64,
 }
 
+impl Link {
+    /// Whether the two have greeted.
+    fn was_open(&self) -> bool {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).standing != Standing::Greeting
+    }
+}
+
 impl Network {
     /// Begins, with a transport that `make` gives where the network's actors run.
     pub(crate) async fn start<X: Send + 'static>(
@@ -172,11 +181,17 @@ impl Network {
     pub(crate) async fn stop(self) {
         let net = self.net.clone();
         let end = move || async move {
-            let links: Vec<Addr<PeerLink>> = {
+            let links = {
                 let mut state = net.state();
                 state.is_over = true;
-                std::mem::take(&mut state.links).into_values().map(|link| link.address).collect()
+                std::mem::take(&mut state.links)
             };
+            let now_ms = net.outside.now_ms();
+            links
+                .iter()
+                .filter(|(_, link)| link.was_open())
+                .for_each(|((_, device), _)| net.places.met(*device, now_ms));
+            let links: Vec<Addr<PeerLink>> = links.into_values().map(|link| link.address).collect();
             for link in links {
                 let _ = link.send(Stop).await;
             }
@@ -205,6 +220,13 @@ impl Network {
                 PeerStatus { device: peer, standing, clock_off_ms, theirs }
             })
             .collect()
+    }
+
+    /// What each device had when this one and it agreed last, also of those that are not linked now.
+    pub(crate) fn agreed(&self, workspace: WorkspaceId) -> BTreeMap<DeviceKey, Arc<VersionTable>> {
+        let state = self.net.state();
+        let of_it = state.agreed.iter().filter(|((of, _), _)| *of == workspace);
+        of_it.map(|((_, device), table)| (*device, table.clone())).collect()
     }
 
     /// Newcomers that wait for a person's approval.
@@ -321,7 +343,16 @@ impl Net {
             Ok(_) | Err(NodeError::Refused(Refused::MemberExists(_))) => {}
             Err(NodeError::Refused(Refused::NotInvited(NotInvited::AwaitsApproval))) => {
                 let (workspace, device, name) = (workspace.id(), wire.peer, join.name);
-                self.ask_a_person(JoinRequest { workspace, device, member: join.member, name, role, invited });
+                let member = join.member;
+                self.ask_a_person(JoinRequest {
+                    workspace,
+                    device,
+                    member,
+                    name,
+                    role,
+                    further_device_of: None,
+                    invited,
+                });
                 return say_bye(wire, Bye::AwaitsApproval).await;
             }
             Err(NodeError::Refused(Refused::DeviceRemoved(_))) => return say_bye(wire, Bye::Removed).await,
@@ -334,8 +365,9 @@ impl Net {
 
     fn ask_a_person(&self, request: JoinRequest) {
         let mut state = self.state();
-        state.requests.retain(|other| (other.workspace, other.device) != (request.workspace, request.device));
-        if state.requests.len() < REQUESTS_MAX {
+        // The first stays until it is answered: a person may be looking at it.
+        let is_same = |other: &JoinRequest| (other.workspace, other.device) == (request.workspace, request.device);
+        if state.requests.len() < REQUESTS_MAX && !state.requests.iter().any(is_same) {
             tracing::info!(device = %request.device, name = request.name, "somebody waits for approval to join");
             state.requests.push(request);
         }
@@ -442,7 +474,10 @@ impl Net {
                 return Err(closed.into());
             }
             // Whichever comes first is looked for; the end of a link shows within a moment.
-            let _ = timeout(JOIN_LOOK_EVERY, shown.next()).await;
+            if timeout(JOIN_LOOK_EVERY, shown.next()).await == Ok(false) {
+                // The workspace was removed meanwhile.
+                return Err(Closed::Dead.into());
+            }
         }
     }
 
@@ -458,6 +493,11 @@ impl Net {
         let (over, ended) = oneshot::channel();
         let (tell, told) = oneshot::channel();
         let mut state = self.state();
+        let is_open = self.workspaces.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&id);
+        if state.is_over || !is_open {
+            let _ = tell.send(Closed::ByPeer(Bye::Done));
+            return told;
+        }
         if let Some(old) = state.links.get(&(id, peer)) {
             let lasted_ms = self.outside.now_ms().saturating_sub(old.since_ms);
             if !keeps_new(self.device, peer, is_dialled, OldLink { is_dialled: old.is_dialled, lasted_ms }) {
@@ -496,6 +536,7 @@ impl Net {
         }
         let Some(link) = state.links.get(&key).filter(|link| link.number == number) else { return };
         let lasted_ms = self.outside.now_ms().saturating_sub(link.since_ms);
+        let was_open = link.was_open();
         state.links.remove(&key);
         let mesh = state.meshes.entry(key.0).or_default();
         if lasted_ms >= OF_USE_MS && !matches!(closed, Closed::Violation(_)) {
@@ -504,6 +545,9 @@ impl Net {
         mesh.failed(key.1, self.outside.now_ms(), self.jitter());
         drop(state);
         self.look.notify_one();
+        if was_open {
+            self.places.met(key.1, self.outside.now_ms());
+        }
     }
 
     /// Tells the links of a workspace where its members' devices were seen, if there is news.

@@ -16,7 +16,7 @@ use crate::{
 };
 use actix::Actor;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -54,7 +54,9 @@ pub struct Node {
     pub(crate) network: Mutex<Option<Network>>,
     open: Workspaces,
     /// Held while the list of workspaces is changed.
-    listing: tokio::sync::Mutex<()>,
+    listing: Mutex<()>,
+    /// Workspaces that are being removed.
+    removing: Mutex<BTreeSet<WorkspaceId>>,
 }
 
 /// How a node uses its machine.
@@ -167,7 +169,8 @@ impl Node {
             runtime: Some(Runtime::start("tandem-actors", outside.is_here())),
             network: Mutex::default(),
             open: Workspaces::default(),
-            listing: tokio::sync::Mutex::default(),
+            listing: Mutex::default(),
+            removing: Mutex::default(),
         })
     }
 
@@ -217,6 +220,9 @@ impl Node {
         let mut open = self.handles();
         if let Some(handle) = open.get(&id) {
             return Ok(handle.clone());
+        }
+        if self.removing().contains(&id) {
+            return Err(NodeError::UnknownWorkspace(id.to_string()));
         }
         let (number, entry) = self.find(id)?;
         let fence = Fence::in_dir(&self.dir, number);
@@ -313,21 +319,32 @@ impl Node {
         block_on(self.remove_async(id))
     }
 
-    /// The same for async code.
+    /// The same for async code. If the future is dropped before its end, the workspace is closed until the node is
+    /// opened again, and still there then.
     pub async fn remove_async(&self, id: WorkspaceId) -> Result<(), NodeError> {
-        // Nothing gets its number meanwhile.
-        let _listing = self.listing.lock().await;
-        let (number, _) = self.find(id)?;
-        // First, so that what is no longer listed is not taken for lost, and nobody opens it again.
-        self.say(id, |_| None)?;
-        registry::delete(self.engine(), number)?;
+        self.find(id)?;
+        // Nobody opens it meanwhile, and whoever still has a handle must not write into what is being removed, or into
+        // what gets its number.
+        if !self.removing().insert(id) {
+            return Err(NodeError::Busy);
+        }
         let handle = self.handles().remove(&id);
         self.end_links(id);
-        // Whoever still has a handle must not write into what is being removed.
         if let Some(handle) = handle {
             // One that has stopped already is as good.
             let _ = handle.ask(Perform::Stop).await;
         }
+        let removed = self.remove_closed(id);
+        self.removing().remove(&id);
+        removed
+    }
+
+    fn remove_closed(&self, id: WorkspaceId) -> Result<(), NodeError> {
+        let _listing = self.change_list();
+        let (number, _) = self.find(id)?;
+        // First, so that what is no longer listed is not taken for lost.
+        self.say(id, |_| None)?;
+        registry::delete(self.engine(), number)?;
         Ok(store::delete(self.engine(), number)?)
     }
 
@@ -439,8 +456,12 @@ impl Node {
         self.network.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn change_list(&self) -> tokio::sync::MutexGuard<'_, ()> {
-        block_on(self.listing.lock())
+    fn change_list(&self) -> MutexGuard<'_, ()> {
+        self.listing.lock().expect("nothing panics while it changes the list")
+    }
+
+    fn removing(&self) -> MutexGuard<'_, BTreeSet<WorkspaceId>> {
+        self.removing.lock().expect("nothing panics with it")
     }
 
     fn handles(&self) -> MutexGuard<'_, BTreeMap<WorkspaceId, Handle>> {

@@ -18,6 +18,8 @@ use tandem_wire::{DeviceKey, limits::PLACES_MAX, message::Place};
 
 /// Keys of the rows; no workspace has number 0.
 const PREFIX: &[u8] = b"\0\0\0\0place";
+/// Keys of the rows that tell when a device was linked last.
+const MET: &[u8] = b"\0\0\0\0met";
 /// Where the node's own port is written down.
 #[cfg(feature = "iroh")]
 const PORT: &[u8] = b"\0\0\0\0port";
@@ -36,6 +38,12 @@ pub(crate) fn place_of(address: SocketAddr) -> Place {
 /// The address that a message has.
 pub(crate) fn address_of(place: Place) -> SocketAddr {
     SocketAddr::new(IpAddr::V6(Ipv6Addr::from(place.ip)).to_canonical(), place.port)
+}
+
+/// When a device was linked to this one last, in any workspace, in milliseconds since 1970.
+pub(crate) fn last_met<E: Engine>(engine: &E, device: DeviceKey) -> Option<u64> {
+    let row = engine.get(Table::Meta, &[MET, &device.0].concat()).ok().flatten()?;
+    Some(u64::from_be_bytes(row[..].try_into().ok()?))
 }
 
 /// The port that this node had the last time.
@@ -113,6 +121,15 @@ impl Places {
         batch.put(Table::Meta, key, row);
         if let Err(error) = self.engine.commit(batch, Durability::Buffered) {
             tracing::warn!(%error, "where a device was seen cannot be written down");
+        }
+    }
+
+    /// The device is linked to this one at this time.
+    pub(crate) fn met(&self, device: DeviceKey, now_ms: u64) {
+        let mut batch = Batch::default();
+        batch.put(Table::Meta, [MET, &device.0].concat(), now_ms.to_be_bytes());
+        if let Err(error) = self.engine.commit(batch, Durability::Buffered) {
+            tracing::warn!(%error, "when a device was linked cannot be written down");
         }
     }
 

@@ -3,7 +3,7 @@
 use data_encoding::BASE32_NOPAD;
 use serde::{Deserialize, Serialize};
 use std::{fmt, net::SocketAddr, str::FromStr};
-use tandem_wire::{DeviceKey, OpRef, SecretKey, WorkspaceId};
+use tandem_wire::{DeviceKey, MemberId, OpRef, SecretKey, WorkspaceId};
 
 /// What every ticket begins with; the number is its form's version.
 const PREFIX: &str = "tandem1";
@@ -23,6 +23,8 @@ pub struct Ticket {
     pub device: DeviceKey,
     /// Where that was.
     pub addresses: Vec<SocketAddr>,
+    /// Whose further device it is for, and their name; none for somebody new.
+    pub person: Option<(MemberId, String)>,
 }
 
 /// The text is no ticket.
@@ -92,7 +94,7 @@ mod tests {
         let device = DeviceKey([7; 32]);
         let invite = OpRef { chain: ChainId { device, number: 0 }, seq: 3, op: 0, tag: EventTag([9; 16]) };
         let addresses = vec!["192.0.2.1:4000".parse().unwrap(), "[2001:db8::1]:4000".parse().unwrap()];
-        Ticket { workspace: WorkspaceId([1; 32]), invite, secret: [5; 16], device, addresses }
+        Ticket { workspace: WorkspaceId([1; 32]), invite, secret: [5; 16], device, addresses, person: None }
     }
 
     #[test]
@@ -100,6 +102,8 @@ mod tests {
         let text = ticket().to_string();
         assert_eq!(text.parse(), Ok(ticket()));
         assert_eq!(text.to_uppercase().parse(), Ok(ticket()));
+        let personal = Ticket { person: Some((MemberId([3; 16]), "Ada".into())), ..ticket() };
+        assert_eq!(personal.to_string().parse(), Ok(personal));
         let broken: Vec<String> =
             text.as_bytes().chunks(40).map(|line| String::from_utf8(line.to_vec()).unwrap()).collect();
         assert_eq!(format!(" {}\n", broken.join("\n  ")).parse(), Ok(ticket()));

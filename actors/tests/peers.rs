@@ -267,3 +267,29 @@ fn over_the_loopback_network_it_is_the_same() {
         node.close().unwrap();
     }
 }
+
+#[test]
+fn a_further_device_is_let_in_by_a_person_and_is_the_same_member() {
+    let mut party = Party::new();
+    let (ada, phone, eve) = (party.node(), party.node(), party.node());
+    let here = Notes::of(&ada);
+    let member = here.workspace.members()[0].member.unwrap();
+    let ticket = ada.invite_device(&here.workspace, member, Duration::from_secs(60)).unwrap();
+    let awaits_approval = |joined: Result<_, NodeError>| {
+        matches!(joined.map(drop), Err(NodeError::Refused(Refused::NotInvited(NotInvited::AwaitsApproval))))
+    };
+    assert!(awaits_approval(phone.join(&ticket.to_string().parse().unwrap(), "Phone")));
+    let asked = ada.requests();
+    assert_eq!((asked.len(), asked[0].further_device_of.as_deref()), (1, Some("Ada")));
+    ada.approve(&here.workspace, phone.device()).unwrap();
+    phone.join(&ticket, "Phone").unwrap();
+    let of = |device| here.workspace.members().into_iter().find(|info| info.device == device).unwrap();
+    let (first, further) = (of(ada.device()), of(phone.device()));
+    assert_eq!((further.member, &further.name, further.role), (first.member, &first.name, first.role));
+
+    // Whoever has any ticket may say that they are Ada: it takes a person to believe it.
+    let ticket = ada.invite(&here.workspace, invitation(Role::Writer)).unwrap();
+    let forged = tandem_actors::Ticket { person: Some((member, "Somebody else".into())), ..ticket };
+    assert!(awaits_approval(eve.join(&forged, "Eve")));
+    assert_eq!(ada.requests()[0].further_device_of.as_deref(), Some("Ada"), "it is told for whom it passes itself off");
+}

@@ -70,7 +70,8 @@ pub struct IrohTransport {
 
 #[derive(Debug)]
 struct Shared {
-    lines: Mutex<BTreeMap<DeviceKey, Line>>,
+    /// More than one to a device where both have dialled.
+    lines: Mutex<BTreeMap<DeviceKey, Vec<Line>>>,
     accepted: mpsc::Sender<Wire>,
 }
 
@@ -122,8 +123,9 @@ impl IrohTransport {
     }
 
     async fn line(&self, device: DeviceKey, hints: Vec<SocketAddr>) -> Result<Line, DialError> {
-        let known = self.shared.lines().get(&device).cloned();
-        if let Some(line) = known.filter(Line::is_in_use) {
+        let known =
+            self.shared.lines().get(&device).and_then(|lines| lines.iter().find(|line| line.is_in_use()).cloned());
+        if let Some(line) = known {
             return Ok(line);
         }
         let failed = |why: String| DialError { device, why };
@@ -160,15 +162,18 @@ impl Transport for IrohTransport {
 }
 
 impl Shared {
-    fn lines(&self) -> MutexGuard<'_, BTreeMap<DeviceKey, Line>> {
+    fn lines(&self) -> MutexGuard<'_, BTreeMap<DeviceKey, Vec<Line>>> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn keep(&self, connection: Connection) -> Line {
         let line = Line { connection, streams: watch::Sender::new(0) };
         let mut lines = self.lines();
-        lines.retain(|_, kept| kept.connection.close_reason().is_none());
-        lines.insert(DeviceKey(*line.connection.remote_id().as_bytes()), line.clone());
+        lines.retain(|_, of_device| {
+            of_device.retain(|kept| kept.connection.close_reason().is_none());
+            !of_device.is_empty()
+        });
+        lines.entry(DeviceKey(*line.connection.remote_id().as_bytes())).or_default().push(line.clone());
         drop(lines);
         tokio::spawn(line.clone().close_unused());
         line
@@ -272,7 +277,7 @@ async fn begin_anew_elsewhere(endpoint: Endpoint, shared: Arc<Shared>) {
     while let Ok(now) = own.updated().await {
         let now = addresses_of(&now);
         if !before.is_subset(&now) {
-            shared.lines().values().for_each(|line| line.connection.close(MOVED, b"moved"));
+            shared.lines().values().flatten().for_each(|line| line.connection.close(MOVED, b"moved"));
         }
         before = now;
     }

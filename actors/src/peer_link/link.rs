@@ -49,7 +49,6 @@ pub struct PeerLink {
     opening: Option<Opening>,
     ends: Ends,
     wire: Option<(Wire, Frames)>,
-    in_use: Option<Box<dyn Any + Send>>,
     write: mpsc::Sender<Vec<u8>>,
     /// Bytes that wait to be written.
     unwritten: Arc<AtomicUsize>,
@@ -142,7 +141,6 @@ impl PeerLink {
             opening: Some(opening),
             ends,
             wire: Some((wire, frames)),
-            in_use: None,
             write,
             unwritten: Arc::default(),
             written: Some(written),
@@ -286,8 +284,7 @@ impl Actor for PeerLink {
         ctx.set_mailbox_capacity(FRAMES_COMING_MAX);
         let (Some((wire, mut frames)), Some(written)) = (self.wire.take(), self.written.take()) else { return };
         let Wire { read, write, in_use, .. } = wire;
-        self.in_use = Some(in_use);
-        actix::spawn(write_frames(write, written, self.unwritten.clone()));
+        actix::spawn(write_frames((write, in_use), written, self.unwritten.clone()));
         frames.open();
         actix::spawn(read_frames(read, frames, ctx.address()));
         let (own, mut shown) = (ctx.address(), self.workspace.shown.clone());
@@ -346,8 +343,9 @@ impl Handler<Stop> for PeerLink {
     }
 }
 
+/// Until everything has gone out: what carries the stream is in use so long.
 async fn write_frames(
-    mut write: Box<dyn AsyncWrite + Send + Unpin>,
+    (mut write, _in_use): (Box<dyn AsyncWrite + Send + Unpin>, Box<dyn Any + Send>),
     mut frames: mpsc::Receiver<Vec<u8>>,
     unwritten: Arc<AtomicUsize>,
 ) {

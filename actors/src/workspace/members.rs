@@ -12,8 +12,8 @@ use tandem_storage::{
     fold::{incremental::Fold, members::Grant},
 };
 use tandem_wire::{
-    Act, Admit, AdmitText, DeviceKey, Invite, Invited, Mark, Op, OpRef, Remove, Role, SetRole, Target, WorkspaceId,
-    limits::MARKS_MAX, message::Join,
+    Act, Admit, AdmitText, DeviceKey, Invite, Invited, Mark, MemberId, Op, OpRef, Remove, Role, SetRole, Target,
+    WorkspaceId, limits::MARKS_MAX, message::Join,
 };
 
 pub(super) fn change<R: Read>(draft: &mut Draft<'_, R>, now_ms: u64, change: &MemberChange) -> Decided {
@@ -76,11 +76,24 @@ fn admit<R: Read>(
         if let Err(why) = check_invite(draft, now_ms, invite, found, *approved)? {
             return Ok(Err(Refused::NotInvited(why)));
         }
+        // Whoever comes as somebody who is there already is looked at by a person.
+        if !approved && person_name(&draft.fold, *member).is_some() {
+            return Ok(Err(Refused::NotInvited(NotInvited::AwaitsApproval)));
+        }
         role = role.min(found.role);
     }
     let admit = Admit { member: *member, device: *device, role, invited: invited.clone() };
-    let text = postcard::to_allocvec(&AdmitText { member: name.clone() }).expect("a vector takes all bytes");
+    // A further device has its owner's name, whatever it says.
+    let name = person_name(&draft.fold, *member).unwrap_or(name).to_owned();
+    let text = postcard::to_allocvec(&AdmitText { member: name }).expect("a vector takes all bytes");
     Ok(Ok((Op { target: Target::Workspace, preds: vec![], act: Act::Admit(Box::new(admit)) }, text)))
+}
+
+/// The name of who has this id, if a device, present or past, is theirs.
+pub(crate) fn person_name(fold: &Fold, member: MemberId) -> Option<&str> {
+    let grants = fold.members().grants.values().flatten();
+    let mut named = grants.filter_map(|grant| grant.member.as_ref());
+    named.find(|(known, _)| *known == member).map(|(_, name)| name.as_str())
 }
 
 fn may_become_a_member(fold: &Fold, name: &str, device: DeviceKey) -> Result<(), Refused> {

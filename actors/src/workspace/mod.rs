@@ -18,7 +18,7 @@ mod undo;
 mod writer;
 
 pub(crate) use check::name as name_among;
-pub(crate) use members::invited_role;
+pub(crate) use members::{invited_role, person_name};
 
 pub use self::core::{Core, Group, found, plain_cell};
 pub(crate) use self::core::{last_event, names};

@@ -201,6 +201,9 @@ pub struct InviteArgs {
     /// A person has to approve each who joins (`tandem members approve`); for managers that is always so
     #[arg(long)]
     pub approve: bool,
+    /// For a further device of this member, by name: it gets their role, and a person has to approve it
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["role", "uses", "approve"])]
+    pub device_of: Option<String>,
     /// Output
     #[command(flatten)]
     pub json: Json,
@@ -211,7 +214,7 @@ pub struct InviteArgs {
 pub struct JoinArgs {
     /// The ticket that `tandem invite` printed
     pub ticket: String,
-    /// Your name there [default: the name of your user on this machine]
+    /// Your name there [default: the name of your user on this machine; for a further device, its owner's]
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
 }

@@ -137,6 +137,7 @@ impl CliError {
                 | Refused::NotOwn { .. }
                 | Refused::NotUndoable(_)
                 | Refused::MemberExists(_)
+                | Refused::UnknownPerson(_)
                 | Refused::DeviceRemoved(_)
                 | Refused::Senior(_)
                 | Refused::NotInvited(_)

@@ -9,12 +9,12 @@ use crate::show::{Column, Table, escape};
 use serde_json::json;
 use std::time::Duration;
 use tandem_actors::{
-    Command, Handle, Invitation, Node, NodeError, Refused,
+    Command, Handle, Invitation, JoinRequest, Node, NodeError, Refused, Ticket,
     command::{MemberChange, NotInvited},
     handle::MemberInfo,
     peer_link::Standing,
 };
-use tandem_wire::{Act, DeviceKey, OpRef, Role};
+use tandem_wire::{Act, DeviceKey, Invite, MemberId, OpRef, Role};
 
 /// How often a newcomer looks how far it is.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -25,13 +25,21 @@ pub(super) fn invite(
     invite: &InviteArgs,
     console: &mut Console,
 ) -> Result<Exit, CliError> {
-    let InviteArgs { role, uses, expires, approve, json } = invite;
-    let invitation = Invitation { role: (*role).into(), uses: *uses, valid_for: *expires, approve: *approve };
-    let ticket = node.invite(workspace, invitation)?;
+    let InviteArgs { role, uses, expires, approve, device_of, json } = invite;
+    let ticket = match device_of {
+        Some(who) => node.invite_device(workspace, person(workspace, who)?, *expires)?,
+        None => {
+            let invitation = Invitation { role: (*role).into(), uses: *uses, valid_for: *expires, approve: *approve };
+            node.invite(workspace, invitation)?
+        }
+    };
     let text = ticket.to_string();
     if json.json {
         let addresses: Vec<String> = ticket.addresses.iter().map(ToString::to_string).collect();
-        console.line(json!({ "ticket": text, "role": invite.role.name(), "uses": uses, "addresses": addresses }))?;
+        let fold = workspace.fold();
+        let Invite { role, uses, .. } = fold.invite(&ticket.invite).expect("just made");
+        let role = role_name(*role);
+        console.line(json!({ "ticket": text, "role": role, "uses": uses, "addresses": addresses }))?;
         return Ok(Exit::Success);
     }
     if console.screen.width.is_some() {
@@ -55,8 +63,11 @@ fn qr_code(text: &str) -> String {
 }
 
 pub(super) fn join(node: &Node, join: &JoinArgs, console: &mut Console) -> Result<Exit, CliError> {
-    let ticket = join.ticket.parse().map_err(|error| CliError::Usage(format!("{error}")))?;
-    let name = join.name.clone().or_else(|| console.user.clone()).unwrap_or_else(|| "me".into());
+    let ticket: Ticket = join.ticket.parse().map_err(|error| CliError::Usage(format!("{error}")))?;
+    let name = match &ticket.person {
+        Some((_, name)) => name.clone(),
+        None => join.name.clone().or_else(|| console.user.clone()).unwrap_or_else(|| "me".into()),
+    };
     let workspace = match node.join(&ticket, &name) {
         Err(NodeError::Refused(refused @ Refused::NotInvited(NotInvited::AwaitsApproval))) => {
             let text = format!(
@@ -116,10 +127,13 @@ pub(super) fn members(
         Some(MembersCommand::Approve { who }) => {
             let all = node.requests().into_iter().filter(|request| request.workspace == workspace.id());
             let fits = |name: &str, device: DeviceKey| name == who || is_start(who, device);
-            let fitting: Vec<_> = all.filter(|request| fits(&request.name, request.device)).collect();
+            let name = |request: &JoinRequest| request.further_device_of.clone().unwrap_or(request.name.clone());
+            let fitting: Vec<_> = all.filter(|request| fits(&name(request), request.device)).collect();
             let request = one(&fitting, who, "waits for approval here")?;
             node.approve(workspace, request.device)?;
-            console.line(format_args!("{} may join now, as {}", escape(&request.name), role_name(request.role)))?;
+            let further = if request.further_device_of.is_some() { "a further device of " } else { "" };
+            let (name, role) = (name(request), role_name(request.role));
+            console.line(format_args!("{further}{} may join now, as {role}", escape(&name)))?;
         }
         Some(MembersCommand::Withdraw { invitation }) => {
             commit(MemberChange::Withdraw(find_invite(workspace, invitation)?))?;
@@ -154,8 +168,15 @@ fn list(node: &Node, workspace: &Handle, json: Json, console: &mut Console) -> R
                 "name": request.name,
                 "role": "awaits approval",
                 "asks_for": role_name(request.role),
+                "further_device_of": request.further_device_of,
             }))?,
-            false => table.row([request.name, "awaits approval".to_owned(), request.device.to_string()]),
+            false => {
+                let (name, role) = match request.further_device_of {
+                    Some(owner) => (owner, "awaits approval, as a further device"),
+                    None => (request.name, "awaits approval"),
+                };
+                table.row([name, role.to_owned(), request.device.to_string()]);
+            }
         }
     }
     if !json.json {
@@ -213,6 +234,16 @@ fn find(workspace: &Handle, who: &str) -> Result<DeviceKey, CliError> {
         .map(|member| member.device)
         .collect();
     one(&fitting, who, "is a member").copied()
+}
+
+/// A person who is a member, by name or by the start of a device's key.
+fn person(workspace: &Handle, who: &str) -> Result<MemberId, CliError> {
+    let present = workspace.members().into_iter().filter(|member| member.role.is_some());
+    let fitting = present.filter(|member| member.name == who || is_start(who, member.device));
+    let mut people: Vec<MemberId> = fitting.filter_map(|member| member.member).collect();
+    people.sort_unstable();
+    people.dedup();
+    one(&people, who, "is a member").copied()
 }
 
 fn is_start(text: &str, device: DeviceKey) -> bool {

@@ -1,10 +1,17 @@
 //! `tandem status`: how each workspace stands with its peers. One word from a fixed list for each.
 
-use super::{CliError, Console, Exit, args::Json, events::Authors};
+use super::{
+    CliError, Console, Exit,
+    args::Json,
+    events::{Authors, when},
+};
 use crate::show::{Column, Table, escape};
 use serde_json::json;
 use std::collections::BTreeMap;
-use tandem_actors::{Handle, Node, PeerStatus, peer_link::Standing};
+use tandem_actors::{
+    Handle, Node, PeerStatus,
+    peer_link::{Standing, mesh::LINKS_MAX},
+};
 use tandem_storage::inbox::Entry;
 use tandem_wire::{DeviceKey, VersionTable};
 
@@ -35,6 +42,10 @@ pub(super) fn status(node: &Node, json: Json, console: &mut Console) -> Result<E
             continue;
         }
         let mut text = format!("{}: {word}", escape(&info.name));
+        if word == "syncing" {
+            let have_all = standing.peers.iter().filter(|peer| peer.has_all()).count();
+            text.push_str(&format!(" ({have_all} of {} others have everything)", standing.peers.len()));
+        }
         for (count, what) in [(conflicts, "conflicts"), (held, "held")] {
             if count > 0 {
                 text.push_str(&format!(", {what} {count}"));
@@ -72,6 +83,8 @@ struct Peer {
     device: DeviceKey,
     name: String,
     standing: Option<Standing>,
+    /// When a link to it ended last, if there is none now.
+    since_ms: Option<u64>,
     /// Events that it lacks of those that are here; nothing where that is not known.
     lacks: Option<u64>,
     clock_off_ms: i64,
@@ -85,13 +98,17 @@ impl Standings {
             node.peers(workspace.id()).into_iter().map(|peer| (peer.device, peer)).collect();
         let others =
             workspace.members().into_iter().filter(|member| member.role.is_some() && member.device != node.device());
+        let agreed = node.agreed(workspace.id());
         let peers = others.map(|member| {
             let link = linked.get(&member.device);
+            let theirs = link.and_then(|link| link.theirs.as_ref());
+            let theirs = theirs.or_else(|| agreed.get(&member.device).map(|table| &**table));
             Peer {
                 device: member.device,
                 name: authors.name(member.device),
                 standing: link.map(|link| link.standing),
-                lacks: link.and_then(|link| link.theirs.as_ref()).map(|theirs| own.events_beyond(theirs)),
+                since_ms: if link.is_some() { None } else { node.last_met(member.device) },
+                lacks: theirs.map(|theirs| own.events_beyond(theirs)),
                 clock_off_ms: link.map_or(0, |link| link.clock_off_ms),
             }
         });
@@ -104,7 +121,8 @@ impl Standings {
         }
     }
 
-    /// Never "up to date" while any known table differs.
+    /// Never "up to date" while any known table differs, also of somebody who is not there; among so many that not all
+    /// are linked, of those who are.
     fn word(&self) -> &'static str {
         let linked = || self.peers.iter().filter_map(|peer| peer.standing);
         if self.is_left {
@@ -117,7 +135,9 @@ impl Standings {
             "offline"
         } else if linked().any(|standing| standing == Standing::Different) {
             "different"
-        } else if linked().any(|standing| standing != Standing::UpToDate) {
+        } else if linked().any(|standing| standing != Standing::UpToDate)
+            || (self.peers.len() <= LINKS_MAX && self.peers.iter().any(Peer::lacks_some))
+        {
             "syncing"
         } else {
             "up to date"
@@ -126,6 +146,15 @@ impl Standings {
 }
 
 impl Peer {
+    fn lacks_some(&self) -> bool {
+        self.lacks.is_some_and(|lacks| lacks > 0)
+    }
+
+    /// Whether it is known to have everything.
+    fn has_all(&self) -> bool {
+        self.lacks == Some(0)
+    }
+
     fn word(&self) -> &'static str {
         match self.standing {
             None | Some(Standing::Greeting) => "offline",
@@ -136,8 +165,9 @@ impl Peer {
     }
 
     fn text(&self) -> String {
-        match self.standing {
-            Some(Standing::Syncing { lacking }) if lacking > 0 => format!("syncing, {lacking} to come"),
+        match (self.standing, self.since_ms) {
+            (Some(Standing::Syncing { lacking }), _) if lacking > 0 => format!("syncing, {lacking} to come"),
+            (None, Some(since_ms)) => format!("offline since {}", when(since_ms)),
             _other => self.word().to_owned(),
         }
     }
@@ -159,6 +189,7 @@ impl Peer {
             "device": self.device.to_string(),
             "name": self.name,
             "status": self.word(),
+            "offline_since_ms": self.since_ms,
             "to_come": to_come,
             "lacks": self.lacks,
             "clock_off_ms": self.clock_off_ms,

@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 use tandem_actors::{
-    Change, Command, Handle, Invitation, Node, NodeError, Options, Ticket, Transaction, peer_link::Standing,
+    Change, Command, Handle, Invitation, Node, NodeError, Options, Refused, Ticket, Transaction, peer_link::Standing,
 };
 use tandem_storage::{engine, fold::RecordState};
 use tandem_wire::{
@@ -27,6 +27,8 @@ use tokio::time::sleep;
 const GAP_US: u64 = 300_000;
 /// Time until somebody who could not join tries again.
 const AGAIN: Duration = Duration::from_millis(700);
+/// Attempts of one member to join: minutes, in all of which something would have to be wrong.
+const ATTEMPTS_MAX: usize = 400;
 /// Records with so few ids are made by several members at once now and then.
 const SHARED_RECORDS: u64 = 6;
 /// Values are few, so that equal ones are written apart.
@@ -105,9 +107,9 @@ impl Member {
         node.invite_async(&handle, invitation).await.ok()
     }
 
-    /// Joins, however often that fails.
+    /// Joins, however often that fails within reason.
     pub(super) async fn join(&self, founder: &Self, role: Role) {
-        loop {
+        for _ in 0..ATTEMPTS_MAX {
             if let Some(ticket) = founder.invite(role).await
                 && let Some(node) = self.node()
             {
@@ -116,7 +118,9 @@ impl Member {
                 match joined {
                     Ok(handle) => return self.workspace.set(Some(handle.id())),
                     // The answer to an earlier attempt was lost.
-                    Err(NodeError::Refused(_)) => return self.workspace.set(Some(ticket.workspace)),
+                    Err(NodeError::Refused(Refused::WorkspaceExists(_))) => {
+                        return self.workspace.set(Some(ticket.workspace));
+                    }
                     Err(_) => self.wires.mark("join-failed"),
                 }
             }

@@ -11,7 +11,7 @@ use crate::{
 };
 use actix::System;
 use std::{cell::Cell, collections::BTreeSet, path::Path, rc::Rc, sync::Arc, time::Duration};
-use tandem_actors::NodeError;
+use tandem_actors::{Command, NodeError};
 use tandem_storage::{
     Store,
     engine::{self, FjallEngine},
@@ -168,7 +168,11 @@ async fn learns_of_its_removal(member: &Member) -> Result<(), Violation> {
         }
         sleep(LOOK_EVERY).await;
     }
-    Ok(())
+    let list = Command::CreateList { name: "by nobody".into(), fields: vec![] };
+    match handle.commit_async(list).await {
+        Err(error) if error.code() == "role" => Ok(()),
+        answer => Violation::of("the-removed-change-nothing", format!("n{}: {answer:?}", member.at)),
+    }
 }
 
 impl Ended {
@@ -178,6 +182,9 @@ impl Ended {
         for at in 0..self.kept.len() {
             let store = works(store_in(&dir.join(at.to_string())))?;
             let there: BTreeSet<EventId> = events(&**store.engine()).iter().map(|event| event.id()).collect();
+            if store.fold().terms().genesis.is_none() {
+                return Violation::of("everybody-has-everything", format!("n{at} has no workspace"));
+            }
             if at == 0 {
                 count = there.len() as u64;
             }

@@ -10,6 +10,8 @@
 //!   that table's share of a batch and lose the others'. So the journal is synced first, while no commit runs.
 //! - fjall takes a folder without its `version` file for new and writes over what is there. Such a folder is
 //!   refused as damaged.
+//! - fjall's one worker begins a flush only when it has done with a merge of files, which takes seconds, and lets
+//!   the memtable grow meanwhile without bound. Writers wait here when it is twice as large as it may be.
 //! - fjall's own wait for a flush never ends when its worker died. Ours asks whether the database still lives.
 //! - fjall reads its last journal whole when it opens, also where everything in it was flushed. So a journal that a
 //!   flush left nothing in is emptied when the tables are closed. See [`closing`].
@@ -36,7 +38,7 @@ use std::{
 };
 
 use fjall::{
-    CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable,
+    AbstractTree as _, CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable,
     compaction::Leveled,
     config::{BlockSizePolicy, BloomConstructionPolicy, CompressionPolicy, FilterPolicy, FilterPolicyEntry},
 };
@@ -57,6 +59,9 @@ const WORKERS: usize = 1;
 /// Table files kept open: leaves room for sockets under the usual limit of 1024.
 const OPEN_FILES_MAX: usize = 400;
 
+/// Full memtables of a table that may wait to be flushed while its writers go on.
+const SEALED_MAX: usize = 1;
+
 /// How often a flush looks whether the workers are done.
 const FLUSH_POLL: Duration = Duration::from_millis(1);
 
@@ -65,14 +70,14 @@ const FLUSH_POLL: Duration = Duration::from_millis(1);
 pub struct Options {
     /// Blocks of table files kept in memory, over all tables.
     pub cache_bytes: u64,
-    /// A table's unflushed writes are flushed at this size. While flushes are slow, up to four more of the
-    /// same size wait, and then writers do. Fixed for a directory when it is created.
+    /// A table's unflushed writes are flushed at this size. While flushes are slow, writers wait when they have come to
+    /// twice as much. Fixed for a directory when it is created.
     pub write_buffer_bytes: u64,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { cache_bytes: 64 << 20, write_buffer_bytes: 16 << 20 }
+        Self { cache_bytes: 64 << 20, write_buffer_bytes: 8 << 20 }
     }
 }
 
@@ -83,6 +88,7 @@ impl Default for Options {
 pub struct FjallEngine {
     database: Database,
     tables: Tables,
+    write_buffer_bytes: u64,
     /// Held shared by commits, and alone while an ingestion becomes visible or everything is flushed.
     writing: RwLock<()>,
 }
@@ -113,7 +119,7 @@ impl FjallEngine {
         let (database, keyspaces) = open().map_err(|error| open_error(path, error))?;
         let closing = Closing::new(folder, lock);
         let tables = Tables(Arc::new(TablesInner { path: path.into(), keyspaces, closing }));
-        Ok(Self { database, tables, writing: RwLock::new(()) })
+        Ok(Self { database, tables, write_buffer_bytes: options.write_buffer_bytes, writing: RwLock::new(()) })
     }
 
     /// Bytes that the journals take on disk. New journals are laid out at 64 MiB.
@@ -124,6 +130,29 @@ impl FjallEngine {
     /// Fails if an earlier write did, even one of a background thread.
     fn check_alive(&self) -> Result<(), EngineError> {
         self.persist(PersistMode::Buffer)
+    }
+
+    /// Until no table of a batch has more unflushed writes than memory is for.
+    ///
+    /// It has them flushed itself: nobody may have asked for that, as after a start that found them in the journal, and
+    /// fjall asks at the size that the directory was created with.
+    fn wait_for_flushes(&self, batch: &Batch) -> Result<(), EngineError> {
+        let mut last = None;
+        for (table, ..) in batch.iter() {
+            if last.replace(table) == Some(table) {
+                continue;
+            }
+            let keyspace = self.tables.of(table);
+            if keyspace.tree.active_memtable().size() <= 2 * self.write_buffer_bytes {
+                continue;
+            }
+            keyspace.rotate_memtable().map_err(|error| self.tables.write_error(error))?;
+            while keyspace.sealed_memtable_count() > SEALED_MAX {
+                self.check_alive()?;
+                pause();
+            }
+        }
+        Ok(())
     }
 
     /// Makes an ingestion visible.
@@ -215,6 +244,7 @@ impl Engine for FjallEngine {
         if batch.is_empty() {
             return self.persist(mode);
         }
+        self.wait_for_flushes(batch)?;
         let _shared = self.writing.read().unwrap_or_else(PoisonError::into_inner);
         self.tables.0.closing.note_write();
         let mut writes = self.database.batch().durability(Some(mode));

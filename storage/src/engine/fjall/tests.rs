@@ -344,3 +344,27 @@ fn new_tables_take_the_place_of_damaged_ones_even_over_a_crash() {
         assert!(error.to_string().contains("a planted fault"), "{error}");
     }
 }
+
+#[test]
+fn more_unflushed_writes_than_there_is_room_for_are_flushed_by_who_comes() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = |write_buffer_bytes| Options { cache_bytes: 1 << 20, write_buffer_bytes };
+    let large = FjallEngine::open(dir.path(), options(64 << 20)).unwrap();
+    let value = vec![7; 1 << 20];
+    for number in 0..8_u32 {
+        let mut batch = Batch::default();
+        batch.put(Table::Records, number.to_be_bytes(), value.clone());
+        large.commit(batch, Durability::Synced).unwrap();
+    }
+    // As a power cut leaves it: all of it is in the journal.
+    drop(large);
+    let small = FjallEngine::open(dir.path(), options(1 << 20)).unwrap();
+    for number in 8..16_u32 {
+        let mut batch = Batch::default();
+        batch.put(Table::Records, number.to_be_bytes(), value.clone());
+        small.commit(batch, Durability::Synced).unwrap();
+    }
+    let held = small.tables.of(Table::Records).tree.active_memtable().size();
+    assert!(held <= 4 << 20, "{held} bytes are not flushed");
+    assert_eq!(small.range(Table::Records, &[], None).count(), 16);
+}
