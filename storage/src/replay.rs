@@ -10,7 +10,7 @@ use crate::{
 use std::collections::BTreeMap;
 
 /// Events that are applied in one batch.
-const EVENTS_PER_BATCH: usize = 8 * 1024;
+const EVENTS_PER_BATCH: usize = 16 * 1024;
 
 /// New records that are ingested at a time, about 1 KiB each.
 const FRESH_PER_INGESTION: usize = 64 * 1024;
