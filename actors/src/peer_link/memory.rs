@@ -8,7 +8,7 @@ use std::{
 };
 use tandem_wire::DeviceKey;
 use tokio::{
-    io::{duplex, split},
+    io::duplex,
     sync::{Mutex as AsyncMutex, mpsc},
 };
 
@@ -78,13 +78,8 @@ impl Transport for MemoryTransport {
             let other = self.exchange.reach(self.device, device).map_err(failed)?;
             let (here, there) = duplex(PIPE_BYTES);
             let secret = (self.fresh)();
-            let wire = |peer, stream| {
-                let (read, write) = split(stream);
-                let (read, write) = (Box::new(read), Box::new(write));
-                Wire { peer, secret, address: None, read, write, in_use: Box::new(()) }
-            };
-            other.send(wire(self.device, there)).await.map_err(|_| failed("it has gone"))?;
-            Ok(wire(device, here))
+            other.send(Wire::inside(self.device, secret, there)).await.map_err(|_| failed("it has gone"))?;
+            Ok(Wire::inside(device, secret, here))
         })
     }
 

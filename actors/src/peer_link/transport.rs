@@ -2,7 +2,7 @@
 
 use std::{any::Any, fmt, future::Future, net::SocketAddr, pin::Pin, sync::Arc};
 use tandem_wire::DeviceKey;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, split};
 
 /// A future that a transport gives.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -36,6 +36,15 @@ pub struct Wire {
     pub write: Box<dyn AsyncWrite + Send + Unpin>,
     /// Held for as long as the stream is of use: what carries it may go when nothing else is carried.
     pub in_use: Box<dyn Any + Send>,
+}
+
+impl Wire {
+    /// Over a stream inside this process.
+    pub fn inside(peer: DeviceKey, secret: [u8; 32], stream: DuplexStream) -> Self {
+        let (read, write) = split(stream);
+        let (read, write) = (Box::new(read), Box::new(write));
+        Self { peer, secret, address: None, read, write, in_use: Box::new(()) }
+    }
 }
 
 impl fmt::Debug for Wire {

@@ -259,13 +259,8 @@ impl Transport for Port {
             }
             let secret = self.wires.inner().chance.bytes();
             let [here, there] = self.wires.connect(self.at, to);
-            let wire = |peer, stream| {
-                let (read, write) = split(stream);
-                let (read, write) = (Box::new(read), Box::new(write));
-                Wire { peer, secret, address: None, read, write, in_use: Box::new(()) }
-            };
-            other.send(wire(self.device, there)).await.map_err(|_| failed("it has gone"))?;
-            Ok(wire(device, here))
+            other.send(Wire::inside(self.device, secret, there)).await.map_err(|_| failed("it has gone"))?;
+            Ok(Wire::inside(device, secret, here))
         })
     }
 
