@@ -6,8 +6,11 @@
 //!
 //! | code | what happened | what to do |
 //! |---|---|---|
+//! | `bound-already` | a list has one binding authority | rebind, or bind a mirror |
 //! | `busy` | too much waits for the workspace; nothing was done | try again |
 //! | `damaged` | a file of the data folder cannot be read | restore it from a backup |
+//! | `design` | a design cannot be meant | see the message: each fault with its place |
+//! | `design-owned` | the design belongs to a server | change it there |
 //! | `device-key` | the device key cannot be read or made | see the message: permissions, or a damaged file |
 //! | `device-removed` | a removed device key is never used again | join with a new device key |
 //! | `disk-full` | there is no room for what was written | make room, open the node again |
@@ -25,17 +28,25 @@
 //! | `member-exists` | the device is a member already | change its role instead |
 //! | `name` | a name is empty, too long, taken, or has control characters | choose another |
 //! | `newer-format` | the data folder was written by a newer version | update |
+//! | `no-control-chain` | a binding names a chain that can hold no verdicts | take the code that the server prints |
 //! | `not-own` | only the device that made a change can undo it | ask its author |
+//! | `not-owner` | only the owner says who judges | ask the owner |
+//! | `not-refused` | the event takes part, so that there is nothing to put right | nothing |
 //! | `not-undoable` | the event changed members or the design, not records | put those back by name |
+//! | `nothing-left` | all that a refused event did has been done since | nothing |
 //! | `offline` | it needs the network, and the node is not on it | go online first |
 //! | `record-exists` | a record with this id exists already | change it instead |
+//! | `rehearsing` | a design is being rehearsed here already | try again when that is done |
 //! | `role` | the member's role does not allow it | ask a manager |
+//! | `rule` | a rule of the design does not allow the change | see the message: it is the rule's own |
 //! | `senior` | the owner, or a manager senior to this one, cannot be changed by it | ask who is senior |
 //! | `stale` | something else is there than what the caller had seen | read again, decide again |
 //! | `stopped` | the workspace was closed or removed | open the node again |
 //! | `too-large` | an event would be beyond a limit of the format | split the transaction |
+//! | `too-many-retries` | more refused events are to be sent again by themselves than a node keeps | put some right, or give them up |
 //! | `type` | a value is none of the field's type | convert it |
 //! | `unknown-batch` | this device wrote nothing in such a batch | check the batch id |
+//! | `unknown-binding` | no such binding is in force | look at the present ones |
 //! | `unknown-choice` | the field has no such choice | add the choice, or choose another |
 //! | `unknown-element` | the design has no such element | check its id |
 //! | `unknown-event` | there is no such event | check its id |
@@ -43,10 +54,12 @@
 //! | `unknown-list` | the workspace has no such list | check its name |
 //! | `unknown-member` | no such device is a member | check its key |
 //! | `unknown-person` | nobody who is a member has this id | look it up with `tandem members --json` |
+//! | `unknown-proposal` | no server proposed such a design | look at the history of designs |
 //! | `unknown-record` | no such record exists | check its id; it may have been removed |
 //! | `unknown-workspace` | the node has no such workspace | check its id |
 //! | `unreachable` | another node cannot be reached, or ends the link | see the message |
 //! | `value` | what a record shows is no value of the Rust type, or the other way round | see the message |
+//! | `values-missing` | a refused event came here without its values | let its author send it again |
 //! | `workspace-exists` | the node has the workspace already | remove it, or use another data folder |
 //! | `write-failed` | a write failed, and what the disk kept is not known | open the node again |
 //!

@@ -1,10 +1,17 @@
 //! What can be asked of a workspace, and what it answers.
 
 use crate::undo::{Undo, Undone};
-use tandem_storage::{Heads, fold::RecordState, history::Author, index::ViewDefinition};
+use tandem_storage::{
+    Heads,
+    design_file::{DesignFault, DesignFile},
+    fold::RecordState,
+    history::Author,
+    index::ViewDefinition,
+    rehearsal::Reported,
+};
 use tandem_wire::{
-    ActorId, BatchId, CellKey, DeviceKey, ElementId, EventId, FieldId, Invite, Invited, ListId, MemberId, OpRef,
-    RecordKey, Role, Value, WorkspaceId,
+    ActorId, BatchId, BindingMode, CellKey, ChainId, DeviceKey, ElementId, EventId, EventRef, FieldId, Invite, Invited,
+    ListId, MemberId, OpRef, RecordKey, Role, Value, WorkspaceId,
     design::{ElementKind, FieldType, Property},
 };
 
@@ -52,10 +59,132 @@ pub enum Command {
         /// Its value.
         value: Value,
     },
+    /// Make the design what a file says. On the node of the authority that it belongs to this proposes it to the members.
+    ApplyDesign(Box<DesignFile>),
+    /// Make the design what it was before an event, as [`Command::ApplyDesign`] does.
+    RevertDesign(EventId),
+    /// Tell what came of a rehearsal of a proposed design.
+    Rehearsed {
+        /// The proposal.
+        proposal: OpRef,
+        /// What came of it.
+        outcome: RehearsalOutcome,
+    },
     /// Change who is a member, and what members may do.
     Members(MemberChange),
     /// Take changes of this device back, as new changes. [`crate::Handle::undo`] makes these.
     Undo(Undo),
+    /// Change who judges. Only the owner does.
+    Servers(ServerChange),
+    /// Put a new event in place of a refused one, with other values where that is needed.
+    Resend(Resend),
+    /// Give a refused event up: it is taken off every member's inbox.
+    Discard(EventRef),
+    /// Ask another member to put a refused event right.
+    HandOn {
+        /// The event.
+        event: EventRef,
+        /// Who shall mend it.
+        to: MemberId,
+    },
+}
+
+/// A change of who judges.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ServerChange {
+    /// Make a node an authority.
+    Bind {
+        /// The control chain that its verdicts will be in: the node tells it.
+        authority: ChainId,
+        /// What it judges; none: the whole workspace.
+        lists: Option<Vec<ListId>>,
+        /// Whether its refusals mask.
+        mode: BindingMode,
+        /// Bindings that this one replaces.
+        replaces: Vec<OpRef>,
+    },
+    /// End a binding; the verdicts that were seen here stand.
+    Unbind(OpRef),
+}
+
+/// See [`Command::Resend`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resend {
+    /// The refused event.
+    pub event: EventRef,
+    /// What is to be other than in it: values by cell, of the records that it is about.
+    pub values: Vec<(CellKey, Value)>,
+    /// Events that were refused or are held only because they need this one are put in place anew, too.
+    pub with_dependants: bool,
+    /// Who acts, on a shared device.
+    pub actor: Option<ActorId>,
+}
+
+impl Command {
+    /// The least role that may do it.
+    pub fn needed_role(&self) -> Role {
+        match self {
+            Self::Change(_) | Self::Undo(_) | Self::Resend(_) | Self::Discard(_) | Self::HandOn { .. } => Role::Writer,
+            Self::CreateList { .. }
+            | Self::AddFields { .. }
+            | Self::CreateView { .. }
+            | Self::AddChoices { .. }
+            | Self::ApplyDesign(_)
+            | Self::RevertDesign(_)
+            | Self::Put { .. } => Role::Designer,
+            Self::Rehearsed { .. } => Role::Writer,
+            Self::Members(_) | Self::Servers(_) => Role::Manager,
+        }
+    }
+}
+
+impl Command {
+    /// Whether it takes a step of the design.
+    pub fn changes_the_design(&self) -> bool {
+        match self {
+            Self::CreateList { .. }
+            | Self::AddFields { .. }
+            | Self::CreateView { .. }
+            | Self::AddChoices { .. }
+            | Self::ApplyDesign(_)
+            | Self::RevertDesign(_)
+            | Self::Put { .. } => true,
+            Self::Change(_)
+            | Self::Rehearsed { .. }
+            | Self::Members(_)
+            | Self::Undo(_)
+            | Self::Servers(_)
+            | Self::Resend(_)
+            | Self::Discard(_)
+            | Self::HandOn { .. } => false,
+        }
+    }
+}
+
+/// What came of a rehearsal.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RehearsalOutcome {
+    /// The design fits the data: it is merged.
+    Valid,
+    /// It does not.
+    Failed(Box<Reported>),
+}
+
+impl RehearsalOutcome {
+    /// Of a rehearsal that found this, and after which the design is merged, or not.
+    pub(crate) fn of(reported: Reported, is_merged: bool) -> Self {
+        if is_merged { Self::Valid } else { Self::Failed(Box::new(reported)) }
+    }
+}
+
+impl Change {
+    /// The record that it changes.
+    pub fn record(&self) -> RecordKey {
+        match self {
+            Self::Create(record) | Self::Delete(record) | Self::Restore(record) | Self::Keep(record) => *record,
+            Self::Set(cell, _) | Self::SetRaw(cell, _) | Self::Resolve(cell, _) => cell.record,
+        }
+    }
 }
 
 /// A change of who is a member. Only managers make them.
@@ -110,6 +239,9 @@ pub struct Transaction {
     /// What the caller has seen of what it changes. Where something else is there when the transaction's turn comes,
     /// it is refused as stale; without, the last writer wins.
     pub expect: Vec<Expect>,
+    /// It stays one event also where several authorities judge parts of it: then it is accepted when all accept it. Without,
+    /// it becomes an event for each of them.
+    pub is_whole: bool,
 }
 
 /// What a caller has seen, for [`Transaction::expect`].
@@ -198,6 +330,11 @@ pub enum Refused {
     /// The event would be beyond a limit of the format.
     #[error("too large: {0}; split it")]
     TooLarge(String),
+    /// More refused events are to be sent again by themselves than a node keeps.
+    #[error(
+        "this node is to send {0} refused changes again by itself already; put some of them right, or give them up"
+    )]
+    TooManyRetries(usize),
     /// A name is empty, too long, or taken.
     #[error("{kind} name {name:?} {why}", kind = .kind.name())]
     Name {
@@ -267,6 +404,52 @@ pub enum Refused {
     /// The node has the workspace already.
     #[error("this node has the workspace already; `tandem workspace rm` removes it, or use another data folder")]
     WorkspaceExists(WorkspaceId),
+    /// Only the owner says who judges.
+    #[error("only the owner of the workspace binds servers; `tandem members` shows who that is")]
+    NotOwner,
+    /// There is no such binding now.
+    #[error("there is no binding {}; `tandem server` shows those that there are", &.0.tag.to_string()[..8])]
+    UnknownBinding(OpRef),
+    /// A list has one binding authority.
+    #[error("server {0} judges some of these lists already; rebind, or bind a mirror")]
+    BoundAlready(DeviceKey),
+    /// The event takes part, or was never refused.
+    #[error("event {} was not refused: there is nothing to put right", short(.0))]
+    NotRefused(EventId),
+    /// Values of the event did not come here.
+    #[error("the values of event {} are not here: its author can send it again, or give them all", short(.0))]
+    ValuesMissing(EventId),
+    /// A binding names the chain that verdicts will be in, and this is none.
+    #[error("chain {} of {} is no control chain; `tandem server code`, on the server, prints the right one", .0.number, .0.device)]
+    NoControlChain(ChainId),
+    /// Everything in the event has been put right since.
+    #[error("what event {} did has been done since: there is nothing left to send again", short(.0))]
+    NothingLeft(EventId),
+    /// A rule of the design does not allow the change.
+    #[error("{message} (rule {rule})")]
+    Rule {
+        /// The rule's name.
+        rule: String,
+        /// What it says to whoever breaks it.
+        message: String,
+        /// The field at fault; empty where it is none.
+        field: String,
+    },
+    /// The design cannot be meant.
+    #[error("{}", listed(.0))]
+    Design(Vec<DesignFault>),
+    /// The design belongs to a server.
+    #[error(
+        "the design of this workspace belongs to the server {0}: it is changed there, by `tandem design apply`; the \
+         owner can detach the workspace with `tandem server unbind`"
+    )]
+    DesignOwned(DeviceKey),
+    /// One design is tried at a time.
+    #[error("a design is being rehearsed here, or too much changed meanwhile; try again")]
+    Rehearsing,
+    /// There is no such proposal of a design.
+    #[error("there is no proposed design {}; `tandem design history` shows those that there are", &.0.tag.to_string()[..8])]
+    UnknownProposal(OpRef),
     /// The workspace was left.
     #[error("this workspace was left: its copy here is for reading only")]
     Left,
@@ -316,12 +499,15 @@ pub enum NameKind {
     Workspace,
     /// A member.
     Member,
+    /// A rule.
+    Rule,
 }
 
 impl NameKind {
     fn name(self) -> &'static str {
         match self {
             Self::List => "list",
+            Self::Rule => "rule",
             Self::Field => "field",
             Self::Choice => "choice",
             Self::Workspace => "workspace",
@@ -341,6 +527,7 @@ impl Refused {
             Self::RecordExists(_) => "record-exists",
             Self::Type { .. } => "type",
             Self::TooLarge(_) => "too-large",
+            Self::TooManyRetries(_) => "too-many-retries",
             Self::Name { .. } => "name",
             Self::Role { .. } => "role",
             Self::DiskLow { .. } => "disk-low",
@@ -355,7 +542,19 @@ impl Refused {
             Self::DeviceRemoved(_) => "device-removed",
             Self::Senior(_) => "senior",
             Self::NotInvited(why) => why.code(),
+            Self::NotOwner => "not-owner",
+            Self::UnknownBinding(_) => "unknown-binding",
+            Self::BoundAlready(_) => "bound-already",
+            Self::NotRefused(_) => "not-refused",
+            Self::NothingLeft(_) => "nothing-left",
+            Self::ValuesMissing(_) => "values-missing",
+            Self::NoControlChain(_) => "no-control-chain",
             Self::WorkspaceExists(_) => "workspace-exists",
+            Self::Rule { .. } => "rule",
+            Self::Design(_) => "design",
+            Self::DesignOwned(_) => "design-owned",
+            Self::Rehearsing => "rehearsing",
+            Self::UnknownProposal(_) => "unknown-proposal",
             Self::Left => "left",
         }
     }
@@ -386,6 +585,11 @@ impl NotInvited {
             Self::AwaitsApproval => "invite-awaits-approval",
         }
     }
+}
+
+/// Everything that is wrong, one below the other.
+fn listed(faults: &[DesignFault]) -> String {
+    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// Enough of an event's id to find it by.

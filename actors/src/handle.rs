@@ -1,15 +1,18 @@
 //! The handle of one workspace: what can be asked of it, from any thread, sync or async.
 
 use crate::{
-    block::block_on,
+    block::{block_on, block_until},
     command::{Command, Committed, Refused},
     live::Feed,
     news::News,
     node::{Disk, NodeError},
-    workspace::{Insert, Inserted, Perform, Progress, Published, Workspace},
+    workspace::{
+        Insert, Inserted, OfficeInfo, Perform, Progress, Published, Workspace, owner_of_design, proposing_term,
+    },
 };
 use actix::Addr;
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc, RwLock, RwLockReadGuard,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -19,11 +22,16 @@ use std::{
 };
 use tandem_storage::{
     Reader,
+    design_file::DesignFile,
     engine::Engine,
-    fold::{incremental::Fold, members::Grant},
+    fold::{Design, incremental::Fold, members::Grant},
+    history::Author,
+    log::LogReader,
+    outbox,
+    rehearsal::Reported,
     store::{self, Verified, Views},
 };
-use tandem_wire::{DeviceKey, MemberId, Role, WorkspaceId};
+use tandem_wire::{DeviceKey, EventId, EventRef, MemberId, OpRef, Outcome, Role, WorkspaceId};
 use tokio::sync::oneshot;
 
 /// How often a caller looks how far a long piece of work is.
@@ -161,6 +169,84 @@ impl Handle {
         fold.members().grants.iter().map(of).collect()
     }
 
+    /// Has this node send a refused event again by itself, each time that the rule, role or design that refused it changes, or
+    /// another server judges, until it is accepted or answered. Blocks the thread.
+    pub fn retry_when_changed(&self, event: EventRef) -> Result<(), NodeError> {
+        Ok(block_on(self.ask(|answer| Perform::RetryWhenChanged(event, answer)))??)
+    }
+
+    /// The refused events for which that was asked here. Blocks the thread.
+    pub fn retried(&self) -> Result<Vec<EventRef>, NodeError> {
+        Ok(block_on(self.ask(Perform::Retried))??)
+    }
+
+    /// How this node judges in this workspace. Blocks the thread.
+    pub fn office(&self) -> Result<OfficeInfo, NodeError> {
+        block_on(self.ask(Perform::Office))
+    }
+
+    /// The server that the design belongs to; none: designers and managers make it.
+    pub fn design_owner(&self) -> Option<DeviceKey> {
+        owner_of_design(&self.fold()).map(|term| term.chain().device)
+    }
+
+    /// Whether a design that is applied here is proposed to the members: this is the node of an authority.
+    pub fn proposes_designs(&self) -> bool {
+        proposing_term(&self.fold(), self.device).is_some()
+    }
+
+    /// The design as it was before an event; nothing where there is no such event that has to do with it.
+    pub fn design_before(&self, event: EventId) -> Result<Option<Design>, NodeError> {
+        let (snapshot, views) = self.state();
+        let log = LogReader::new(&snapshot, self.number);
+        Ok(views.fold.design_before(event, &snapshot, &log)?)
+    }
+
+    /// How many proposed designs are neither merged nor known to fail.
+    pub fn open_proposals(&self) -> usize {
+        let fold = self.fold();
+        let proposals = fold.design().proposals.values();
+        proposals.filter(|proposal| proposal.merged.is_none() && proposal.failed.is_empty()).count()
+    }
+
+    /// The name of who uses this node, in this workspace.
+    pub fn own_name(&self) -> String {
+        Author::of(&self.fold(), self.device, None).name
+    }
+
+    /// What this device wrote that a server bound by `binding` has not judged yet.
+    pub fn outbox(&self, binding: &OpRef) -> Result<BTreeSet<EventRef>, NodeError> {
+        let (snapshot, views) = self.state();
+        let Some(term) = views.fold.terms().find(binding) else { return Ok(BTreeSet::new()) };
+        let log = LogReader::new(&snapshot, self.number);
+        Ok(outbox::waiting(&views.fold, &snapshot, &log, term, self.device)?)
+    }
+
+    /// The ends of this device's chains, and what of its events, after those ends of before, a server judges: all that waits,
+    /// where there is no before.
+    pub(crate) fn pushed(
+        &self,
+        binding: &OpRef,
+        before: Option<&BTreeSet<EventId>>,
+    ) -> Result<(BTreeSet<EventId>, BTreeSet<EventRef>), NodeError> {
+        let (snapshot, views) = self.state();
+        let (fold, log) = (&views.fold, LogReader::new(&snapshot, self.number));
+        let ends = outbox::ends(fold, &snapshot, &log, self.device)?;
+        let Some(term) = fold.terms().find(binding) else { return Ok((ends, BTreeSet::new())) };
+        let events = match before {
+            Some(before) => outbox::since(fold, &snapshot, &log, term, self.device, before)?,
+            None => outbox::waiting(fold, &snapshot, &log, term, self.device)?,
+        };
+        Ok((ends, events))
+    }
+
+    /// What a server bound by `binding` said of an event, if it has.
+    pub fn verdict(&self, event: &EventRef, binding: &OpRef) -> Result<Option<Outcome>, NodeError> {
+        let (snapshot, views) = self.state();
+        let Some(key) = views.fold.key_at(event.chain, (*event).into()) else { return Ok(None) };
+        Ok(views.fold.verdict_of(&snapshot, key, binding)?)
+    }
+
     /// The digest of the views: equal on every node that has the same events.
     pub fn digest(&self) -> Result<[u8; 32], NodeError> {
         let (snapshot, views) = self.state();
@@ -175,6 +261,20 @@ impl Handle {
     /// The same; `progress` is told now and then how many events have been applied.
     pub fn verify_with(&self, progress: &mut dyn FnMut(u64)) -> Result<Verified, NodeError> {
         Ok(self.ask_with(Perform::Verify, progress)??)
+    }
+
+    /// Tries the design of a file on a clone of the views; `progress` is told now and then how many records were looked
+    /// at. Nothing is changed. Blocks the thread.
+    pub fn rehearse_with(&self, file: &DesignFile, progress: &mut dyn FnMut(u64)) -> Result<Reported, NodeError> {
+        let done = Progress::default();
+        let (answer, mut answered) = oneshot::channel();
+        self.send(Perform::TryDesign(Box::new(file.clone()), done.clone(), answer))?;
+        loop {
+            match block_until(&mut answered, PROGRESS_EVERY) {
+                Some(answer) => return Ok(answer.map_err(|_| NodeError::Stopped)??),
+                None => progress(done.load(Relaxed)),
+            }
+        }
     }
 
     /// Makes the views anew from the log; `progress` as in [`Handle::verify_with`].

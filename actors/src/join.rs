@@ -4,7 +4,7 @@ use crate::{
     block::block_on,
     command::{Admission, Command, MemberChange, NameKind, NotInvited, Refused},
     handle::Handle,
-    network::{JoinRequest, Network, PeerStatus, Ticketed},
+    network::{JoinRequest, Network, PeerStatus, ServerStatus, Ticketed},
     node::{Node, NodeError},
     peer_link::{Closed, link::LinkError, transport::Transport},
     places::last_met,
@@ -98,6 +98,12 @@ impl Node {
     /// The peers that a workspace is linked to now.
     pub fn peers(&self, workspace: WorkspaceId) -> Vec<PeerStatus> {
         self.network().as_ref().map(|network| network.peers(workspace)).unwrap_or_default()
+    }
+
+    /// The servers that judge what this node writes in a workspace, and what they said of it; nothing while it is not on the
+    /// network.
+    pub fn servers(&self, workspace: WorkspaceId) -> Vec<ServerStatus> {
+        self.network().as_ref().map(|network| network.servers(workspace)).unwrap_or_default()
     }
 
     /// What each device of a workspace had when this node and it agreed last, linked or not; of the time since this node

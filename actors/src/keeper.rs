@@ -28,6 +28,9 @@ const FREE_SPACE_HOLDS: Duration = Duration::from_millis(50);
 /// second in which something was kept.
 ///
 /// That a run cannot be kept is no reason to refuse it: the log has it. It is told in the log of the program.
+///
+/// An authority's own runs are synced before anybody is told of them, see [`Keeper::sync_at_once`]: after a power cut it
+/// goes on judging, while a member begins a fresh pair of chains.
 pub struct Keeper {
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -38,6 +41,14 @@ pub struct Staged {
     workspace: WorkspaceId,
     tips: Vec<(u64, EventRef)>,
     entries: Vec<u8>,
+    at_once: bool,
+}
+
+impl Staged {
+    /// Whether it is kept before anybody is told of it.
+    pub fn is_at_once(&self) -> bool {
+        self.at_once
+    }
 }
 
 struct Shared {
@@ -49,6 +60,8 @@ struct Shared {
     room: Mutex<Option<Instant>>,
     /// Held while `HEAD` is written.
     writing: Mutex<()>,
+    /// Held while the rescue file is synced: who has it knows that nothing taken before is still on its way.
+    syncing: Mutex<()>,
 }
 
 struct State {
@@ -58,6 +71,8 @@ struct State {
     stopping: bool,
     /// It was said once that runs cannot be kept.
     complained: bool,
+    /// The rescue file failed: it proves nothing any more until the node is opened again.
+    failed: bool,
 }
 
 impl Keeper {
@@ -65,9 +80,10 @@ impl Keeper {
     /// written.
     pub fn start(dir: &Path, head: Head, free_bytes_min: u64) -> io::Result<Self> {
         let segments = Segments::open(dir)?;
-        let state = State { head, segments, unsynced: false, stopping: false, complained: false };
-        let (state, wake, room, writing) = (Mutex::new(state), Condvar::new(), Mutex::default(), Mutex::default());
-        let shared = Arc::new(Shared { dir: dir.into(), free_bytes_min, state, wake, room, writing });
+        let state = State { head, segments, unsynced: false, stopping: false, complained: false, failed: false };
+        let (state, wake, room) = (Mutex::new(state), Condvar::new(), Mutex::default());
+        let (writing, syncing) = (Mutex::default(), Mutex::default());
+        let shared = Arc::new(Shared { dir: dir.into(), free_bytes_min, state, wake, room, writing, syncing });
         let syncing = shared.clone();
         let thread = thread::Builder::new().name("tandem-keeper".into()).spawn(move || syncing.run())?;
         Ok(Self { shared, thread: Mutex::new(Some(thread)) })
@@ -102,29 +118,60 @@ impl Keeper {
         for (run, (arrival, last)) in runs.zip(&tips) {
             Entry { workspace, arrival: *arrival, last: *last, run: run.clone() }.encode_onto(&mut entries);
         }
-        Staged { workspace, tips, entries }
+        Staged { workspace, tips, entries, at_once: self.syncs_at_once(workspace) }
     }
 
-    /// Keeps what the log has on the disk now.
-    pub fn keep(&self, staged: Staged) {
-        let mut state = self.shared.state();
-        // One that was removed meanwhile does not come back.
-        let Some(workspace) = state.head.workspaces.get_mut(&staged.workspace) else { return };
-        for (arrival, last) in staged.tips {
-            workspace.tips.insert(last.chain.number, Tip { arrival, seq: last.seq, id: last.id });
+    /// Keeps what the log has on the disk now. An error says that the proof of an authority's head would be a lie, and
+    /// cannot be withdrawn.
+    pub fn keep(&self, staged: Staged) -> io::Result<()> {
+        if staged.at_once {
+            return self.keep_at_once(staged);
         }
-        if let Err(error) = state.segments.append(&staged.entries) {
+        let mut state = self.shared.state();
+        if let Err(error) = state.append(&staged) {
             state.complain(&error);
         }
         if !state.unsynced {
             state.unsynced = true;
             self.shared.wake.notify_one();
         }
+        Ok(())
+    }
+
+    fn keep_at_once(&self, staged: Staged) -> io::Result<()> {
+        let mut done = self.shared.sync_with(|state| state.append(&staged));
+        if done.is_ok() && staged.entries.is_empty() {
+            // A load is in the log only.
+            done = self.shared.write_head();
+        }
+        done.or_else(|error| self.shared.withdraw(&error))
+    }
+
+    /// Whether what this node writes in a workspace is synced before anybody is told of it.
+    pub fn syncs_at_once(&self, workspace: WorkspaceId) -> bool {
+        self.shared.state().head.workspaces.get(&workspace).is_some_and(|head| head.synced)
+    }
+
+    /// From now on, or no longer. `HEAD` says so durably, so that the next start knows what the rescue file proves.
+    pub fn sync_at_once(&self, workspace: WorkspaceId, synced: bool) -> io::Result<()> {
+        if synced && self.shared.state().failed {
+            return Ok(());
+        }
+        // What `HEAD` will name. Where it cannot be kept, nothing is promised, and the node goes on.
+        if synced && let Err(error) = self.shared.sync_with(|_| Ok(())) {
+            return self.shared.withdraw(&error);
+        }
+        self.set(workspace, |head| Some(WorkspaceHead { synced, ..head }))
     }
 
     /// See [`note_damage`].
     pub fn note_damage(&self, error: &EngineError) {
         note_damage(&self.shared.dir, error);
+    }
+
+    /// What `HEAD` says of a workspace.
+    pub fn head(&self, workspace: WorkspaceId) -> Option<WorkspaceHead> {
+        self.shared.state().head.workspaces.get(&workspace).cloned()
     }
 
     /// The number of the control chain that this node writes in a workspace.
@@ -204,17 +251,35 @@ impl Shared {
             let waited = self.wake.wait_timeout_while(state, SYNC_EVERY, |state| !state.stopping);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
             state.unsynced = false;
-            let taken = state.segments.take_unsynced();
             drop(state);
-            let done = taken.and_then(|unsynced| self.sync(&unsynced));
-            state = self.state();
-            if let Err(error) = done {
-                state.complain(&error);
+            let done = self.sync_with(|_| Ok(()));
+            if let Err(error) = done.or_else(|error| self.withdraw(&error)) {
+                // An authority's next run ends the process, if it is still so then.
+                tracing::error!(%error, "HEAD cannot be written");
             }
+            state = self.state();
         }
     }
 
-    fn sync(&self, unsynced: &Unsynced) -> io::Result<()> {
+    /// The rescue file has a hole from here on: no head is proved by it any more.
+    fn withdraw(&self, error: &io::Error) -> io::Result<()> {
+        let mut state = self.state();
+        state.complain(error);
+        state.segments.abandon();
+        state.failed = true;
+        let any = state.head.workspaces.values().any(|workspace| workspace.synced);
+        state.head.workspaces.values_mut().for_each(|workspace| workspace.synced = false);
+        drop(state);
+        if any { self.write_head() } else { Ok(()) }
+    }
+
+    /// Makes durable what was kept, and what `more` keeps.
+    fn sync_with(&self, more: impl FnOnce(&mut State) -> io::Result<()>) -> io::Result<()> {
+        let _one = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
+        more(&mut state)?;
+        let unsynced: Unsynced = state.segments.take_unsynced()?;
+        drop(state);
         unsynced.sync()?;
         if !unsynced.filled {
             return Ok(());
@@ -233,6 +298,15 @@ impl Shared {
 }
 
 impl State {
+    fn append(&mut self, staged: &Staged) -> io::Result<()> {
+        // One that was removed meanwhile does not come back.
+        let Some(workspace) = self.head.workspaces.get_mut(&staged.workspace) else { return Ok(()) };
+        for (arrival, last) in &staged.tips {
+            workspace.tips.insert(last.chain.number, Tip { arrival: *arrival, seq: last.seq, id: last.id });
+        }
+        self.segments.append(&staged.entries)
+    }
+
     fn complain(&mut self, error: &io::Error) {
         if !std::mem::replace(&mut self.complained, true) {
             tracing::warn!(%error, "the rescue file cannot be written; the log is not concerned, but has no second copy");

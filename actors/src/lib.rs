@@ -96,6 +96,7 @@
 //! Never here: rules of what events mean (they are in `tandem-storage`), bytes on the wire (`tandem-wire`), and
 //! anything about terminals, files of other formats, or HTTP.
 
+pub mod authority;
 mod block;
 pub mod codes;
 pub mod command;
@@ -113,6 +114,8 @@ mod places;
 pub mod recover;
 mod registry;
 mod runtime;
+mod schema_migrator;
+pub mod server_link;
 pub mod ticket;
 pub mod typed;
 pub mod undo;
@@ -122,7 +125,7 @@ pub use command::{Change, Command, Committed, Expect, Refused, Stale, Transactio
 pub use handle::Handle;
 pub use join::Invitation;
 pub use live::{Begin, RowChange, Subscription, Update, Updates};
-pub use network::{JoinRequest, PeerStatus};
+pub use network::{JoinRequest, PeerStatus, ServerStatus};
 pub use node::{Node, NodeError, Options, WorkspaceInfo, fresh_batch, fresh_record};
 #[cfg(feature = "iroh")]
 pub use peer_link::iroh::{NetworkError, NetworkOptions};

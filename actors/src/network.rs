@@ -1,18 +1,23 @@
 //! What a node does on the network: accept links and dial them, so that each of its workspaces stays connected.
 
+mod openings;
+
 use crate::{
-    command::{Admission, Command, MemberChange, NotInvited, Refused},
     handle::Handle,
     node::{Disk, NodeError},
     outside::Outside,
     peer_link::{
-        Closed, Ends, Frames, Standing, framed,
+        Closed, Ends, Frames, Standing,
         link::{LinkError, Opening, PeerLink, Seen, Stop, TellPeers},
         mesh::{Mesh, OldLink, keeps_new},
         transport::{Shared as Transport, Wire},
     },
     places::{Places, address_of, place_of},
     runtime::Runtime,
+    server_link::{
+        self, Report,
+        link::{Reports, ServerLink},
+    },
 };
 use actix::{Actor, Addr};
 use std::{
@@ -23,31 +28,24 @@ use std::{
 };
 use tandem_wire::{
     DeviceKey, Invited, MemberId, OpRef, Role, SecretKey, VersionTable, WorkspaceId,
-    message::{BadMessage, Bye, Hello, Join, Message, PROTOCOL, PeerPlaces, Side, tag},
+    message::{Bye, Join, PROTOCOL, PeerPlaces, Side, tag},
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
     sync::{Notify, Semaphore, mpsc, oneshot},
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 
-/// Within so long whoever dials says what it wants.
-const OPENING_WITHIN: Duration = Duration::from_secs(10);
 /// Within so long a dial succeeds.
 const DIAL_WITHIN: Duration = Duration::from_secs(10);
 /// Streams whose first message is waited for.
 const OPENINGS_MAX: usize = 64;
-/// Bytes that are read at once of somebody who has shown nothing yet.
-const OPENING_READ_BYTES: usize = 4096;
 /// How often the node looks whom to dial, besides whenever something changes.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How often a newcomer looks whether its link has ended.
 const JOIN_LOOK_EVERY: Duration = Duration::from_millis(20);
 /// A link that lasted so long was of use: the next time it is dialled at once.
 const OF_USE_MS: u64 = 5_000;
-/// Newcomers that wait for a person's approval.
-const REQUESTS_MAX: usize = 64;
 /// Lists of places that wait to be taken in.
 const TOLD_WAITING_MAX: usize = 64;
 
@@ -71,6 +69,17 @@ pub struct PeerStatus {
     pub clock_off_ms: i64,
     /// What the other has, as far as is known.
     pub theirs: Option<VersionTable>,
+}
+
+/// How a server stands, that judges what this node writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerStatus {
+    /// The binding.
+    pub binding: OpRef,
+    /// The server.
+    pub device: DeviceKey,
+    /// What became of what was pushed since this node went on the network, oldest first.
+    pub reports: Vec<Report>,
 }
 
 /// Somebody with a ticket who waits for a person's approval.
@@ -121,6 +130,7 @@ struct State {
     links: BTreeMap<(WorkspaceId, DeviceKey), Link>,
     dialling: BTreeSet<(WorkspaceId, DeviceKey)>,
     meshes: BTreeMap<WorkspaceId, Mesh>,
+    servers: BTreeMap<(WorkspaceId, OpRef), Server>,
     agreed: BTreeMap<(WorkspaceId, DeviceKey), Arc<VersionTable>>,
     requests: Vec<JoinRequest>,
     next_number: u64,
@@ -135,6 +145,12 @@ struct Link {
     since_ms: u64,
     /// Which edition of the places it was told.
     told: u64,
+}
+
+struct Server {
+    device: DeviceKey,
+    address: Addr<ServerLink>,
+    reports: Reports,
 }
 
 impl Link {
@@ -184,6 +200,9 @@ impl Network {
             let links = {
                 let mut state = net.state();
                 state.is_over = true;
+                for server in std::mem::take(&mut state.servers).into_values() {
+                    server.address.try_send(server_link::link::Stop).ok();
+                }
                 std::mem::take(&mut state.links)
             };
             let now_ms = net.outside.now_ms();
@@ -218,6 +237,18 @@ impl Network {
                 let seen = link.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 let Seen { peer, standing, clock_off_ms, theirs, .. } = seen;
                 PeerStatus { device: peer, standing, clock_off_ms, theirs }
+            })
+            .collect()
+    }
+
+    /// The servers that judge what this node writes in a workspace.
+    pub(crate) fn servers(&self, workspace: WorkspaceId) -> Vec<ServerStatus> {
+        let state = self.net.state();
+        let of_it = state.servers.iter().filter(|((of, _), _)| *of == workspace);
+        of_it
+            .map(|((_, binding), server)| {
+                let reports = server.reports.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                ServerStatus { binding: *binding, device: server.device, reports }
             })
             .collect()
     }
@@ -284,101 +315,6 @@ impl Net {
         actix::spawn(until_the_end(self.ending.clone(), work));
     }
 
-    async fn accept(self: Arc<Self>) {
-        // While so many have said nothing, the next wait in the transport.
-        while let Ok(permit) = self.openings.clone().acquire_owned().await {
-            let Some(wire) = self.transport.accept().await else { return };
-            let net = self.clone();
-            self.spawn(async move {
-                let opened = timeout(OPENING_WITHIN, read_opening(wire)).await;
-                drop(permit);
-                if let Ok(Some((wire, frames, opening))) = opened {
-                    net.answer(wire, frames, opening).await;
-                }
-            });
-        }
-    }
-
-    /// What somebody wants who dialled. Strangers get no answer at all.
-    async fn answer(self: Arc<Self>, wire: Wire, frames: Frames, opening: Result<Message, BadMessage>) {
-        match opening {
-            Ok(Message::Hello(hello)) => self.answer_hello(wire, frames, hello).await,
-            Ok(Message::Join(join)) => self.answer_join(wire, frames, join).await,
-            Err(BadMessage::Newer(_)) => say_bye(wire, Bye::Newer).await,
-            Ok(_) | Err(BadMessage::Damaged) => {}
-        }
-    }
-
-    async fn answer_hello(self: Arc<Self>, wire: Wire, frames: Frames, hello: Hello) {
-        let Some(workspace) = self.meant(&wire, &hello.tag) else { return };
-        let fold = workspace.fold();
-        if !fold.members().knows(wire.peer) {
-            // Who never was a member learns nothing; who was is told that it is none any more.
-            return;
-        }
-        if fold.role_of(wire.peer).is_some() {
-            self.saw(&wire);
-        }
-        let agreed = self.state().agreed.get(&(workspace.id(), wire.peer)).cloned();
-        self.begin(workspace, (wire, frames), Opening::Listen { agreed, hello: Some(hello) }, false);
-    }
-
-    async fn answer_join(self: Arc<Self>, wire: Wire, frames: Frames, join: Join) {
-        let Some(workspace) = self.meant(&wire, &join.tag) else { return };
-        let Some(role) = crate::workspace::invited_role(&workspace.fold(), workspace.id(), wire.peer, &join) else {
-            return;
-        };
-        let invited = Invited { invite: join.invite, proof: join.proof };
-        let admission = Admission {
-            member: join.member,
-            name: join.name.clone(),
-            device: wire.peer,
-            role,
-            invited: Some(invited.clone()),
-            approved: false,
-        };
-        let admitted = workspace.commit_async(Command::Members(MemberChange::Admit(admission))).await;
-        match admitted {
-            // Also when the answer to an earlier attempt was lost.
-            Ok(_) | Err(NodeError::Refused(Refused::MemberExists(_))) => {}
-            Err(NodeError::Refused(Refused::NotInvited(NotInvited::AwaitsApproval))) => {
-                let (workspace, device, name) = (workspace.id(), wire.peer, join.name);
-                let member = join.member;
-                self.ask_a_person(JoinRequest {
-                    workspace,
-                    device,
-                    member,
-                    name,
-                    role,
-                    further_device_of: None,
-                    invited,
-                });
-                return say_bye(wire, Bye::AwaitsApproval).await;
-            }
-            Err(NodeError::Refused(Refused::DeviceRemoved(_))) => return say_bye(wire, Bye::Removed).await,
-            Err(NodeError::Refused(_)) => return say_bye(wire, Bye::NotInvited).await,
-            Err(_) => return say_bye(wire, Bye::Busy).await,
-        }
-        self.saw(&wire);
-        self.begin(workspace, (wire, frames), Opening::Listen { agreed: None, hello: None }, false);
-    }
-
-    fn ask_a_person(&self, request: JoinRequest) {
-        let mut state = self.state();
-        // The first stays until it is answered: a person may be looking at it.
-        let is_same = |other: &JoinRequest| (other.workspace, other.device) == (request.workspace, request.device);
-        if state.requests.len() < REQUESTS_MAX && !state.requests.iter().any(is_same) {
-            tracing::info!(device = %request.device, name = request.name, "somebody waits for approval to join");
-            state.requests.push(request);
-        }
-    }
-
-    /// The workspace that an opening's tag names.
-    fn meant(&self, wire: &Wire, opening: &[u8; 16]) -> Option<Handle> {
-        let is_meant = |workspace: &Handle| tag(workspace.id(), &wire.secret, wire.peer, Side::Dialer) == *opening;
-        self.open_workspaces().into_iter().find(is_meant)
-    }
-
     fn jitter(&self) -> u64 {
         u64::from_le_bytes(self.outside.random())
     }
@@ -393,6 +329,7 @@ impl Net {
     async fn keep_linked(self: Arc<Self>) {
         while !self.state().is_over {
             for workspace in self.open_workspaces() {
+                self.watch_servers(&workspace);
                 for device in self.to_dial(&workspace) {
                     let (net, workspace) = (self.clone(), workspace.clone());
                     self.spawn(net.dial(workspace, device));
@@ -403,20 +340,46 @@ impl Net {
         }
     }
 
+    /// Has a server link for each server that judges what this node writes, and for no other.
+    fn watch_servers(&self, workspace: &Handle) {
+        let fold = workspace.fold();
+        let present: BTreeMap<OpRef, DeviceKey> = fold
+            .present_terms()
+            .map(|term| (term.binding, term.chain().device))
+            .filter(|(_, device)| *device != self.device)
+            .collect();
+        let mut state = self.state();
+        if state.is_over {
+            return;
+        }
+        let id = workspace.id();
+        let is_over = |(of, binding): &(WorkspaceId, OpRef)| *of == id && !present.contains_key(binding);
+        for (_, server) in state.servers.extract_if(.., |key, _| is_over(key)) {
+            server.address.try_send(server_link::link::Stop).ok();
+        }
+        for (binding, device) in present {
+            state.servers.entry((id, binding)).or_insert_with(|| {
+                let (link, reports) = ServerLink::new((workspace.clone(), self.outside), binding);
+                Server { device, address: link.start(), reports }
+            });
+        }
+    }
+
     /// Whom to dial now in a workspace; they count as being dialled from here on.
     fn to_dial(&self, workspace: &Handle) -> Vec<DeviceKey> {
         let fold = workspace.fold();
-        if fold.role_of(self.device).is_none() {
+        if !fold.takes_part(self.device) {
             return Vec::new();
         }
         let members = fold.members().grants.keys().copied().filter(|device| fold.role_of(*device).is_some());
+        let servers: BTreeSet<DeviceKey> = fold.present_terms().map(|term| term.chain().device).collect();
         let (members, id) = (members.collect(), workspace.id());
         let mut state = self.state();
         let busy = state.links.keys().chain(&state.dialling).filter(|(of, _)| *of == id);
         let linked = busy.map(|(_, device)| *device).collect();
         let is_seen = |device: &DeviceKey| !self.places.of(*device).is_empty();
         let mesh = state.meshes.entry(id).or_default();
-        let devices = mesh.to_dial(self.device, &members, &linked, is_seen, self.outside.now_ms());
+        let devices = mesh.to_dial(self.device, (&members, &servers), &linked, is_seen, self.outside.now_ms());
         state.dialling.extend(devices.iter().map(|device| (id, *device)));
         devices
     }
@@ -574,7 +537,7 @@ impl Net {
         if links.is_empty() {
             return;
         }
-        let is_member = |device: &DeviceKey| fold.role_of(*device).is_some();
+        let is_member = |device: &DeviceKey| fold.takes_part(*device);
         let own = (self.device, self.transport.addresses());
         let known = self.places.all().into_iter().filter(|(device, _)| is_member(device) && *device != self.device);
         let peers: Vec<PeerPlaces> = known
@@ -595,7 +558,7 @@ impl Net {
         while let Some(peers) = heard.recv().await {
             let fold = workspace.fold();
             for PeerPlaces { device, places } in peers {
-                if device == self.device || fold.role_of(device).is_none() {
+                if device == self.device || !fold.takes_part(device) {
                     continue;
                 }
                 let is_news =
@@ -611,27 +574,4 @@ impl Net {
 
 async fn until_the_end(ending: CancellationToken, work: impl Future<Output = ()>) {
     ending.run_until_cancelled(work).await;
-}
-
-/// The first message on a stream.
-async fn read_opening(mut wire: Wire) -> Option<(Wire, Frames, Result<Message, BadMessage>)> {
-    let mut frames = Frames::new();
-    let mut buffer = [0; OPENING_READ_BYTES];
-    loop {
-        let count = wire.read.read(&mut buffer).await.ok().filter(|count| *count > 0)?;
-        frames.push(&buffer[..count]);
-        if let Some(frame) = frames.take().ok()? {
-            return Some((wire, frames, Message::decode(&frame)));
-        }
-    }
-}
-
-async fn say_bye(mut wire: Wire, bye: Bye) {
-    let frame = framed(&Message::Bye(bye).encode());
-    if timeout(OPENING_WITHIN, wire.write.write_all(&frame)).await.is_ok_and(|done| done.is_ok()) {
-        let _ = timeout(OPENING_WITHIN, wire.write.shutdown()).await;
-    }
-    // The other end reads it before it closes the stream.
-    let mut rest = [0; 64];
-    let _ = timeout(OPENING_WITHIN, wire.read.read(&mut rest)).await;
 }

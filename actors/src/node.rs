@@ -1,6 +1,7 @@
 //! A node to embed: an open data folder with its workspaces, on a thread of its own.
 
 use crate::{
+    authority::{Policy, shelf},
     block::block_on,
     command::Refused,
     device_key::{self, DeviceKeyError},
@@ -32,7 +33,7 @@ use tandem_storage::{
     rescue::WorkspaceHead,
     store,
 };
-use tandem_wire::{BatchId, DeviceKey, MemberId, RecordId, Run, SecretKey, WorkspaceId};
+use tandem_wire::{BatchId, ChainId, DeviceKey, MemberId, RecordId, Run, SecretKey, WorkspaceId};
 
 /// Runs that are restored in one commit.
 const RUNS_PER_BATCH: usize = 64;
@@ -199,7 +200,7 @@ impl Node {
         self.keeper().room()?;
         self.say(id, |head| Some(WorkspaceHead { number, ..head }))?;
         self.engine().commit(batch, Durability::Synced)?;
-        self.keeper().keep(runs);
+        self.keeper().keep(runs).map_err(|source| recover::io_error(&self.dir, source))?;
         drop(listing);
         self.workspace(id)
     }
@@ -231,7 +232,10 @@ impl Node {
         if !store.fenced().is_empty() {
             self.note_fenced(id, &store)?;
         }
-        let core = Core::new(store, self.key.clone(), id).with_pair(self.keeper().pair(id));
+        let policy = shelf::load(self.engine(), number)?;
+        self.prove(id, &store, &policy)?;
+        let mut core = Core::new(store, self.key.clone(), id).with_pair(self.keeper().pair(id));
+        core.set_policy(policy);
         let keeper = self.keeper.clone().expect("open");
         let actor = Workspace::new(core, keeper, entry.left, self.options.group_commands_max, self.outside());
         let (published, feed, shown) = (actor.published(), actor.feed(), actor.shown());
@@ -299,6 +303,18 @@ impl Node {
         }
     }
 
+    /// Has this node judge by another policy, where the owner has bound it. What was judged before stays as it was.
+    pub fn set_policy(&self, workspace: &Handle, policy: Policy) -> Result<(), NodeError> {
+        self.keeper().room()?;
+        policy.check()?;
+        let (before, now) = (shelf::load(self.engine(), workspace.number())?.digest(), policy.digest());
+        // An authority that lost its rules must not go on without them.
+        self.say(workspace.id(), |head| Some(WorkspaceHead { policies: vec![before, now], ..head }))?;
+        shelf::save(self.engine(), workspace.number(), &policy)?;
+        self.say(workspace.id(), |head| Some(WorkspaceHead { policies: vec![now], ..head }))?;
+        block_on(workspace.ask(|answer| Perform::SetPolicy(Box::new(policy), answer)))
+    }
+
     /// Leaves a workspace: its copy here stays, for reading only.
     pub fn leave(&self, id: WorkspaceId) -> Result<(), NodeError> {
         let _listing = self.change_list();
@@ -344,7 +360,7 @@ impl Node {
         let (number, _) = self.find(id)?;
         // First, so that what is no longer listed is not taken for lost.
         self.say(id, |_| None)?;
-        registry::delete(self.engine(), number)?;
+        registry::delete(self.engine(), number, |batch| shelf::forget(batch, number))?;
         Ok(store::delete(self.engine(), number)?)
     }
 
@@ -377,7 +393,7 @@ impl Node {
         }
         // Its own chains may have gone on since: they are never written again.
         let pair = u32::from_le_bytes(self.outside().random()) & !1;
-        self.say(id, |head| Some(WorkspaceHead { number, left: false, pair, ..head }))?;
+        self.say(id, |head| Some(WorkspaceHead { number, left: false, pair, synced: false, ..head }))?;
         // A log that is not listed is none: a crash before this leaves nothing.
         registry::put(&mut batch, number, &Entry { id, left: false });
         self.engine().commit(batch, Durability::Synced)?;
@@ -413,6 +429,30 @@ impl Node {
         Ok(said.map_err(|source| recover::io_error(&self.dir, source))?)
     }
 
+    /// The chains that this node writes end where it wrote last, and its policy is the one that was set; otherwise it begins
+    /// others: the log has more of them than can be read in order, or an authority would judge by rules of some time ago.
+    fn prove(&self, id: WorkspaceId, store: &Store<Disk>, policy: &Policy) -> Result<(), EngineError> {
+        let Some(head) = self.keeper().head(id) else { return Ok(()) };
+        let snapshot = store.engine().snapshot();
+        let mut has_gap = false;
+        for number in [head.pair, head.pair + 1] {
+            let chain = ChainId { device: self.device(), number };
+            let next = store.fold().head_of(chain).map_or(0, |end| end.seq + 1);
+            has_gap |= head.tips.get(&number).is_some_and(|tip| tip.seq >= next);
+            has_gap |= store.fold().events_from(&snapshot, chain, next).next().transpose()?.is_some();
+        }
+        let digest = policy.digest();
+        let is_other = !head.policies.is_empty() && !head.policies.contains(&digest);
+        if !has_gap && !is_other {
+            return Ok(());
+        }
+        let why = if is_other { "the rules that were set are lost" } else { "its own chains have a gap" };
+        tracing::error!(why, "this node begins new chains; if it judges, the owner has to bind it anew");
+        let pair = u32::from_le_bytes(self.outside().random()) & !1;
+        let policies = if is_other { vec![digest] } else { head.policies };
+        self.say(id, |head| Some(WorkspaceHead { pair, synced: false, policies, ..head }))
+    }
+
     /// Events that cannot be applied are told. If one of them is this node's own, its chain is not gone on with: its
     /// place there is taken.
     fn note_fenced(&self, id: WorkspaceId, store: &Store<Disk>) -> Result<(), EngineError> {
@@ -427,7 +467,7 @@ impl Node {
         match own {
             true => {
                 let pair = u32::from_le_bytes(self.outside().random()) & !1;
-                self.say(id, |head| Some(WorkspaceHead { pair, ..head }))
+                self.say(id, |head| Some(WorkspaceHead { pair, synced: false, ..head }))
             }
             false => Ok(()),
         }

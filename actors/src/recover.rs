@@ -1,8 +1,9 @@
 //! Opening a data directory: is all there that the node wrote, and may it go on with its chains?
 //!
 //! A chain is gone on with only where its head is *proved*: the node was stopped in good order, or its process ended
-//! while the machine went on, in this very directory, and the log has all that `HEAD` and the rescue file name. In
-//! every other case (a power cut, a copied or restored directory, a lost tail) a fresh pair of chains is begun, so that
+//! while the machine went on, in this very directory, and the log has all that `HEAD` and the rescue file name; or the
+//! pair is an authority's, of which nothing was told before the rescue file had it on the disk. In every other case (a
+//! power cut at a member's, a copied or restored directory, a lost tail) a fresh pair of chains is begun, so that
 //! no place in a chain is ever used twice. Runs that are missing in the log and found elsewhere are put back, checked
 //! like any run from outside. `docs/decisions/0007-head-and-rescue.md` has the reasons.
 
@@ -168,12 +169,14 @@ pub(crate) fn open(
     }
     let start = if start == Start::Clean { Start::Changed } else { start };
     let mut recovered = Recovered::new(start);
-    let rescued = rescue::read(dir).map_err(failed)?.0;
+    let (rescued, rescue_is_damaged) = rescue::read(dir).map_err(failed)?;
     let rescued = of_known_workspaces(rescued, before.as_ref());
+    let before = before.map(|head| with_rescued(head, &rescued));
     let engine = open_tables(data, options, before.as_ref(), &rescued, &mut recovered)?;
     put_right(data, &engine, before.as_ref(), &rescued, &mut recovered).inspect_err(|error| note_damage(dir, error))?;
 
-    let head = next_head(&engine, before.as_ref(), &here, device, &mut recovered, fresh_pair)?;
+    let mut head = Head { device, place: here, clean: false, workspaces: BTreeMap::new() };
+    next_head(&engine, before.as_ref(), &mut head, !rescue_is_damaged, &mut recovered, fresh_pair)?;
     // Mostly after a kill; the folder was synced when the tables were opened.
     if before.as_ref() != Some(&head) {
         head.write(dir).map_err(failed)?;
@@ -221,6 +224,19 @@ fn of_known_workspaces(mut entries: Vec<Entry>, before: Option<&Head>) -> Vec<En
         entries.retain(|entry| before.workspaces.contains_key(&entry.workspace));
     }
     entries
+}
+
+/// The head, and what was written since it was: the rescue file names it.
+fn with_rescued(mut head: Head, rescued: &[Entry]) -> Head {
+    for Entry { workspace, arrival, last, .. } in rescued {
+        let Some(workspace) = head.workspaces.get_mut(workspace) else { continue };
+        let tip = Tip { arrival: *arrival, seq: last.seq, id: last.id };
+        let known = workspace.tips.entry(last.chain.number).or_insert(tip);
+        if known.seq < tip.seq {
+            *known = tip;
+        }
+    }
+    head
 }
 
 /// Opens the tables; those that do not open are replaced by new ones, with every run that can be found.
@@ -324,7 +340,7 @@ impl<'a> Repair<'a> {
             let there = match numbers.get(&workspace) {
                 // The log is written in order: where the last is, all are.
                 Some(number) if is_at(self.engine, *number, entries.last().expect("grouped"))? => continue,
-                Some(number) => last_events(self.engine, *number)?,
+                Some(number) => last_events(self.engine, *number)?.into_keys().collect(),
                 None => BTreeSet::new(),
             };
             let missing = entries.into_iter().filter(|entry| !there.contains(&entry.last.id));
@@ -382,7 +398,8 @@ impl<'a> Repair<'a> {
     /// The log of a workspace, which is listed if it was not.
     fn log(&self, workspace: WorkspaceId) -> Result<Log, EngineError> {
         let number = list(self.engine, workspace, self.before)?;
-        let (there, next) = (last_events(self.engine, number)?, log::next_arrival(self.engine, number)?);
+        let (there, next) =
+            (last_events(self.engine, number)?.into_keys().collect(), log::next_arrival(self.engine, number)?);
         Ok(Log { number, next, there, grew: false })
     }
 }
@@ -419,9 +436,9 @@ fn is_at(engine: &FjallEngine, number: u32, entry: &Entry) -> Result<bool, Engin
 }
 
 /// The last events of all runs of a log.
-fn last_events(engine: &FjallEngine, number: u32) -> Result<BTreeSet<EventId>, EngineError> {
-    let runs = log::runs_from(engine, number, 0);
-    runs.map(|run| Ok(ends(&Run::decode_trusted(&run?.1).expect("what is in the log was checked")).1)).collect()
+fn last_events(engine: &FjallEngine, number: u32) -> Result<BTreeMap<EventId, u64>, EngineError> {
+    let last = |run: &[u8]| ends(&Run::decode_trusted(run).expect("what is in the log was checked")).1;
+    log::runs_from(engine, number, 0).map(|run| run.map(|(arrival, run)| (last(&run), arrival))).collect()
 }
 
 /// The number of a workspace; it is listed if it is not.
@@ -463,24 +480,23 @@ fn list_lost_logs(engine: &FjallEngine, before: Option<&Head>) -> Result<(), Eng
 fn next_head(
     engine: &FjallEngine,
     before: Option<&Head>,
-    here: &Place,
-    device: DeviceKey,
+    head: &mut Head,
+    rescue_is_whole: bool,
     recovered: &mut Recovered,
     fresh_pair: &mut dyn FnMut() -> u32,
-) -> Result<Head, EngineError> {
-    let mut head = Head { device, place: here.clone(), clean: false, workspaces: BTreeMap::new() };
+) -> Result<(), EngineError> {
     for (number, listed) in registry::entries(engine)? {
         let known = before.and_then(|head| head.workspaces.get(&listed.id)).cloned();
         let mut next = known.clone().unwrap_or_default();
         let (missing, proved) = match &known {
-            Some(known) => prove(engine, number, known, recovered)?,
+            Some(_) => prove(engine, number, &mut next, rescue_is_whole, recovered)?,
             None => (0, false),
         };
         if missing > 0 {
             recovered.lost.push((listed.id, missing));
         }
         if !proved {
-            next.pair = fresh_pair() & !1;
+            (next.pair, next.synced) = (fresh_pair() & !1, false);
             recovered.fresh += 1;
         }
         (next.number, next.left) = (number, listed.left);
@@ -491,34 +507,45 @@ fn next_head(
             recovered.lost.push((*id, gone.tips.len() as u64));
         }
     }
-    Ok(head)
+    Ok(())
 }
 
-/// How many own chains end too early, and whether the node may go on with its chains.
+/// How many own chains end too early, and whether the node may go on with its chains. Tips that are elsewhere in the log
+/// are found there from now on.
 fn prove(
     engine: &FjallEngine,
     number: u32,
-    known: &WorkspaceHead,
+    known: &mut WorkspaceHead,
+    rescue_is_whole: bool,
     recovered: &Recovered,
 ) -> Result<(u64, bool), EngineError> {
     let mut there = None;
     let mut missing = 0;
-    for tip in known.tips.values() {
+    for tip in known.tips.values_mut() {
         if !is_tip_at(engine, number, tip)? {
             // Runs that were put back have other numbers.
             let all = match &there {
                 Some(all) => all,
                 None => there.insert(last_events(engine, number)?),
             };
-            missing += u64::from(!all.contains(&tip.id));
+            match all.get(&tip.id) {
+                Some(arrival) => tip.arrival = *arrival,
+                None => missing += 1,
+            }
         }
     }
-    let is_whole = missing == 0 && recovered.runs == 0 && recovered.aside.is_none() && recovered.kept.is_empty();
+    let all_there = missing == 0 && recovered.aside.is_none();
+    let as_it_was = all_there && recovered.runs == 0 && recovered.kept.is_empty();
+    // Nobody was told of a run of such a pair that was in the log and the rescue file only for a while: what both have
+    // now is what was said.
+    let said = all_there && known.synced && rescue_is_whole;
     let proved = match recovered.start {
-        Start::Clean | Start::Killed => true,
-        Start::First | Start::PowerCut | Start::Copied | Start::NoHead | Start::Changed => false,
+        Start::Clean => as_it_was,
+        Start::Killed => as_it_was || said,
+        Start::PowerCut => said,
+        Start::First | Start::Copied | Start::NoHead | Start::Changed => false,
     };
-    Ok((missing, is_whole && proved))
+    Ok((missing, proved))
 }
 
 fn is_tip_at(engine: &FjallEngine, number: u32, tip: &Tip) -> Result<bool, EngineError> {

@@ -61,10 +61,11 @@ pub(crate) fn numbers_with_logs<E: Engine>(engine: &E) -> Result<Vec<u32>, Engin
     Ok(numbers)
 }
 
-/// Takes a workspace off the list, durably.
-pub(crate) fn delete<E: Engine>(engine: &E, number: u32) -> Result<(), EngineError> {
+/// Takes a workspace off the list, durably, and with it what else there is beside its log.
+pub(crate) fn delete<E: Engine>(engine: &E, number: u32, forget: impl FnOnce(&mut Batch)) -> Result<(), EngineError> {
     let mut batch = Batch::default();
     batch.delete(Table::Meta, key(number));
+    forget(&mut batch);
     engine.commit(batch, Durability::Synced)
 }
 
@@ -94,7 +95,7 @@ mod tests {
         }
         engine.commit(batch, Durability::Synced).unwrap();
         for number in [1, 3] {
-            delete(&engine, number).unwrap();
+            delete(&engine, number, |_| ()).unwrap();
         }
         let engine = engine.crash(0);
         finish_removals(&engine).unwrap();

@@ -198,7 +198,7 @@ fn the_changes_of_one_transaction_build_on_one_another() {
         let shown = state.exists().then(|| winner(&state, field, &PartPath::default()));
         let shown = shown.map(|value| value.unwrap_or(text("nothing")));
         assert_eq!(done.as_ref().map(|_| shown).map_err(Refused::code), expect.map(|shown| shown.map(text)), "{name}");
-        assert_eq!(flags(bench.reader().design(), &state), [""; 0], "{name}");
+        assert_eq!(flags(bench.reader().design(), list, &state), [""; 0], "{name}");
     };
     let set = |record, field, value: &str| Change::Set(plain_cell(record, field), text(value));
     check("there, set twice", &|r, f| vec![set(r, f, "a"), set(r, f, "b")], Ok(Some("b")));

@@ -44,7 +44,8 @@ impl Towns {
             workspace.commit(Command::Put { element, property, value }).unwrap();
         }
         let sort = Some(ViewSort { by: ViewCell::field(people), descending: true });
-        let definition = ViewDefinition { sort, columns: vec![ViewCell::field(name), ViewCell::field(people)] };
+        let columns = vec![ViewCell::field(name), ViewCell::field(people)];
+        let definition = ViewDefinition { sort, columns, ..ViewDefinition::default() };
         let made = workspace.commit(Command::CreateView { list, name: "Largest".into(), definition }).unwrap();
         assert_eq!(workspace.read().indexes().len(), 3);
         Self { workspace, list, name, people, tags, view: made.elements[0] }
@@ -105,7 +106,7 @@ impl Towns {
             let mut cells: Vec<String> = cells.collect();
             // Fields are in the order of their ids, which differ.
             cells.sort();
-            format!("{} {cells:?} {:?}", record.id, flags(reader.design(), &record.state))
+            format!("{} {cells:?} {:?}", record.id, flags(reader.design(), self.list, &record.state))
         };
         let sorts = [self.name, self.people]
             .into_iter()

@@ -218,7 +218,7 @@ fn a_view_shows_its_columns_in_its_order() {
     let (text, number) = (bench.text, bench.number);
     let sort = ViewSort { by: ViewCell::field(text), descending: true };
     let columns = vec![ViewCell::field(number), ViewCell::field(text)];
-    let definition = ViewDefinition { sort: Some(sort), columns };
+    let definition = ViewDefinition { sort: Some(sort), columns, ..ViewDefinition::default() };
     let made = bench.perform(Command::CreateView { list: bench.list, name: "By text".into(), definition });
     let view: ElementId = made.elements[0];
     assert_eq!(bench.reader().indexes().len(), 1);

@@ -1,20 +1,27 @@
 //! What a node finds when it is opened again: after a stop, a kill, in a copy, over damage.
 
 mod notes;
+mod reboot;
 
 use notes::{Notes, open, with};
+use reboot::reboot;
 use std::{
     fs::{self, OpenOptions},
     path::Path,
 };
-use tandem_actors::{Node, NodeError, Options, Refused, recover::Start};
+use tandem_actors::{
+    Node, NodeError, Options, Refused,
+    authority::Policy,
+    command::{Command, ServerChange},
+    recover::Start,
+};
 use tandem_storage::{
     EngineError,
     engine::{Batch, DataDir, Durability, Engine, MemoryEngine, Options as EngineOptions, Table},
     log,
-    store::{Store, digest},
+    store::{Store, digest, distrust},
 };
-use tandem_wire::{ChainId, Run};
+use tandem_wire::{BindingMode, ChainId, Run};
 
 /// Copies a directory as `cp -a` does.
 fn copy(from: &Path, to: &Path) {
@@ -110,6 +117,104 @@ fn a_killed_process_goes_on_with_its_chains() {
     let notes = Notes::of(&node);
     notes.add("after");
     assert_eq!(notes.texts(), ["after", "before"]);
+}
+
+/// The node judges its own workspace.
+fn bind(notes: &Notes) {
+    let authority = notes.workspace.office().unwrap().chain;
+    let bind = ServerChange::Bind { authority, lists: None, mode: BindingMode::Binding, replaces: vec![] };
+    notes.workspace.commit(Command::Servers(bind)).unwrap();
+}
+
+#[test]
+fn after_a_power_cut_a_member_begins_new_chains_and_an_authority_judges_on() {
+    for judges in [false, true] {
+        let (dir, aside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let node = open(dir.path());
+        let notes = Notes::of(&node);
+        if judges {
+            bind(&notes);
+        }
+        notes.add("before");
+        let before = notes.workspace.office().unwrap();
+        drop(notes);
+        kill(node, dir.path(), aside.path());
+        reboot(dir.path());
+        let node = open(dir.path());
+        let recovered = node.recovered().clone();
+        assert_eq!((recovered.start, recovered.fresh), (Start::PowerCut, u64::from(!judges)));
+        let notes = Notes::of(&node);
+        let after = notes.workspace.office().unwrap();
+        assert_eq!(after.chain == before.chain, judges);
+        assert_eq!((after.terms.len(), after.unproved.len()), (usize::from(judges), 0));
+        notes.add("after");
+        assert_eq!(notes.texts(), ["after", "before"]);
+    }
+}
+
+#[test]
+fn an_authority_that_was_copied_judges_nothing() {
+    let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let node = open(dir.path());
+    let notes = Notes::of(&node);
+    bind(&notes);
+    notes.add("before");
+    drop(notes);
+    copy(dir.path(), elsewhere.path());
+    node.close().unwrap();
+    let node = open(elsewhere.path());
+    assert_eq!((node.recovered().start, node.recovered().fresh), (Start::Copied, 1));
+    let office = Notes::of(&node).workspace.office().unwrap();
+    assert_eq!((office.terms.len(), office.unproved.len()), (0, 1));
+}
+
+/// Changes the tables of a node that is not open.
+fn tamper(dir: &Path, change: impl FnOnce(&dyn Fn(Table, Vec<u8>))) {
+    let engine = DataDir::lock(dir).unwrap().open(EngineOptions::default()).unwrap();
+    change(&|table, key| {
+        let mut batch = Batch::default();
+        batch.delete(table, key);
+        engine.commit(batch, Durability::Synced).unwrap();
+    });
+}
+
+#[test]
+fn an_authority_with_a_gap_in_its_chain_or_without_its_rules_judges_nothing() {
+    for lost in ["a run", "the rules"] {
+        let (dir, aside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let node = open(dir.path());
+        let notes = Notes::of(&node);
+        bind(&notes);
+        node.set_policy(&notes.workspace, Policy { bytes_a_member_and_day: Some(1), ..Policy::default() }).unwrap();
+        (1..4).for_each(|n| notes.add(&n.to_string()));
+        let before = notes.workspace.office().unwrap();
+        assert_eq!(before.terms.len(), 1);
+        let last = notes.workspace.read().runs_from(0).count() as u64 - 1;
+        drop(notes);
+        kill(node, dir.path(), aside.path());
+        tamper(dir.path(), |delete| match lost {
+            "a run" => delete(Table::Log, log::key(1, last - 1)),
+            _ => delete(Table::Meta, [&1u32.to_be_bytes()[..], b"policy"].concat()),
+        });
+        if lost == "a run" {
+            // Its second copy is gone as well, and the views are made anew.
+            fs::remove_dir_all(dir.path().join("rescue")).unwrap();
+            let engine = DataDir::lock(dir.path()).unwrap().open(EngineOptions::default()).unwrap();
+            distrust(&engine, 1).unwrap();
+        }
+        reboot(dir.path());
+        let node = open(dir.path());
+        let notes = Notes::of(&node);
+        let after = notes.workspace.office().unwrap();
+        assert_ne!(after.chain, before.chain, "{lost}");
+        assert_eq!((after.terms.len(), after.unproved.len()), (0, 1), "{lost}");
+        notes.add("after");
+        drop(notes);
+        node.close().unwrap();
+        // Once is enough.
+        let node = open(dir.path());
+        assert_eq!(Notes::of(&node).workspace.office().unwrap().chain, after.chain, "{lost}");
+    }
 }
 
 /// Both sides of a copied directory write; then all runs of both are put into one store.

@@ -1,14 +1,16 @@
 //! What is asked for on the command line.
 
 use crate::{
-    append, disk, figure::Figure, hot, idle, import, lab::Lab, merge, one, open, page, read, sync, task::Side,
+    append, disk, figure::Figure, hot, idle, import, judge, lab::Lab, lens, merge, one, open, page, read, rehearse,
+    rules, sync, task::Side,
 };
 use std::path::PathBuf;
 
 /// Shown when it cannot be understood.
 const USAGE: &str =
     "usage: tandem-bench NAME [--rows N] [--json] [--file CITIES.csv] [--dir FOLDER] [--case CASE] [--only SIDE]
-NAME    append, import, read, page, open, disk, hot, merge, sync, idle, one, or all
+NAME    append, import, read, page, open, disk, hot, merge, sync, idle, one, judge, roundtrip,
+        refusals, rehearse, rules, lens, or all
 --rows  so many rows or edits, instead of each bench's own number
 --json  a line of JSON for each figure
 --file  the rows to import; else $TANDEM_BENCH_CITIES, ../shared/data/cities.csv, or made-up ones
@@ -27,7 +29,7 @@ pub struct Bench {
 }
 
 /// All of them.
-const BENCHES: [Bench; 11] = [
+const BENCHES: [Bench; 17] = [
     Bench { name: "append", figures: append::figures },
     Bench { name: "import", figures: import::figures },
     Bench { name: "read", figures: read::figures },
@@ -39,6 +41,12 @@ const BENCHES: [Bench; 11] = [
     Bench { name: "sync", figures: sync::figures },
     Bench { name: "idle", figures: idle::figures },
     Bench { name: "one", figures: one::figures },
+    Bench { name: "judge", figures: judge::judge },
+    Bench { name: "roundtrip", figures: judge::roundtrip },
+    Bench { name: "refusals", figures: judge::refusals },
+    Bench { name: "rehearse", figures: rehearse::figures },
+    Bench { name: "rules", figures: rules::figures },
+    Bench { name: "lens", figures: lens::figures },
 ];
 
 /// The arguments, understood.

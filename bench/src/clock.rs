@@ -30,6 +30,11 @@ impl Times {
         done
     }
 
+    /// Of these.
+    pub fn of(times: Vec<Duration>) -> Self {
+        Self(times)
+    }
+
     /// The time, in microseconds, that `share` of them are within.
     pub fn within_us(&mut self, share: f64) -> f64 {
         self.0.sort_unstable();

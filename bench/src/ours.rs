@@ -1,11 +1,15 @@
 //! Tandem, as the benches use it: all calls into it are here.
 
 mod counted;
+mod court;
+mod design;
 mod group;
 mod replica;
 
 pub use self::{
     counted::Counts,
+    court::{Court, Wrong},
+    design::NewDesign,
     group::{Group, wait_until},
     replica::{Replica, add_authors, next_run, runs_from},
 };
@@ -82,7 +86,7 @@ impl Ours {
         }
         let columns = [NAME, COUNTRY, POPULATION].map(|at| ViewCell::field(fields[at])).to_vec();
         let sort = Some(ViewSort { by: columns[0].clone(), descending: false });
-        let definition = ViewDefinition { sort, columns };
+        let definition = ViewDefinition { sort, columns, ..ViewDefinition::default() };
         let made = workspace
             .commit(Command::CreateView { list, name: "By name".into(), definition })
             .expect("a view can be made");

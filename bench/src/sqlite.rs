@@ -4,7 +4,7 @@
 
 use crate::city::City;
 use rusqlite::{Connection, OptionalExtension, Row, params, types::Value};
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 /// One page of `page covering`.
 const PAGE_COVERING: &str =
@@ -113,6 +113,19 @@ impl Sqlite {
             names.by_ref().take(EDITS_PER_GROUP).for_each(|name| self.edit(id, &name));
             transaction.commit().expect("a transaction can be committed");
         }
+    }
+
+    /// Adds a column with an index; gives how long that takes.
+    pub fn new_index(&self) -> Duration {
+        let add = "ALTER TABLE cities ADD COLUMN grade INTEGER DEFAULT 1; CREATE INDEX by_grade ON cities (grade, id);";
+        crate::clock::time(|| self.0.execute_batch(add).expect("a column can be added")).0
+    }
+
+    /// Makes a column of texts one of numbers, with an index; gives how long that takes.
+    pub fn text_to_number(&self) -> Duration {
+        let change = "BEGIN; UPDATE cities SET admin1 = CAST(NULLIF(admin1, '') AS INTEGER);
+            CREATE INDEX by_admin1 ON cities (admin1, id); COMMIT;";
+        crate::clock::time(|| self.0.execute_batch(change).expect("a column can be changed")).0
     }
 
     /// Writes everything into the one file and closes it.

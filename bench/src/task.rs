@@ -3,7 +3,7 @@
 //! The bench starts itself again as `tandem-bench child TASK`, with the task as JSON, and reads what was measured, as
 //! JSON, from the child's output.
 
-use crate::{append, clock, hot, idle, import, merge, one, open, page, read, sync};
+use crate::{append, clock, hot, idle, import, judge, lens, merge, one, open, page, read, rehearse, rules, sync};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -58,6 +58,10 @@ pub enum Work {
     Source(sync::SourceWork),
     One(one::Work),
     Idle(idle::Work),
+    Judge(judge::Work),
+    Rehearse(rehearse::Work),
+    Rules(rules::Work),
+    Lens(lens::Work),
 }
 
 /// What a child measured, by name, in the unit that the name ends with.
@@ -111,6 +115,10 @@ pub fn child(json: &str) {
         Work::Source(work) => work.run(&folder),
         Work::One(work) => work.run(side, &folder),
         Work::Idle(work) => work.run(side, &folder),
+        Work::Judge(work) => work.run(side, &folder),
+        Work::Rehearse(work) => work.run(side, &folder),
+        Work::Rules(work) => work.run(side, &folder),
+        Work::Lens(work) => work.run(side, &folder),
     };
     outcome.insert(PEAK.into(), clock::peak_mb());
     println!("{}", serde_json::to_string(&outcome).expect("numbers"));

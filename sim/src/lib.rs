@@ -11,6 +11,8 @@
 //! That is the first storey: cores without their actors, thousands of seeds in minutes. On the second ([`actors`]) the
 //! real actors run, with real tables, on a thread whose time is paused.
 //!
+//! [`play`] tells short stories with servers, each a file under `sim/scenarios`, as timelines.
+//!
 //! Never here: a wall clock, threads, hash order, floating-point odds, or a rule of what events mean.
 
 pub mod actors;
@@ -24,6 +26,7 @@ pub mod node;
 pub mod options;
 pub mod peers;
 pub mod planted;
+mod play;
 pub mod queue;
 pub mod seed;
 mod site;
@@ -35,4 +38,5 @@ pub use checks::Violation;
 pub use model::Model;
 pub use options::Options;
 pub use planted::Planted;
+pub use play::{BadScript, expected, play};
 pub use world::World;

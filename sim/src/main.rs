@@ -3,7 +3,9 @@
 use clap::{Parser, Subcommand, ValueEnum};
 use std::{
     collections::BTreeSet,
+    fs,
     ops::Range,
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::{
         Mutex,
@@ -14,7 +16,7 @@ use std::{
 use tandem_sim::{
     Options, Planted,
     options::Cast,
-    peers::NAMED_MARKS,
+    peers::{NAMED_MARKS, SERVER_MARKS},
     seed::{self, Outcome, PERCENT_MIN, Totals},
     trace::short,
 };
@@ -60,6 +62,11 @@ enum Command {
         #[arg(long)]
         only: Option<Planted>,
     },
+    /// Tell a scenario of `sim/scenarios` as a timeline
+    Play {
+        /// Its file; the ending may be left out
+        scenario: PathBuf,
+    },
     /// Run one seed and show everything that happened
     Replay {
         /// Which
@@ -74,6 +81,23 @@ fn main() -> ExitCode {
         Command::Run { seeds, options } => run(seeds, options),
         Command::Planted { seeds_max, repeats, only } => planted(seeds_max, repeats, only),
         Command::Replay { seed, options } => replay(seed, options),
+        Command::Play { scenario } => play(&scenario),
+    }
+}
+
+/// What a scenario comes to.
+fn play(scenario: &Path) -> ExitCode {
+    let file = if scenario.exists() { scenario.to_owned() } else { scenario.with_extension("scenario") };
+    let told = fs::read_to_string(&file).map_err(|error| error.to_string());
+    match told.and_then(|text| tandem_sim::play(&text).map_err(|error| error.to_string())) {
+        Ok(lines) => {
+            lines.iter().for_each(|line| println!("{line}"));
+            ExitCode::SUCCESS
+        }
+        Err(why) => {
+            eprintln!("{}: {why}", file.display());
+            ExitCode::FAILURE
+        }
     }
 }
 
@@ -171,7 +195,11 @@ fn summarise(totals: &Totals, options: Options) -> ExitCode {
         let permille = 1000 * seeds_with / seeds;
         println!("{name:<34} {count:>9} times in {seeds_with:>6} seeds  {:>3}.{} %", permille / 10, permille % 10);
     }
-    let rare = if options.cast == Cast::Peers { totals.too_rare(&NAMED_MARKS) } else { Vec::new() };
+    let mut rare = if options.cast == Cast::Peers { totals.too_rare(&NAMED_MARKS) } else { Vec::new() };
+    if options.cast == Cast::Peers && options.profile.has_servers() {
+        println!("refusals: {}", spread(&totals.refusals));
+        rare.extend(totals.too_rare(&SERVER_MARKS));
+    }
     if !rare.is_empty() {
         println!("in less than {PERCENT_MIN} % of the seeds: {}", rare.join(", "));
     }

@@ -11,6 +11,7 @@ use tandem_storage::{
     engine::Engine,
     fold::{RecordState, incremental::records_in},
     index::definition::{ViewCell, ViewDefinition},
+    lens::Lenses,
 };
 use tandem_wire::{
     CellKey, ElementId, FieldId, ListId, PartPath, RecordKey, Value,
@@ -78,6 +79,15 @@ impl Record {
         record
     }
 
+    /// As a design shows it.
+    pub fn shown_by(&self, lenses: &Lenses) -> Self {
+        let shown = |((field, part), value): (&(FieldId, PartPath), &Value)| {
+            ((*field, part.clone()), lenses.value(*field, value))
+        };
+        let cells = self.cells.iter().map(shown).filter(|(_, value)| *value != Value::Null);
+        Self { cells: cells.collect(), ..self.clone() }
+    }
+
     fn set(&mut self, cell: &CellKey, value: &Value, resolves: bool) {
         let at = (cell.field, cell.part.clone());
         // A cell with losers is written anew also with the value that it shows.
@@ -113,8 +123,14 @@ impl Model {
             Command::CreateView { list, name, definition } => after.create_view(*list, name, definition, elements)?,
             Command::AddChoices { .. } => unreachable!("the workload makes no choices"),
             Command::Put { element, property, value } => after.put(*element, *property, value)?,
+            Command::ApplyDesign(_) | Command::RevertDesign(_) | Command::Rehearsed { .. } => {
+                unreachable!("the model knows no whole designs")
+            }
             Command::Members(_) => unreachable!("the model knows no members"),
             Command::Undo(_) => unreachable!("the workload undoes nothing"),
+            Command::Servers(_) | Command::Resend(_) | Command::Discard(_) | Command::HandOn { .. } => {
+                unreachable!("the model knows no servers")
+            }
         }
         Ok(after)
     }
@@ -314,6 +330,9 @@ impl Element {
             BaseType::Int => matches!(value, Value::Int(_)),
             BaseType::Bool => matches!(value, Value::Bool(_)),
             BaseType::Float => matches!(value, Value::Float(_)),
+            BaseType::Decimal => matches!(value, Value::Int(_) | Value::Decimal(_)),
+            BaseType::Date => matches!(value, Value::Date(_)),
+            BaseType::Choice => matches!(value, Value::Choice(_) | Value::Bool(_)),
             other => unreachable!("the workload makes no {}", other.name()),
         };
         in_place && (fits || *value == Value::Null)

@@ -15,12 +15,33 @@ pub enum Cast {
     Actors,
 }
 
+/// What kind of world the members live in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Profile {
+    /// Nobody judges.
+    Peers,
+    /// One or two of the nodes judge what the others write.
+    Server,
+    /// The same, and these propose one design after the other.
+    Designs,
+}
+
+impl Profile {
+    /// Whether some of the nodes judge.
+    pub fn has_servers(self) -> bool {
+        self != Self::Peers
+    }
+}
+
 /// The same seed with the same options is the same run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
 pub struct Options {
     /// Who is in the world
     #[arg(long, default_value_t = Self::default().cast)]
     pub cast: Cast,
+    /// Among peers: whether somebody judges
+    #[arg(long, default_value_t = Self::default().profile)]
+    pub profile: Profile,
     /// Commands that each seed's workload hands in while things break
     #[arg(long, default_value_t = Self::default().commands)]
     pub commands: u32,
@@ -34,7 +55,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { cast: Cast::Peers, commands: 464, group_commands_max: 8, planted: None }
+        Self { cast: Cast::Peers, profile: Profile::Peers, commands: 464, group_commands_max: 8, planted: None }
     }
 }
 
@@ -44,9 +65,25 @@ impl Options {
         Self { cast: Cast::Actors, ..Self::default() }
     }
 
+    /// Members and their servers.
+    pub fn server() -> Self {
+        Self { profile: Profile::Server, ..Self::default() }
+    }
+
+    /// Members, and servers that propose designs.
+    pub fn designs() -> Self {
+        Self { profile: Profile::Designs, ..Self::default() }
+    }
+
     /// One node, and as many commands as it is looked at closely for.
     pub fn alone() -> Self {
         Self { cast: Cast::Alone, commands: 200, ..Self::default() }
+    }
+}
+
+impl fmt::Display for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.to_possible_value().expect("none is hidden").get_name())
     }
 }
 
@@ -64,6 +101,9 @@ impl fmt::Display for Options {
             "--cast {} --commands {} --group-commands-max {}",
             self.cast, self.commands, self.group_commands_max
         )?;
+        if self.profile != Profile::Peers {
+            write!(f, " --profile {}", self.profile)?;
+        }
         self.planted.map_or(Ok(()), |planted| write!(f, " --planted {planted}"))
     }
 }

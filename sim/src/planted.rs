@@ -3,7 +3,8 @@
 use crate::{
     disk::{Disk, Tamper},
     node::WORKSPACE,
-    options::Cast,
+    options::{Cast, Profile},
+    peers::planted_verdicts,
 };
 use clap::ValueEnum;
 use std::{collections::BTreeSet, fmt};
@@ -52,6 +53,38 @@ pub enum Planted {
     PredOutsideThePast,
     /// Siblings of one value are shown as a conflict.
     EqualValuesConflict,
+    /// When something is refused, what others wrote into the records at hand goes with it.
+    RefusalSpreads,
+    /// Verdicts go out when they are written, not when they are durable.
+    VerdictBeforeDurable,
+    /// What was refused is shown again after a start.
+    RefusedReturns,
+    /// Verdicts that came from elsewhere are not told to other peers.
+    VerdictNotForwarded,
+    /// A server that has refused something judges nothing any more until it starts again.
+    QueueBlocked,
+    /// What a refused value had replaced comes back, though that was replaced itself.
+    RefusedNotWalked,
+    /// A server judges an event twice.
+    SecondVerdict,
+    /// On a link that was broken before, what waits for a verdict is not sent again.
+    OutboxDropped,
+    /// A term's refusals mask also after its end.
+    EndedTermBelieved,
+    /// What a mirror refuses is masked.
+    MirrorMasks,
+    /// A design is merged before the entries of its indexes are written.
+    HalfFlipped,
+    /// A rehearsal looks at rows that go on changing.
+    CloneShared,
+    /// What changes during a rehearsal is not looked at again.
+    NotBroughtUp,
+    /// A design is merged whose rehearsal failed.
+    FailedMerged,
+    /// Values that a new type cannot hold are lost.
+    RawLost,
+    /// The values of dropped fields are lost.
+    RetainedLost,
 }
 
 impl Planted {
@@ -74,7 +107,46 @@ impl Planted {
             | Self::ForwardForgotten
             | Self::HeldDropped
             | Self::PredOutsideThePast
-            | Self::EqualValuesConflict => Cast::Peers,
+            | Self::EqualValuesConflict
+            | Self::RefusalSpreads
+            | Self::VerdictBeforeDurable
+            | Self::RefusedReturns
+            | Self::VerdictNotForwarded
+            | Self::QueueBlocked
+            | Self::RefusedNotWalked
+            | Self::SecondVerdict
+            | Self::OutboxDropped
+            | Self::EndedTermBelieved
+            | Self::MirrorMasks
+            | Self::HalfFlipped
+            | Self::CloneShared
+            | Self::NotBroughtUp
+            | Self::FailedMerged
+            | Self::RawLost
+            | Self::RetainedLost => Cast::Peers,
+        }
+    }
+
+    /// Among peers: whether it needs somebody who judges.
+    pub fn profile(self) -> Profile {
+        match self {
+            Self::RefusalSpreads
+            | Self::VerdictBeforeDurable
+            | Self::RefusedReturns
+            | Self::VerdictNotForwarded
+            | Self::QueueBlocked
+            | Self::RefusedNotWalked
+            | Self::SecondVerdict
+            | Self::OutboxDropped
+            | Self::EndedTermBelieved
+            | Self::MirrorMasks => Profile::Server,
+            Self::HalfFlipped
+            | Self::CloneShared
+            | Self::NotBroughtUp
+            | Self::FailedMerged
+            | Self::RawLost
+            | Self::RetainedLost => Profile::Designs,
+            _without => Profile::Peers,
         }
     }
 
@@ -104,6 +176,30 @@ impl Planted {
             Self::HeldDropped => &["same-events-same-views", "views-are-the-naive-fold", "nothing-is-dropped"],
             Self::PredOutsideThePast => &["nothing-is-dropped", "same-events-same-views", "views-are-the-naive-fold"],
             Self::EqualValuesConflict => &["conflicts-are-of-values"],
+            Self::RefusalSpreads => {
+                &["same-events-same-views", "views-are-the-naive-fold", "shown-is-what-is-live", "nothing-is-dropped"]
+            }
+            Self::VerdictBeforeDurable => &["acknowledged-is-kept"],
+            Self::RefusedReturns => &["refused-change-nothing", "same-events-same-views", "views-are-the-naive-fold"],
+            Self::VerdictNotForwarded | Self::OutboxDropped => &["everybody-has-everything", "up-to-date-is-true"],
+            Self::QueueBlocked => &["everybody-has-everything"],
+            Self::RefusedNotWalked => {
+                &["same-events-same-views", "views-are-the-naive-fold", "shown-is-what-is-live", "shown-is-the-model"]
+            }
+            Self::SecondVerdict => &["one-verdict-an-event"],
+            Self::HalfFlipped | Self::CloneShared | Self::NotBroughtUp => &["indexes-follow-the-records"],
+            Self::FailedMerged => &["only-what-fits-is-merged", "answers-are-the-models", "indexes-follow-the-records"],
+            Self::RawLost | Self::RetainedLost => &[
+                "same-events-same-views",
+                "views-are-the-naive-fold",
+                "nothing-is-dropped",
+                "shown-is-the-model",
+                "shown-is-what-is-live",
+                "indexes-follow-the-records",
+            ],
+            Self::EndedTermBelieved | Self::MirrorMasks => {
+                &["refused-change-nothing", "same-events-same-views", "views-are-the-naive-fold"]
+            }
         }
     }
 
@@ -129,6 +225,11 @@ impl Planted {
             }),
             Self::CutIgnored => Some(|_, batch| vec![without(&batch, is_row_of(b'm'))]),
             Self::HeldDropped => Some(|_, batch| vec![without(&batch, is_row_of(b'w'))]),
+            Self::RefusalSpreads => Some(|_, batch| match planted_verdicts::refuses(&batch) {
+                true => vec![with_records(&batch, |_, state| drop(state.cells.pop_last()))],
+                false => vec![batch],
+            }),
+            Self::RefusedNotWalked => Some(|disk, batch| vec![planted_verdicts::stop_at_refused(disk, &batch)]),
             _elsewhere => None,
         }
     }
@@ -140,7 +241,7 @@ fn is_row_of(kind: u8) -> impl Fn(Table, &[u8]) -> bool {
 }
 
 /// The batch with other rows of records.
-fn with_records(batch: &Batch, change: impl Fn(&[u8], &mut RecordState)) -> Batch {
+pub(crate) fn with_records(batch: &Batch, change: impl Fn(&[u8], &mut RecordState)) -> Batch {
     batch.iter().fold(Batch::default(), |out, (table, key, value)| match value {
         Some(row) if table == Table::Records => {
             let mut state = record_row::decode(row);

@@ -32,6 +32,8 @@ pub struct Totals {
     pub events: Vec<u64>,
     /// Faults, of each seed.
     pub faults: Vec<u64>,
+    /// Refusals, of each seed.
+    pub refusals: Vec<u64>,
     /// What happened, and in how many seeds it did.
     pub marks: std::collections::BTreeMap<&'static str, (u64, u64)>,
 }
@@ -110,7 +112,7 @@ pub fn detect(planted: Planted, from: u64, seeds_max: u64) -> (u64, Option<&'sta
         Cast::Peers => Options::default(),
         Cast::Actors => Options::actors(),
     };
-    let options = Options { planted: Some(planted), ..whole };
+    let options = Options { planted: Some(planted), profile: planted.profile(), ..whole };
     for count in 1..=seeds_max {
         if let Err(violation) = run_once(from + count - 1, options).result {
             return (count, Some(violation.check));
@@ -135,6 +137,7 @@ impl Totals {
     pub fn add(&mut self, outcome: &Outcome) {
         self.events.push(outcome.events);
         self.faults.push(outcome.trace.count("fault"));
+        self.refusals.push(outcome.trace.count("refusal"));
         let marks: &Marks = &outcome.trace.marks;
         for (name, count) in marks {
             let (total, seeds) = self.marks.entry(name).or_default();

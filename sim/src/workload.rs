@@ -3,8 +3,12 @@
 use crate::{
     chance::{Ratio, Stream},
     model::{Model, Record},
+    trace::short,
 };
-use tandem_actors::{Change, Command, Transaction};
+use tandem_actors::{
+    Change, Command, Transaction,
+    command::{RehearsalOutcome, ServerChange},
+};
 use tandem_storage::index::definition::{ViewCell, ViewDefinition, ViewSort};
 use tandem_wire::{
     BatchId, CellKey, ElementId, FieldId, ListId, PartPath, RecordId, RecordKey, Value,
@@ -60,8 +64,19 @@ pub fn describe(command: &Command) -> String {
         Command::CreateView { list, name, .. } => format!("create view {name:?} of {list:?}"),
         Command::AddChoices { field, choices } => format!("add {} choices to {field:?}", choices.len()),
         Command::Put { element, property, .. } => format!("put {property:?} on {element:?}"),
+        Command::ApplyDesign(file) => format!("apply a design of {} lists", file.lists.len()),
+        Command::RevertDesign(event) => format!("take {} back", short(&event.0)),
+        Command::Rehearsed { proposal, outcome } => {
+            let what = if *outcome == RehearsalOutcome::Valid { "merge" } else { "fail" };
+            format!("{what} {}", proposal.tag)
+        }
         Command::Members(change) => format!("{change:?}").split([' ', '(']).next().unwrap_or_default().to_lowercase(),
         Command::Undo(undo) => format!("undo {} events", undo.events.len()),
+        Command::Servers(ServerChange::Bind { .. }) => "bind".into(),
+        Command::Servers(ServerChange::Unbind(_)) => "unbind".into(),
+        Command::Resend(resend) => format!("resend {}", short(&resend.event.id.0)),
+        Command::Discard(event) => format!("discard {}", short(&event.id.0)),
+        Command::HandOn { event, .. } => format!("hand on {}", short(&event.id.0)),
     }
 }
 
@@ -77,7 +92,11 @@ fn create_view(stream: &mut Stream, model: &Model, list: ListId) -> Command {
     let fields: Vec<ViewCell> = model.fields(list).map(|(field, _)| ViewCell::field(field)).collect();
     let sort = stream.pick(&fields).cloned().map(|by| ViewSort { by, descending: stream.happens(Ratio(1, 2)) });
     let columns = fields.into_iter().filter(|_| stream.happens(Ratio(1, 2))).collect();
-    Command::CreateView { list, name: name(stream, "view", 0), definition: ViewDefinition { sort, columns } }
+    Command::CreateView {
+        list,
+        name: name(stream, "view", 0),
+        definition: ViewDefinition { sort, columns, ..ViewDefinition::default() },
+    }
 }
 
 fn fields(stream: &mut Stream, first: u64, count: u64) -> Vec<(String, FieldType)> {
@@ -168,16 +187,17 @@ fn set(stream: &mut Stream, model: &Model, record: RecordKey) -> Change {
 }
 
 /// Of few values, so that some are what the cell shows already.
-fn value(stream: &mut Stream, base: BaseType) -> Value {
+pub(crate) fn value(stream: &mut Stream, base: BaseType) -> Value {
     if stream.happens(Ratio(1, 10)) {
         return Value::Null;
     }
     match base {
-        BaseType::Int => Value::Int(stream.below(5) as i64),
+        BaseType::Int | BaseType::Decimal => Value::Int(stream.below(5) as i64),
         BaseType::Bool => Value::Bool(stream.happens(Ratio(1, 2))),
         // A caller can pass any float; those that are not finite must be refused.
         BaseType::Float if stream.happens(Ratio(1, 30)) => Value::Float(f64::NAN),
         BaseType::Float => Value::float(stream.below(4) as f64 / 2.0).expect("finite"),
+        BaseType::Date => Value::Date(stream.below(9) as i32),
         _ => Value::Text(text(stream)),
     }
 }

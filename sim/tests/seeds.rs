@@ -72,6 +72,19 @@ fn peers_are_looked_at_after_every_step() {
 }
 
 #[test]
+fn servers_judge_everything_and_refusals_reach_everybody() {
+    let mut totals = Totals::default();
+    for seed in 0..12 {
+        let outcome = seed::run(seed, Options::server());
+        assert!(outcome.result.is_ok(), "seed {seed}: {:?}", outcome.result);
+        totals.add(&outcome);
+    }
+    for mark in ["refused-by-rule", "depends-on-refused", "rebound", "verdict-through-another"] {
+        assert!(totals.marks.contains_key(mark), "never came to {mark}: {:?}", totals.marks);
+    }
+}
+
+#[test]
 fn real_actors_come_to_have_the_same_and_do_so_again() {
     for seed in 0..6 {
         let outcome = seed::run(seed, Options::actors());

@@ -1,17 +1,17 @@
-//! The inbox: what somebody has to look at. Conflicts, removals that lost against an edit, and events that wait.
+//! The inbox: what somebody has to look at. Refusals, conflicts, removals that lost against an edit, and what waits.
 
 use crate::{
     EngineError,
     engine::{Read, Table, prefix_end},
     fold::{
-        incremental::Prefix,
+        incremental::{Prefix, RefusedEvent, RefusedPlace},
         record::{Removal, Sibling, is_conflict},
     },
     query::Reader,
     record_row,
 };
-use std::fmt;
-use tandem_wire::{CellKey, EventId, ListId, PartPath, RecordId, RecordKey};
+use std::{collections::BTreeSet, fmt};
+use tandem_wire::{CellKey, EventId, EventRef, ListId, MemberId, PartPath, RecordId, RecordKey};
 
 /// One thing to look at.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,11 +30,31 @@ pub enum Entry {
         /// The removals.
         removals: Vec<Removal>,
     },
+    /// A server refused an event, and nobody has answered that.
+    Refused(Box<Refusal>),
+    /// Changes wait for their record to be made: what made it is not here, or is masked.
+    Waiting {
+        /// The record.
+        record: RecordKey,
+        /// The events that wait.
+        events: BTreeSet<EventRef>,
+    },
     /// An event waits for others that have not come.
     Held {
         /// The event.
         event: EventId,
     },
+}
+
+/// A refused event, with everything that a person needs to put it right.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Refusal {
+    /// The event: who wrote it, when, what; and why it was refused.
+    pub refused: RefusedEvent,
+    /// Who was asked to put it right.
+    pub handed_to: BTreeSet<MemberId>,
+    /// Where the list goes on behind it.
+    pub place: RefusedPlace,
 }
 
 /// Names an entry, for as long as what it is about is in the inbox. Equal on every node.
@@ -62,6 +82,12 @@ impl Entry {
             Self::DeleteLost { record, .. } => {
                 hasher.update(b"d").update(&record.list.0).update(&record.record.0);
             }
+            Self::Refused(refusal) => {
+                hasher.update(b"r").update(&refusal.refused.event.id.0);
+            }
+            Self::Waiting { record, .. } => {
+                hasher.update(b"w").update(&record.list.0).update(&record.record.0);
+            }
             Self::Held { event } => {
                 hasher.update(b"h").update(&event.0);
             }
@@ -73,16 +99,34 @@ impl Entry {
     pub fn record(&self) -> Option<RecordKey> {
         match self {
             Self::Conflict { cell, .. } => Some(cell.record),
-            Self::DeleteLost { record, .. } => Some(*record),
+            Self::DeleteLost { record, .. } | Self::Waiting { record, .. } => Some(*record),
+            Self::Refused(refusal) => refusal.refused.record,
             Self::Held { .. } => None,
         }
     }
 }
 
 impl<R: Read> Reader<R> {
-    /// Everything in the inbox: by list and record, the events that wait last. Costs a look at every record.
+    /// Refused events that nobody has answered, the newest first, from the beginning or behind a place: at most so many.
+    pub fn refusals(&self, after: Option<RefusedPlace>, limit: usize) -> Result<Vec<Refusal>, EngineError> {
+        let all = self.fold().refused(self.rows(), after).take(limit);
+        all.map(|refused| {
+            let (place, refused) = refused?;
+            Ok(Refusal { refused, handed_to: self.fold().handed_to(self.rows(), place.event)?, place })
+        })
+        .collect()
+    }
+
+    /// Everything in the inbox: refusals first, the newest of them, then by list and record, the events that wait last.
+    /// Costs a look at every record.
     pub fn inbox(&self) -> Result<Vec<Entry>, EngineError> {
-        let mut entries = Vec::new();
+        self.inbox_with(usize::MAX)
+    }
+
+    /// The same, with at most so many refusals, and one more that shows that there are more.
+    pub fn inbox_with(&self, refusals_max: usize) -> Result<Vec<Entry>, EngineError> {
+        let refusals = self.refusals(None, refusals_max.saturating_add(1))?.into_iter();
+        let mut entries: Vec<Entry> = refusals.map(|refusal| Entry::Refused(Box::new(refusal))).collect();
         for list in self.design().lists() {
             self.inbox_of(list, &mut entries)?;
         }
@@ -96,11 +140,22 @@ impl<R: Read> Reader<R> {
         let from = [&prefix.bytes()[..], &list.0].concat();
         for row in self.rows().range(Table::Records, &from, prefix_end(&from).as_deref()) {
             let (key, row) = row?;
-            if !record_row::has_several_events(&row) {
+            if !record_row::has_several_events(&row) && record_row::exists(&row) {
                 continue;
             }
             let record = RecordKey { list, record: RecordId(*key.last_chunk().expect("keys are our own")) };
-            let state = record_row::decode(&row);
+            let mut state = record_row::decode(&row);
+            self.design().lenses().show_state(list, &mut state);
+            if state.is_held() {
+                let stamps = state.deletes.iter().map(|removal| &removal.stamp).chain(
+                    state
+                        .restores
+                        .iter()
+                        .map(|edit| &edit.stamp)
+                        .chain(state.cells.values().flatten().map(|sibling| &sibling.stamp)),
+                );
+                entries.push(Entry::Waiting { record, events: stamps.map(|stamp| stamp.event).collect() });
+            }
             if !state.exists() {
                 continue;
             }

@@ -151,7 +151,7 @@ enum Start<'a> {
     Nothing,
     /// See [`Lacking::unclear`].
     Unclear,
-    From(Cursor<'a>),
+    From(Box<Cursor<'a>>),
 }
 
 fn start<'a, R: Read>(
@@ -198,7 +198,8 @@ fn start<'a, R: Read>(
     };
     let events: Events<'a> = Box::new(fold.events_from(rows, chain, from).filter(move |event| !is_covered(event)));
     let before = if fold.fork_of(chain).is_none() { known.last().copied() } else { None };
-    Ok(Start::From(Cursor { chain, is_forked: fold.fork_of(chain).is_some(), before, events: events.peekable() }))
+    let (is_forked, events) = (fold.fork_of(chain).is_some(), events.peekable());
+    Ok(Start::From(Box::new(Cursor { chain, is_forked, before, events })))
 }
 
 type Events<'a> = Box<dyn Iterator<Item = Result<(EventKey, EventRow), EngineError>> + 'a>;

@@ -6,24 +6,33 @@
 //! Never here: actors, sockets, clocks, and any judgement of what a server may refuse.
 
 mod bytes;
+pub mod constraint;
+pub mod design_file;
+pub mod design_rule;
+pub mod docket;
 pub mod engine;
 pub mod fence;
 pub mod field_type;
 pub mod filter;
 pub mod fold;
+pub mod form;
 pub mod guard;
 pub mod heads;
 pub mod history;
 pub mod inbox;
 pub mod index;
 pub mod lacking;
+pub mod lens;
 pub mod live;
 mod load;
 pub mod log;
+pub mod outbox;
 pub mod query;
 pub mod record_row;
+pub mod rehearsal;
 mod replay;
 pub mod rescue;
+pub mod rule;
 pub mod sort_order;
 pub mod store;
 pub mod take;

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use tandem_wire::{ChainId, DeviceKey, EventId, EventRef, FieldId, PartPath, Value};
 
 /// Version of this layout and of the other rows of views: rows of another one are made anew.
-pub const ROWS_VERSION: u32 = 3;
+pub const ROWS_VERSION: u32 = 4;
 
 /// Who made a record or changed it last, and when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -179,6 +179,11 @@ pub fn exists(row: &[u8]) -> bool {
 /// The canonical bytes of the value that a cell of a row shows, without reading more than is needed.
 pub fn winner<'a>(row: &'a [u8], field: FieldId, part: &PartPath) -> Option<&'a [u8]> {
     parts(row).1.find(|cell| cell.is(field, part))?.value()
+}
+
+/// Whether a row has such a cell, and the canonical bytes of what it shows.
+pub fn cell<'a>(row: &'a [u8], field: FieldId, part: &PartPath) -> Option<Option<&'a [u8]>> {
+    parts(row).1.find(|cell| cell.is(field, part)).map(|cell| cell.value())
 }
 
 /// The value of canonical bytes that a cell shows; none where that is nothing.

@@ -21,7 +21,8 @@ pub fn compare(a: &Value, b: &Value) -> Ordering {
     })
 }
 
-fn kind(value: &Value) -> u8 {
+/// Values of one kind are compared with each other.
+pub(crate) fn kind(value: &Value) -> u8 {
     match value {
         Value::Null => 0,
         Value::Bool(_) => 1,

@@ -5,10 +5,10 @@
 //! log is applied. A rebuild writes a new generation of all views beside the live one, and one batch flips to it.
 
 use crate::{
-    engine::{Batch, Durability, Engine, EngineError, Read, Table, prefix_end},
+    engine::{Batch, Durability, Engine, EngineError, Key, Read, Table, prefix_end},
     fence::Fence,
     fold::{
-        ViewHasher,
+        Design, ViewHasher,
         incremental::{Applied, Fold, LogPlace, Prefix, records_in},
         view::FOLD_VERSION,
     },
@@ -20,10 +20,14 @@ use crate::{
     load::{self, Load, undo_what_was_cut_short},
     log::{self, LogReader, RunEvents},
     record_row::ROWS_VERSION,
+    rehearsal::{Rehearsal, Trying},
     replay::{Finish, Replay},
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 use tandem_wire::{BadRun, DesignDigest, Run};
 
 /// Views made by anything else are made anew.
@@ -38,6 +42,7 @@ pub struct Store<E> {
     indexes: Arc<Vec<Index>>,
     /// The design that the indexes were last made for.
     indexed: Option<DesignDigest>,
+    trying: Trying,
     fence: Fence,
 }
 
@@ -110,8 +115,8 @@ impl<E: Engine> Store<E> {
         let indexes = index::load(&snapshot, prefix)?.into();
         drop(snapshot);
         undo_what_was_cut_short(&*engine, workspace, &fold, pointer_now.applied)?;
-        let mut store =
-            Self { engine, workspace, pointer: pointer_now, fold: Arc::new(fold), indexes, indexed: None, fence };
+        let (fold, trying) = (Arc::new(fold), Trying::default());
+        let mut store = Self { engine, workspace, pointer: pointer_now, fold, indexes, indexed: None, trying, fence };
         if pointer_now.made_by == MADE_BY {
             store.catch_up(&mut |_| {})?;
         } else {
@@ -162,7 +167,9 @@ impl<E: Engine> Store<E> {
     /// the log the views reflect. The log's own batch must be durable with or before this one; then comes
     /// [`Store::upkeep`].
     pub fn advance(&mut self, fold: Fold, runs: u64, views: &mut Batch) -> Result<(), EngineError> {
-        follow(views, (&*self.engine, &Before::new()), fold.prefix(), &self.indexes, fold.design())?;
+        let base = (&*self.engine, &Before::new());
+        follow(views, base, fold.prefix(), &self.indexes, fold.design())?;
+        self.trying.follow(views, base, fold.prefix())?;
         self.fold = Arc::new(fold);
         self.pointer.applied += runs;
         views.put(Table::Meta, pointer_key(self.workspace), encode(&self.pointer));
@@ -172,6 +179,8 @@ impl<E: Engine> Store<E> {
     /// Takes in many new records at once, log and views. They are durable when it returns.
     pub fn load(&mut self, load: Load) -> Result<(), EngineError> {
         let runs = load.runs();
+        // What it writes is not told record by record.
+        self.trying.end(None);
         let (fold, mut end) = load::load(&*self.engine, self.workspace, load)?;
         self.fold = Arc::new(fold);
         self.pointer.applied += runs;
@@ -192,10 +201,34 @@ impl<E: Engine> Store<E> {
         let wanted = wanted(self.fold.design());
         if !wanted.iter().eq(self.indexes.iter().map(|index| &index.definition)) {
             let indexes = Arc::make_mut(&mut self.indexes);
-            index::upkeep(&*self.engine, self.fold.prefix(), indexes, wanted, self.fold.design())?;
+            let asked = (wanted, self.trying.prepared(), self.trying.reserved());
+            index::upkeep(&*self.engine, self.fold.prefix(), indexes, asked, self.fold.design())?;
         }
+        self.trying.settle(&self.indexes);
         self.indexed = Some(self.fold.design_digest());
         Ok(())
+    }
+
+    /// Begins to try a design on a clone of the live views: the rehearsal, and that clone. An earlier one that goes on is
+    /// given up. Nothing is being committed.
+    pub fn begin_rehearsal(&mut self, new: Arc<Design>) -> (Rehearsal, E::Snapshot) {
+        let number = index::next_number(self.indexes.iter().chain(self.trying.prepared())).max(self.trying.reserved());
+        let (old, generation) = (self.fold.design().clone(), self.fold.prefix());
+        let rehearsal = Rehearsal::new(old, new, generation, &self.indexes, number);
+        self.trying.begin(number + rehearsal.indexes().len() as u32);
+        (rehearsal, self.engine.snapshot())
+    }
+
+    /// The records that changed since the rehearsal began, or since this was last asked, and the state that they have
+    /// now; nothing where it was given up. Nothing is being committed.
+    pub fn changed_meanwhile(&mut self) -> Option<(BTreeSet<Key>, E::Snapshot)> {
+        Some((self.trying.take_touched()?, self.engine.snapshot()))
+    }
+
+    /// Ends a rehearsal that was brought up to the present. Its indexes are kept true from now on, until its design is
+    /// the current one or another rehearsal ends.
+    pub fn end_rehearsal(&mut self, ready: Option<(Arc<Design>, Vec<Index>)>) {
+        self.trying.end(ready);
     }
 
     /// Applies what is in the log and not yet in the views. `progress` is told the number of events applied so far.
@@ -212,8 +245,10 @@ impl<E: Engine> Store<E> {
         tell: &mut dyn FnMut(&Batch, u64),
     ) -> Result<(), EngineError> {
         let (engine, workspace, pointer, indexes) = (&*self.engine, self.workspace, self.pointer, &self.indexes);
+        let trying = &mut self.trying;
         let finish: Finish<'_> = &mut |fold, applied, before, batch| {
             follow(batch, (engine, before), fold.prefix(), indexes, fold.design())?;
+            trying.follow(batch, (engine, before), fold.prefix())?;
             batch.put(Table::Meta, pointer_key(workspace), encode(&Pointer { applied, ..pointer }));
             tell(batch, applied);
             Ok(())
@@ -234,11 +269,12 @@ impl<E: Engine> Store<E> {
 
     fn build(&mut self, progress: &mut dyn FnMut(u64)) -> Result<(), EngineError> {
         let new = Prefix { generation: self.fold.prefix().generation + 1, ..self.fold.prefix() };
+        self.trying.end(None);
         self.drop_other_generations()?;
         let mut replay = Replay::aside(&*self.engine, self.workspace, &mut self.fence);
         let (fold, applied) = replay.all(replay.empty(new)?, 0, &mut |_, _, _, _| Ok(()), progress)?;
         let mut indexes = Vec::new();
-        index::upkeep(&*self.engine, new, &mut indexes, wanted(fold.design()), fold.design())?;
+        index::upkeep(&*self.engine, new, &mut indexes, (wanted(fold.design()), &[], 0), fold.design())?;
         self.pointer = Pointer { generation: new.generation, applied, made_by: MADE_BY };
         let mut flip = Batch::default();
         flip.put(Table::Meta, pointer_key(self.workspace), encode(&self.pointer));

@@ -1,6 +1,6 @@
 //! The payload of an event: one byte string for each op, empty where the header says all.
 
-use crate::{Act, FieldId, RecordKey, Value, bounded, limits::*, put};
+use crate::{Act, FieldId, ListId, RecordKey, Value, bounded, limits::*, put};
 use serde::{Deserialize, Serialize};
 
 /// Payload of [`Act::Genesis`].
@@ -43,6 +43,24 @@ pub struct Blame {
     /// The rule's name.
     #[serde(deserialize_with = "bounded::text::<_, NAME_BYTES_MAX>")]
     pub rule: String,
+}
+
+/// Payload of [`Act::RulesChanged`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RulesText {
+    /// The rules that are other ones now, or gone; none: any may be.
+    #[serde(deserialize_with = "bounded::list::<_, _, RULES_NAMED_MAX>")]
+    pub rules: Vec<RuleName>,
+}
+
+/// A rule of an authority, as refusals name it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RuleName {
+    /// The list whose records it is about.
+    pub list: ListId,
+    /// Its name.
+    #[serde(deserialize_with = "bounded::text::<_, NAME_BYTES_MAX>")]
+    pub name: String,
 }
 
 /// The byte strings of an event's ops, or only what they hash to.
@@ -132,6 +150,7 @@ fn fits(act: &Act, body: &[u8]) -> bool {
             crate::Outcome::Accept => body.is_empty(),
             crate::Outcome::Refuse(_) => is_exactly::<RefusalText>(body),
         },
+        Act::RulesChanged(_) => is_exactly::<RulesText>(body),
         Act::Apply { .. } | Act::DesignFailed(_) | Act::HandOn { .. } | Act::Discard(_) | Act::Unknown { .. } => true,
         Act::Create
         | Act::Delete

@@ -18,6 +18,9 @@ macro_rules! numbered {
                 match self { $(Self::$variant => $number),* }
             }
 
+            /// All of them.
+            pub const ALL: [Self; [$($number),*].len()] = [$(Self::$variant),*];
+
             /// The one with this number, where this version knows it.
             pub fn from_number(number: u16) -> Option<Self> {
                 match number {
@@ -72,6 +75,21 @@ numbered! {
         Definition = 10,
         /// Of a field: whether records are found and sorted by it without looking at all of them (bool).
         Indexed = 11,
+        /// Of a field of texts: a regular expression that is to be found in each (text).
+        Pattern = 12,
+        /// Of a field: its least value (of its type).
+        Min = 13,
+        /// Of a field: its greatest value (of its type).
+        Max = 14,
+        /// Of a field of references: what becomes of them when the record that they refer to is removed (text: `restrict`
+        /// or `set-null`).
+        OnDelete = 15,
+        /// Of a choice: the one of its field that it was merged into (choice).
+        MergedInto = 16,
+        /// Of a field: the fields that it was split off or merged from (bytes of JSON).
+        MadeOf = 17,
+        /// Of a list: how many of its records, in percent, may fail a rehearsal that counts as valid (int).
+        FailingPercent = 18,
     }
 }
 
@@ -148,6 +166,12 @@ impl FieldType {
         Self { many: true, ..Self::one(base) }
     }
 
+    /// What people call it: `text`, `many choice`.
+    pub fn describe(&self) -> String {
+        let base = self.base().map_or("a newer type", BaseType::name);
+        if self.many { format!("many {base}") } else { base.to_owned() }
+    }
+
     /// Its base type, where this version knows it.
     pub fn base(&self) -> Option<BaseType> {
         BaseType::from_number(self.base)
@@ -194,6 +218,11 @@ impl BaseType {
             Self::RichText => "rich-text",
             Self::DateRange => "date-range",
         }
+    }
+
+    /// The one with this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|base| base.name() == name)
     }
 
     /// Whether its values live in named parts.

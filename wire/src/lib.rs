@@ -27,7 +27,7 @@ mod run;
 mod value;
 mod version;
 
-pub use body::{AdmitText, Blame, Bodies, GenesisText, Payload, RefusalText};
+pub use body::{AdmitText, Blame, Bodies, GenesisText, Payload, RefusalText, RuleName, RulesText};
 pub use chain::{ChainId, EventRef, OpRef};
 pub use event::{Event, Header, Malformed};
 pub use id::*;

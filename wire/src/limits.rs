@@ -26,6 +26,8 @@ pub const MARKS_MAX: usize = 512;
 pub const REFUSAL_TEXT_BYTES_MAX: usize = 512;
 /// Cells that one refusal blames.
 pub const BLAME_MAX: usize = 64;
+/// Rules that a change of an authority's rules names, at most.
+pub const RULES_NAMED_MAX: usize = 64;
 /// Bytes of a name: of a workspace, member, list, field.
 pub const NAME_BYTES_MAX: usize = 256;
 /// Lists that one binding covers.

@@ -166,6 +166,8 @@ pub enum Act {
     DesignMerged(Box<Rehearsed>),
     /// Reports that a proposed design does not fit the data (payload: the report).
     DesignFailed(Box<Rehearsed>),
+    /// An authority judges by other rules from here on (payload: [`crate::RulesText`]). Changes nothing that is shown.
+    RulesChanged(Box<OpRef>),
 
     /// An op of a later version: takes part in domination, and does nothing else.
     Unknown {
@@ -294,6 +296,7 @@ refusal_codes! {
     16 ALREADY_RESENT "An equal resubmission was taken already.";
     17 OTHER_AUTHORITY "Another authority of the same event refused it.";
     18 DESIGN_OWNED "The design belongs to the server.";
+    19 REF_IN_USE "Other records refer to the record that it removes.";
 }
 
 /// What a member may do. Each may do what those before may.
@@ -465,7 +468,7 @@ kinds! {
     unit: Set = 1, Create = 3, Delete = 5, Restore = 7, Resolve = 11;
     args: Discard = 13, Genesis = 2, Bind = 4, Unbind = 6, Verdict = 8, Invite = 10, Withdraw = 12, Admit = 14,
         SetRole = 16, Remove = 18, Keep = 20, HandOver = 22, Define = 24, Put = 26, DesignProposed = 28,
-        DesignMerged = 30, DesignFailed = 32,
+        DesignMerged = 30, DesignFailed = 32, RulesChanged = 34,
 }
 
 fn to_bytes<T: Serialize>(args: &T) -> Vec<u8> {
@@ -509,6 +512,7 @@ impl Act {
             Self::DesignProposed(_) => "design-proposed",
             Self::DesignMerged(_) => "design-merged",
             Self::DesignFailed(_) => "design-failed",
+            Self::RulesChanged(_) => "rules-changed",
             Self::Unknown { .. } => "unknown",
         }
     }
@@ -521,7 +525,7 @@ impl Op {
             Act::Bind(bind) => bind.ends.iter().map(|end| end.binding).collect(),
             Act::Unbind(end) => vec![end.binding],
             Act::Verdict(verdict) => vec![verdict.term],
-            Act::Withdraw(op) | Act::Keep(op) => vec![**op],
+            Act::Withdraw(op) | Act::Keep(op) | Act::RulesChanged(op) => vec![**op],
             Act::Admit(admit) => admit.invited.iter().map(|invited| invited.invite).collect(),
             Act::DesignProposed(proposed) => vec![proposed.term],
             Act::DesignMerged(rehearsed) | Act::DesignFailed(rehearsed) => vec![rehearsed.proposal],
@@ -571,6 +575,7 @@ impl Op {
             | Act::Put(_)
             | Act::DesignMerged(_)
             | Act::DesignFailed(_)
+            | Act::RulesChanged(_)
             | Act::Unknown { .. } => &[],
         }
     }

@@ -57,7 +57,8 @@ fn target_fits(act: &Act, target: &Target) -> bool {
         | Act::Put(_)
         | Act::DesignProposed(_)
         | Act::DesignMerged(_)
-        | Act::DesignFailed(_) => matches!(target, Target::Workspace),
+        | Act::DesignFailed(_)
+        | Act::RulesChanged(_) => matches!(target, Target::Workspace),
     }
 }
 
@@ -80,7 +81,7 @@ fn check_act(act: &Act) -> Result<(), Malformed> {
         }
         Act::Unbind(end) => check_end(end),
         Act::Verdict(verdict) => check_verdict(verdict),
-        Act::Withdraw(op) | Act::Keep(op) => check_op_ref(op),
+        Act::Withdraw(op) | Act::Keep(op) | Act::RulesChanged(op) => check_op_ref(op),
         Act::Admit(admit) => admit.invited.iter().try_for_each(|invited| check_op_ref(&invited.invite)),
         Act::SetRole(change) => check_marks(&change.cuts),
         Act::Remove(removal) => check_marks(&removal.cuts),

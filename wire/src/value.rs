@@ -5,6 +5,7 @@
 
 use crate::{ElementId, ListId, RecordId, limits::*, put};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// A value, self-describing and canonical: equal values have equal bytes.
 ///
@@ -101,6 +102,17 @@ impl Decimal {
     /// How many of the digits stand behind the point.
     pub fn scale(self) -> u8 {
         self.scale
+    }
+}
+
+/// Digits, a point where there are any behind it, and a sign.
+impl fmt::Display for Decimal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scale = usize::from(self.scale);
+        let sign = if self.mantissa < 0 { "-" } else { "" };
+        let digits = format!("{:0>width$}", self.mantissa.unsigned_abs(), width = scale + 1);
+        let (whole, fraction) = digits.split_at(digits.len() - scale);
+        if fraction.is_empty() { write!(f, "{sign}{whole}") } else { write!(f, "{sign}{whole}.{fraction}") }
     }
 }
 

@@ -23,23 +23,28 @@ pub struct Mesh {
 }
 
 impl Mesh {
-    /// Whom to dial now: of `members`, besides those that are `linked` or being dialled. Half of them are the next on the
+    /// Whom to dial now: of `members`, besides those that are `linked` or being dialled. Servers come first, as many as there
+    /// are: everything that is written is to reach them. Of the others, half are the next on the
     /// ring; the other half those who were `seen` somewhere, for among many most are away.
     pub fn to_dial(
         &self,
         own: DeviceKey,
-        members: &BTreeSet<DeviceKey>,
+        (members, servers): (&BTreeSet<DeviceKey>, &BTreeSet<DeviceKey>),
         linked: &BTreeSet<DeviceKey>,
         seen: impl Fn(&DeviceKey) -> bool,
         now_ms: u64,
     ) -> Vec<DeviceKey> {
-        let room = LINKS_MAX.saturating_sub(linked.len());
+        let room = LINKS_MAX.saturating_sub(linked.difference(servers).count());
         let after = members.range(own..).chain(members.range(..own)).copied();
-        let is_due = |device: &DeviceKey| self.failed.get(device).is_none_or(|(_, at_ms)| *at_ms <= now_ms);
-        let due: Vec<_> = after.filter(|device| *device != own && !linked.contains(device) && is_due(device)).collect();
+        let is_due = |device: &DeviceKey| {
+            let is_time = self.failed.get(device).is_none_or(|(_, at_ms)| *at_ms <= now_ms);
+            *device != own && !linked.contains(device) && is_time
+        };
+        let servers_due = servers.iter().copied().filter(is_due);
+        let due: Vec<_> = after.filter(|device| !servers.contains(device) && is_due(device)).collect();
         let (next, others) = due.split_at(due.len().min(room.div_ceil(2)));
         let (seen, unseen): (Vec<_>, Vec<_>) = others.iter().partition(|device| seen(device));
-        next.iter().copied().chain(seen).chain(unseen).take(room).collect()
+        servers_due.chain(next.iter().copied().chain(seen).chain(unseen).take(room)).collect()
     }
 
     /// A device could not be reached, or the link ended; `jitter` is any number.
@@ -94,18 +99,32 @@ mod tests {
         let mesh = Mesh::default();
         let members = |count: u8| (0..count).map(device).collect::<BTreeSet<_>>();
         let none = BTreeSet::new();
-        assert_eq!(mesh.to_dial(device(1), &members(4), &none, |_| false, 0), [2, 3, 0].map(device));
-        let many = mesh.to_dial(device(18), &members(20), &none, |_| false, 0);
+        assert_eq!(mesh.to_dial(device(1), (&members(4), &none), &none, |_| false, 0), [2, 3, 0].map(device));
+        let many = mesh.to_dial(device(18), (&members(20), &none), &none, |_| false, 0);
         assert_eq!(many, [19, 0, 1, 2, 3, 4, 5, 6].map(device));
         let linked = [19, 0, 7, 8, 9, 10].map(device).into();
-        assert_eq!(mesh.to_dial(device(18), &members(20), &linked, |_| false, 0), [1, 2].map(device));
+        assert_eq!(mesh.to_dial(device(18), (&members(20), &none), &linked, |_| false, 0), [1, 2].map(device));
+    }
+
+    #[test]
+    fn servers_are_linked_to_whatever_the_ring_says() {
+        let (members, none) = ((0..20).map(device).collect::<BTreeSet<_>>(), BTreeSet::new());
+        let servers = [device(9), device(40)].into();
+        let mut mesh = Mesh::default();
+        let chosen = mesh.to_dial(device(18), (&members, &servers), &none, |_| false, 0);
+        assert_eq!(chosen, [9, 40, 19, 0, 1, 2, 3, 4, 5, 6].map(device));
+        let linked = [9, 40, 19, 0, 1, 2, 3, 4, 5, 6].map(device).into();
+        assert!(mesh.to_dial(device(18), (&members, &servers), &linked, |_| false, 0).is_empty());
+        mesh.failed(device(40), 0, 0);
+        let chosen = mesh.to_dial(device(18), (&members, &servers), &none, |_| false, 0);
+        assert!(!chosen.contains(&device(40)), "one that is down is waited for like anybody");
     }
 
     #[test]
     fn among_many_those_who_were_seen_come_first_in_half_of_the_places() {
         let members = (0..20).map(device).collect::<BTreeSet<_>>();
         let is_seen = |other: &DeviceKey| other.0[0].is_multiple_of(5);
-        let chosen = Mesh::default().to_dial(device(18), &members, &BTreeSet::new(), is_seen, 0);
+        let chosen = Mesh::default().to_dial(device(18), (&members, &BTreeSet::new()), &BTreeSet::new(), is_seen, 0);
         assert_eq!(chosen, [19, 0, 1, 2, 5, 10, 15, 3].map(device));
     }
 
@@ -116,15 +135,16 @@ mod tests {
         let mut now_ms = 0;
         for _ in 0..12 {
             mesh.failed(device(1), now_ms, 0);
-            assert_eq!(mesh.to_dial(device(0), &members, &none, |_| false, now_ms), [device(2)]);
-            let due =
-                (now_ms..).find(|at| mesh.to_dial(device(0), &members, &none, |_| false, *at).len() == 2).unwrap();
+            assert_eq!(mesh.to_dial(device(0), (&members, &none), &none, |_| false, now_ms), [device(2)]);
+            let due = (now_ms..)
+                .find(|at| mesh.to_dial(device(0), (&members, &none), &none, |_| false, *at).len() == 2)
+                .unwrap();
             waited.push(due - now_ms);
             now_ms = due;
         }
         assert_eq!((waited[0], waited[1], waited[11]), (250, 500, 30_000));
         mesh.reached(device(1));
-        assert_eq!(mesh.to_dial(device(0), &members, &none, |_| false, 0).len(), 2);
+        assert_eq!(mesh.to_dial(device(0), (&members, &none), &none, |_| false, 0).len(), 2);
     }
 
     #[test]

@@ -61,7 +61,7 @@ use std::{
 };
 use tandem_storage::{engine::Slice, fold::incremental::Fold, lacking::Lacking, take::Received};
 use tandem_wire::{
-    ChainEnd, ChainId, DeviceKey, EventRef, TableDigest, VersionTable,
+    BadRun, ChainEnd, ChainId, DeviceKey, EventRef, TableDigest, VersionTable,
     limits::{BATCH_BYTES_MAX, TABLE_ENDS_MAX, WINDOW_BYTES_MAX},
     message::{
         BadMessage, Bye, Hello, Join, Message, PROTOCOL, PeerPlaces, Peers, Points, RunBytes, Runs, State, TablePart,
@@ -113,7 +113,11 @@ pub struct PeerSession {
     now_ms: u64,
     clock_off_ms: i64,
     was_up_to_date: bool,
+    verify: Verify,
 }
+
+/// Checks a run's bytes. Nothing but [`Received::verify`] makes what it gives.
+pub type Verify = fn(Vec<u8>) -> Result<Received, BadRun>;
 
 /// Finding out what the other lacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,7 +174,7 @@ impl PeerSession {
 
     fn new(ends: Ends, fold: Arc<Fold>, agreed: Option<Arc<VersionTable>>, now_ms: u64) -> Self {
         let own = fold.version_table();
-        let (digest, was_member) = (own.digest(), fold.role_of(ends.peer).is_some());
+        let (digest, was_member) = (own.digest(), fold.takes_part(ends.peer));
         Self {
             own,
             digest,
@@ -200,7 +204,16 @@ impl PeerSession {
             now_ms,
             clock_off_ms: 0,
             was_up_to_date: false,
+            verify: Received::verify,
         }
+    }
+
+    /// Has runs checked by whoever remembers those that [`Received::verify`] has checked: a world of many nodes, where
+    /// each run is checked many times.
+    #[must_use]
+    pub fn verifying_by(mut self, verify: Verify) -> Self {
+        self.verify = verify;
+        self
     }
 
     /// A frame came in.
@@ -229,7 +242,7 @@ impl PeerSession {
             return out;
         }
         self.digest = digest;
-        let is_member = self.fold.role_of(self.ends.peer).is_some();
+        let is_member = self.fold.takes_part(self.ends.peer);
         if self.was_member && !is_member {
             self.is_parting = true;
             if let Some(theirs) = &self.theirs {
@@ -479,7 +492,7 @@ impl PeerSession {
         }
         let mut received = Vec::with_capacity(runs.len());
         for RunBytes(run) in runs {
-            let run = Received::verify(run).map_err(|_| Closed::Violation("a run is damaged or forged"))?;
+            let run = (self.verify)(run).map_err(|_| Closed::Violation("a run is damaged or forged"))?;
             self.is_theirs(run.before(), run.last());
             received.push(run);
         }

@@ -79,7 +79,7 @@ impl<'de> Deserializer<'de> for Tree {
                 Err(_) => visitor.visit_i128(value),
             },
             Self::Float(value) => visitor.visit_f64(value),
-            Self::Decimal(value) => visitor.visit_string(text::show_decimal(value)),
+            Self::Decimal(value) => visitor.visit_string(value.to_string()),
             Self::Text(value) => visitor.visit_string(value),
             Self::Id(id) => visitor.visit_string(id.to_string()),
             Self::Bytes(value) => visitor.visit_byte_buf(value),

@@ -73,15 +73,7 @@ pub(super) fn read_duration(text: &str) -> Option<Value> {
     Some(Value::Duration { months, ms })
 }
 
-pub(super) fn show_decimal(decimal: Decimal) -> String {
-    let scale = usize::from(decimal.scale());
-    let sign = if decimal.mantissa() < 0 { "-" } else { "" };
-    let digits = format!("{:0>width$}", decimal.mantissa().unsigned_abs(), width = scale + 1);
-    let (whole, fraction) = digits.split_at(digits.len() - scale);
-    if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
-}
-
-/// Digits with at most one point, as [`show_decimal`] writes them, trailing zeros allowed.
+/// Digits with at most one point, as they are shown, trailing zeros allowed.
 pub(super) fn read_decimal(text: &str) -> Option<Value> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let digits = whole.strip_prefix('-').unwrap_or(whole);
@@ -97,7 +89,7 @@ pub(super) fn read_decimal(text: &str) -> Option<Value> {
 
 /// The nearest binary number.
 pub(super) fn approximate(decimal: Decimal) -> f64 {
-    show_decimal(decimal).parse().expect("digits with a point are a number")
+    decimal.to_string().parse().expect("digits with a point are a number")
 }
 
 #[cfg(test)]
@@ -134,7 +126,7 @@ mod tests {
         }
         for (text, shown) in [("1.50", "1.5"), ("-0.05", "-0.05"), ("12345678901234567890", "12345678901234567890")] {
             let Some(Value::Decimal(decimal)) = read_decimal(text) else { panic!("{text}") };
-            assert_eq!(show_decimal(decimal), shown);
+            assert_eq!(decimal.to_string(), shown);
         }
     }
 }

@@ -1,10 +1,15 @@
 //! Whether what a command says fits the design.
 
 use crate::command::{NameKind, Refused};
-use tandem_storage::{field_type::fits, fold::Design, index::ViewDefinition};
+use tandem_storage::{
+    constraint::{OnDelete, check_pattern},
+    field_type::{fits, is_of},
+    fold::Design,
+    index::ViewDefinition,
+};
 use tandem_wire::{
     CellKey, ElementId, FieldId, ListId, Value,
-    design::{BaseType, ElementKind, Property},
+    design::{BaseType, ElementKind, FieldType, Property},
     limits::{EVENT_BYTES_MAX, NAME_BYTES_MAX},
 };
 
@@ -60,14 +65,41 @@ pub(super) fn property(design: &Design, element: ElementId, property: Property, 
     if !has_form(value) {
         return Err(wrong_type(design, element, "values that have a form", value));
     }
-    if property != Property::Name {
-        return Ok(());
+    match property {
+        Property::Name => {}
+        Property::Pattern | Property::Min | Property::Max | Property::OnDelete => {
+            return constraint(design, element, property, value);
+        }
+        _any => return Ok(()),
     }
     let Value::Text(text) = value else { return Err(wrong_type(design, element, "a text as its name", value)) };
     let (kind, siblings) = named_alike(design, element);
     let others = siblings.into_iter().filter(|other| *other != element);
     let taken: Vec<String> = others.map(|other| design.name(other)).collect();
     name(kind, text, taken.iter().map(String::as_str))
+}
+
+/// What is asked of a field's values can be asked of values of its type. Nothing takes it back.
+fn constraint(design: &Design, element: ElementId, property: Property, value: &Value) -> Result<(), Refused> {
+    let wrong = |expected: &str| Err(wrong_type(design, element, expected, value));
+    let field_type = design.elements.get(&element).and_then(|_| design.field_type(element.as_field()));
+    let base = field_type.as_ref().and_then(FieldType::base);
+    match (property, value) {
+        (_, Value::Null) => Ok(()),
+        (Property::Pattern, Value::Text(text)) if base == Some(BaseType::Text) => match check_pattern(text) {
+            Ok(()) => Ok(()),
+            Err(why) => wrong(&format!("a pattern ({why})")),
+        },
+        (Property::Pattern, _) => wrong("a pattern, on a field of texts"),
+        (Property::OnDelete, Value::Text(name))
+            if base == Some(BaseType::Reference) && OnDelete::named(name).is_some() =>
+        {
+            Ok(())
+        }
+        (Property::OnDelete, _) => wrong("restrict or set-null, on a field of references"),
+        _bound if base.is_some_and(|base| is_of(base, value)) => Ok(()),
+        _bound => wrong("a bound of the field's own type"),
+    }
 }
 
 /// A view speaks of fields that its list has, and is small enough for one event.

@@ -52,18 +52,32 @@ pub(super) type Decided = Result<Result<Committed, Refused>, EngineError>;
 pub(super) struct Shared {
     pub(super) batch: Option<BatchId>,
     pub(super) actor: Option<ActorId>,
+    /// The masked event that it is put in place of.
+    pub(super) resubmits: Option<EventRef>,
 }
 
 /// The log as it will be: what is stored, and the runs of the draft.
 pub(super) struct DraftLog<'a, R> {
     stored: LogReader<'a, R>,
     recent: &'a [(u64, RunEvents)],
+    /// Stored runs that are decoded already.
+    decoded: Option<&'a BTreeMap<u64, RunEvents>>,
     runs: RefCell<BTreeMap<u64, Vec<Arc<Event>>>>,
+}
+
+impl<'a, R: Read> DraftLog<'a, R> {
+    /// Takes stored runs that are decoded already.
+    pub(super) fn knows(&mut self, decoded: &'a BTreeMap<u64, RunEvents>) {
+        self.decoded = Some(decoded);
+    }
 }
 
 impl<R: Read> Events for DraftLog<'_, R> {
     fn event(&self, at: LogPlace) -> Result<Arc<Event>, EngineError> {
         if let Some(run) = self.runs.borrow().get(&at.arrival) {
+            return Ok(run[usize::from(at.index)].clone());
+        }
+        if let Some(run) = self.decoded.and_then(|decoded| decoded.get(&at.arrival)) {
             return Ok(run[usize::from(at.index)].clone());
         }
         match self.recent.iter().rev().find(|(arrival, _)| *arrival == at.arrival) {
@@ -85,7 +99,12 @@ impl<'a, R: Read> Draft<'a, R> {
         // A clock beyond what the format holds is wrong, but no reason to lose what somebody writes.
         let wall_ms = wall_ms.min(WALL_MS_MAX);
         let Drafted { fold, views, runs } = drafted;
-        let log = DraftLog { stored: LogReader::new(rows, workspace_number), recent, runs: RefCell::new(runs) };
+        let log = DraftLog {
+            stored: LogReader::new(rows, workspace_number),
+            recent,
+            decoded: None,
+            runs: RefCell::new(runs),
+        };
         let rows = Overlay::with(rows, Arc::new(views));
         Self { fold, rows, log, key, workspace, first_arrival, wall_ms, pair }
     }
@@ -121,7 +140,7 @@ impl<'a, R: Read> Draft<'a, R> {
             design: self.fold.design_digest(),
             actor: shared.actor,
             batch: shared.batch,
-            resubmits: None,
+            resubmits: shared.resubmits,
             ops,
         };
         let event = match Event::new(header, Payload::of(bodies)) {
@@ -134,13 +153,30 @@ impl<'a, R: Read> Draft<'a, R> {
         Ok(Ok(event))
     }
 
+    /// Does something that takes several events whole or, where it is refused midway, not at all.
+    pub(super) fn whole(&mut self, several: impl FnOnce(&mut Self) -> Decided) -> Decided {
+        let before = (self.fold.clone(), self.rows.clone(), self.log.runs.borrow().clone());
+        let decided = several(self)?;
+        if decided.is_err() {
+            let (fold, rows, runs) = before;
+            (self.fold, self.rows) = (fold, rows);
+            self.log.runs.replace(runs);
+        }
+        Ok(decided)
+    }
+
     /// The direct past of the next event of a chain with this head, and its lamport.
     fn past(&self, head: Option<Tip>, control: bool) -> (Vec<EventRef>, u64) {
         let mut tips: Vec<&Tip> =
             self.fold.frontier(control).filter(|tip| Some(tip.event) != head.map(|head| head.event)).collect();
-        // Of too many, the oldest: the rest is named by the events after this one.
+        // Of too many, the oldest: the rest is named by the events after this one. But the greatest lamport, whatever it is of:
+        // an event comes after all that it may build on.
         tips.sort_by_key(|tip| (tip.lamport, tip.event));
-        tips.truncate(DEPS_MAX);
+        if tips.len() > DEPS_MAX {
+            let greatest = tips.pop().expect("there are many");
+            tips.truncate(DEPS_MAX - 1);
+            tips.push(greatest);
+        }
         let lamport = 1 + tips.iter().map(|tip| tip.lamport).chain(head.map(|head| head.lamport)).max().unwrap_or(0);
         let mut deps: Vec<EventRef> = tips.into_iter().map(|tip| tip.event).collect();
         deps.sort_unstable();

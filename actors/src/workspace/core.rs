@@ -2,8 +2,12 @@
 
 use super::{
     check,
-    compose::{Decided, Draft, Drafted, Recent, Shared, too_large},
-    design, expect, members, transaction, undo,
+    compose::{Decided, Draft, Drafted, OpWithBody, Recent, Shared, too_large},
+    design, designs, expect, members, resend,
+    retry::Standing,
+    servers,
+    sitting::Office,
+    transaction, undo,
 };
 use crate::command::{Command, Committed, NameKind, Refused, Transaction};
 use std::{borrow::Borrow, collections::BTreeMap, ops::Range, sync::Arc};
@@ -15,8 +19,9 @@ use tandem_storage::{
     take::{Received, Taking, stretch},
 };
 use tandem_wire::{
-    Act, CellKey, ChainId, DesignDigest, DeviceKey, Event, EventRef, Genesis, GenesisText, Header, MemberId, Op,
-    PartPath, Payload, RecordKey, Role, Run, SecretKey, Target, WorkspaceId, limits::WALL_MS_MAX,
+    Act, BindingMode, CellKey, ChainId, DesignDigest, DeviceKey, Event, EventId, EventRef, Genesis, GenesisText,
+    Header, MemberId, Op, OpRef, PartPath, Payload, RecordKey, Run, SecretKey, Target, WorkspaceId,
+    limits::WALL_MS_MAX,
 };
 
 /// Decides what commands become.
@@ -27,12 +32,14 @@ use tandem_wire::{
 /// After an error from the engine the core is not to be used again.
 pub struct Core<E> {
     store: Store<E>,
-    key: Arc<SecretKey>,
-    workspace: WorkspaceId,
-    pair: u32,
-    recent: Recent,
+    pub(super) key: Arc<SecretKey>,
+    pub(super) workspace: WorkspaceId,
+    pub(super) pair: u32,
+    pub(super) recent: Recent,
     /// What is being committed.
     ahead: Arc<Batch>,
+    pub(super) office: Office,
+    pub(super) standing: Standing,
 }
 
 /// Runs that are kept decoded.
@@ -42,6 +49,29 @@ const RECENT_RUNS: usize = 16;
 pub struct Open {
     drafted: Drafted,
     answers: Vec<Result<Committed, Refused>>,
+}
+
+impl Open {
+    /// What was drafted without any command.
+    pub(super) fn of(drafted: Drafted) -> Self {
+        Self { drafted, answers: Vec::new() }
+    }
+
+    /// The answers so far, which are not given to anybody else then.
+    pub(super) fn take_answers(&mut self) -> Vec<Result<Committed, Refused>> {
+        std::mem::take(&mut self.answers)
+    }
+
+    /// An event of the group.
+    pub(super) fn reference(&self, id: &EventId) -> Option<EventRef> {
+        let mut events = self.drafted.runs.values().flatten();
+        events.find(|event| event.id() == *id).map(|event| event.reference())
+    }
+
+    /// Keeps a setting with the group.
+    pub(super) fn remember(&mut self, key: Vec<u8>, row: Vec<u8>) {
+        self.drafted.views.put(Table::Meta, key, row);
+    }
 }
 
 /// What a group of commands becomes.
@@ -60,7 +90,16 @@ pub struct Group {
 impl<E: Engine> Core<E> {
     /// For a workspace whose log begins with its genesis.
     pub fn new(store: Store<E>, key: Arc<SecretKey>, workspace: WorkspaceId) -> Self {
-        Self { store, key, workspace, pair: 0, recent: Recent::new(), ahead: Arc::default() }
+        Self {
+            store,
+            key,
+            workspace,
+            pair: 0,
+            recent: Recent::new(),
+            ahead: Arc::default(),
+            office: Office::default(),
+            standing: Standing::default(),
+        }
     }
 
     /// Writes the pair of chains whose control chain has this number.
@@ -77,6 +116,16 @@ impl<E: Engine> Core<E> {
     /// Whether this node writes this chain.
     pub fn writes(&self, chain: ChainId) -> bool {
         chain.device == self.device() && chain.number & !1 == self.pair
+    }
+
+    /// Whether the design belongs to the server of another node.
+    pub fn design_is_owned_elsewhere(&self) -> bool {
+        designs::may_design(self.store.fold(), self.device()).is_err()
+    }
+
+    /// Whether a step of the design that is taken here is proposed to the members, and does not count by itself.
+    pub fn proposes_designs(&self) -> bool {
+        designs::proposing_term(self.store.fold(), self.device()).is_some()
     }
 
     /// The workspace.
@@ -133,6 +182,10 @@ impl<E: Engine> Core<E> {
         &self.store
     }
 
+    pub(super) fn store_mut(&mut self) -> &mut Store<E> {
+        &mut self.store
+    }
+
     /// Gives log and views up.
     pub fn into_store(self) -> Store<E> {
         self.store
@@ -168,6 +221,29 @@ impl<E: Engine> Core<E> {
         );
         for command in commands {
             answers.push(self.decide_one(&mut draft, now_ms, command)?);
+        }
+        Ok(Open { drafted: draft.pause(), answers })
+    }
+
+    /// Adds control events to a group, each of these ops.
+    pub(super) fn compose_control(
+        &self,
+        open: Open,
+        now_ms: u64,
+        events: Vec<Vec<OpWithBody>>,
+    ) -> Result<Open, EngineError> {
+        let Open { drafted, answers } = open;
+        let snapshot = self.store.engine().snapshot();
+        let mut draft = Draft::new(
+            (drafted, &snapshot, self.store.workspace(), &self.recent),
+            (&self.key, self.workspace, self.pair),
+            self.store.next_arrival(),
+            now_ms,
+        );
+        for ops in events {
+            if let Err(why) = draft.add(ops, Shared::default())? {
+                tracing::error!(%why, "a control event cannot be composed");
+            }
         }
         Ok(Open { drafted: draft.pause(), answers })
     }
@@ -219,30 +295,64 @@ impl<E: Engine> Core<E> {
         now_ms: u64,
         command: &Command,
     ) -> Result<Result<Committed, Refused>, EngineError> {
-        let needed = match command {
-            Command::Change(_) | Command::Undo(_) => Role::Writer,
-            Command::CreateList { .. }
-            | Command::AddFields { .. }
-            | Command::CreateView { .. }
-            | Command::AddChoices { .. }
-            | Command::Put { .. } => Role::Designer,
-            Command::Members(_) => Role::Manager,
-        };
-        let present = draft.fold.role_of(self.key.device());
-        if present.is_none_or(|role| role < needed) {
-            return Ok(Err(Refused::role(needed, present)));
+        if let Err(refused) = may(draft, command) {
+            return Ok(Err(refused));
+        }
+        if command.changes_the_design()
+            && let Err(refused) = designs::may_design(&draft.fold, draft.device())
+        {
+            return Ok(Err(refused));
         }
         match command {
             Command::Change(transaction) => change(draft, transaction),
-            Command::CreateList { name, fields } => design::create_list(draft, name, fields),
-            Command::AddFields { list, fields } => design::add_fields(draft, *list, fields),
-            Command::CreateView { list, name, definition } => design::create_view(draft, *list, name, definition),
-            Command::AddChoices { field, choices } => design::add_choices(draft, *field, choices),
-            Command::Put { element, property, value } => design::put(draft, *element, *property, value),
+            Command::CreateList { name, fields } => step(draft, |draft| design::create_list(draft, name, fields)),
+            Command::AddFields { list, fields } => step(draft, |draft| design::add_fields(draft, *list, fields)),
+            Command::CreateView { list, name, definition } => {
+                step(draft, |draft| design::create_view(draft, *list, name, definition))
+            }
+            Command::AddChoices { field, choices } => step(draft, |draft| design::add_choices(draft, *field, choices)),
+            Command::Put { element, property, value } => {
+                step(draft, |draft| design::put(draft, *element, *property, value))
+            }
+            Command::ApplyDesign(file) => designs::apply(draft, file),
+            Command::RevertDesign(event) => designs::revert(draft, *event),
+            Command::Rehearsed { proposal, outcome } => designs::rehearsed(draft, *proposal, outcome),
             Command::Members(change) => members::change(draft, now_ms, change),
             Command::Undo(what) => undo::undo(draft, self.key.device(), what),
+            Command::Servers(change) => servers::change(draft, change),
+            Command::Resend(resend) => resend::resend(draft, resend),
+            Command::Discard(event) => resend::discard(draft, event),
+            Command::HandOn { event, to } => resend::hand_on(draft, event, *to),
         }
     }
+}
+
+/// Takes a step of the design; an authority's is proposed to the members.
+fn step<R: Read>(draft: &mut Draft<'_, R>, take: impl FnOnce(&mut Draft<'_, R>) -> Decided) -> Decided {
+    draft.whole(|draft| match take(draft)? {
+        Ok(committed) => designs::propose_steps(draft, committed),
+        refused => Ok(refused),
+    })
+}
+
+/// Whether this device may do it at all. An authority writes in its lists whatever its role.
+fn may<R: Read>(draft: &Draft<'_, R>, command: &Command) -> Result<(), Refused> {
+    let needed = command.needed_role();
+    let (device, fold) = (draft.device(), &draft.fold);
+    let present = fold.role_of(device);
+    if present.is_some_and(|role| role >= needed) {
+        return Ok(());
+    }
+    let own_lists = match command {
+        Command::Change(transaction) => {
+            let mut lists = transaction.changes.iter().map(|change| change.record().list);
+            lists.all(|list| fold.is_authority_of(device, Some(list)))
+        }
+        // An authority proposes designs, whatever its role.
+        design if design.changes_the_design() => designs::proposing_term(fold, device).is_some(),
+        _something_else => false,
+    };
+    if own_lists { Ok(()) } else { Err(Refused::role(needed, present)) }
 }
 
 /// The last event of a run.
@@ -295,14 +405,41 @@ fn change<R: Read>(draft: &mut Draft<'_, R>, transaction: &Transaction) -> Decid
         Ok(ops) => ops,
         Err(refused) => return Ok(Err(refused)),
     };
-    if ops.is_empty() {
-        return Ok(Ok(Committed::default()));
+    let shared = Shared { batch: transaction.batch, actor: transaction.actor, resubmits: None };
+    let events = by_authority(draft, ops, transaction.is_whole);
+    match events.len() {
+        0 | 1 => add(draft, events, shared),
+        _several => draft.whole(|draft| add(draft, events, shared)),
     }
-    let shared = Shared { batch: transaction.batch, actor: transaction.actor };
-    Ok(match draft.add(ops, shared)? {
-        Ok(event) => Ok(Committed { events: vec![event.id()], ..Committed::default() }),
-        Err(why) => Err(too_large(why)),
-    })
+}
+
+fn add<R: Read>(draft: &mut Draft<'_, R>, events: Vec<Vec<OpWithBody>>, shared: Shared) -> Decided {
+    let mut added = Vec::new();
+    for ops in events {
+        match draft.add(ops, shared)? {
+            Ok(event) => added.push(event.id()),
+            Err(why) => return Ok(Err(too_large(why))),
+        }
+    }
+    Ok(Ok(Committed { events: added, ..Committed::default() }))
+}
+
+/// The ops of each event: one for each authority that judges some of them, unless they are to be judged as one.
+fn by_authority<R: Read>(draft: &Draft<'_, R>, ops: Vec<OpWithBody>, is_whole: bool) -> Vec<Vec<OpWithBody>> {
+    let judge_of = |op: &OpWithBody| {
+        let list = op.0.target.record().map(|record| record.list);
+        let binding = draft.fold.present_terms().filter(|term| term.bind.mode == BindingMode::Binding);
+        binding.filter(|term| term.covers(list)).map(|term| term.binding).next()
+    };
+    let mut events: Vec<(Option<OpRef>, Vec<OpWithBody>)> = Vec::new();
+    for op in ops {
+        let judge = if is_whole { None } else { judge_of(&op) };
+        match events.iter_mut().find(|(of, _)| *of == judge) {
+            Some((_, ops)) => ops.push(op),
+            None => events.push((judge, vec![op])),
+        }
+    }
+    events.into_iter().map(|(_, ops)| ops).collect()
 }
 
 /// The cell of a plain field.

@@ -168,12 +168,12 @@ impl<R: Read> Steps<'_, '_, R> {
     }
 }
 
-fn define(kind: ElementKind, parent: Option<ElementId>) -> OpWithBody {
+pub(super) fn define(kind: ElementKind, parent: Option<ElementId>) -> OpWithBody {
     let act = Act::Define(Box::new(Define { kind: kind.number(), parent }));
     (Op { target: Target::Workspace, preds: vec![], act }, Vec::new())
 }
 
-fn put_op(element: ElementId, property: Property, value: &Value) -> OpWithBody {
+pub(super) fn put_op(element: ElementId, property: Property, value: &Value) -> OpWithBody {
     let act = Act::Put(Box::new(Put { element, property: property.number() }));
     (Op { target: Target::Workspace, preds: vec![], act }, value.encode())
 }

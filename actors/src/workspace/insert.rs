@@ -1,12 +1,19 @@
 //! Many new records at once, one event each: what an import writes.
 
-use super::{check, compose, core::Core};
+use super::{
+    check, compose,
+    core::Core,
+    rules::{self, RuleChange},
+};
 use crate::command::{Change, Command, Refused, Transaction};
 use std::{collections::BTreeSet, sync::Arc};
 use tandem_storage::{
     EngineError, Load, LoadBuilder,
     engine::{Engine, Nothing, Read, Table},
-    fold::incremental::{Fold, Fresh, LogPlace},
+    fold::{
+        Design, RecordState,
+        incremental::{Fold, Fresh, LogPlace},
+    },
     log::{self, LogReader},
 };
 use tandem_wire::{
@@ -86,16 +93,18 @@ impl<E: Engine> Core<E> {
         let mut seen = BTreeSet::new();
         let mut left = Vec::new();
         let mut fresh = Vec::with_capacity(insert.records.len());
+        let has_rules = rules::has_rules(fold.design(), insert.list);
         for (index, record) in insert.records.iter().enumerate() {
             let key = RecordKey { list: insert.list, record: record.id };
             let is_fresh =
                 seen.insert(record.id) && snapshot.get(Table::Records, &fold.prefix().record(key))?.is_none();
-            match is_fresh {
+            // What breaks a rule is told when it is tried by itself.
+            match is_fresh && (!has_rules || insert.is_valid(fold.design(), record)) {
                 true => fresh.push(index),
                 false => left.push(index),
             }
         }
-        if fresh.len() < RECORDS_MIN {
+        if fresh.len() < RECORDS_MIN || rules::has_workflows(fold.design(), insert.list) {
             let commands = fresh.into_iter().map(|index| (index, insert.command(index))).collect();
             return Ok(Ok(Planned::Few { commands, left }));
         }
@@ -232,6 +241,13 @@ impl Insert {
         };
         let changes = std::iter::once(Change::Create(key)).chain(record.cells.iter().map(set)).collect();
         Command::Change(Transaction { changes, batch: self.batch, actor: self.actor, ..Transaction::default() })
+    }
+
+    /// Whether no rule of the design speaks against a record.
+    fn is_valid(&self, design: &Design, record: &NewRecord) -> bool {
+        let after = rules::made_of(record.cells.iter().map(|(field, part, value)| (*field, part, value)));
+        let key = RecordKey { list: self.list, record: record.id };
+        rules::validate(design, &RuleChange { key, before: &RecordState::default(), after }).is_ok()
     }
 
     fn ops(&self, record: &NewRecord) -> (Vec<Op>, Vec<Vec<u8>>) {

@@ -6,21 +6,31 @@
 //! decided.
 
 mod check;
+mod clearing;
 mod compose;
 mod core;
 mod design;
+mod designs;
 mod expect;
 mod insert;
 mod members;
+mod rehearsing;
+mod resend;
+mod retry;
+mod rules;
+mod servers;
 mod shell;
+mod sitting;
 mod transaction;
 mod undo;
 mod writer;
 
 pub(crate) use check::name as name_among;
+pub(crate) use designs::{owner_of_design, proposing_term};
 pub(crate) use members::{invited_role, person_name};
 
 pub use self::core::{Core, Group, found, plain_cell};
 pub(crate) use self::core::{last_event, names};
 pub use insert::{Insert, Inserted, NewRecord};
-pub use shell::{Perform, Progress, Published, Workspace};
+pub use rehearsing::Rehearsing;
+pub use shell::{OfficeInfo, Perform, Progress, Published, Workspace};

@@ -1,5 +1,8 @@
 //! The actix shell of the workspace actor.
 
+mod designs;
+mod own_accord;
+
 use super::{
     Core, Group, Insert, Inserted,
     core::Open,
@@ -7,15 +10,17 @@ use super::{
     writer::{Place, Work, Writer},
 };
 use crate::{
+    authority::Policy,
     command::{Command, Committed, Refused},
     keeper::{Keeper, Staged},
     live::{Feed, Publisher},
     news::{News, Teller},
     outside::Outside,
+    schema_migrator::UnderWay,
 };
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::{
         Arc, RwLock,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -25,12 +30,13 @@ use std::{
 };
 use tandem_storage::{
     EngineError, Load,
+    design_file::DesignFile,
     engine::{Batch, Durability, Engine},
-    rescue::WorkspaceHead,
+    rehearsal::Reported,
     store::{Verified, Views},
     take::Received,
 };
-use tandem_wire::{Event, EventRef};
+use tandem_wire::{ChainId, Event, EventRef, OpRef};
 use tokio::sync::oneshot;
 
 /// Does what commands ask, in groups: while one is written, the next is decided.
@@ -46,6 +52,8 @@ pub struct Workspace<E: Engine> {
     outside: Outside,
     /// Closed when the actor is gone.
     feed: Publisher,
+    /// The rehearsal that is under way.
+    rehearsing: Option<UnderWay<E>>,
 }
 
 /// The group that is decided while the one before it is written.
@@ -92,15 +100,46 @@ pub enum Perform {
     Insert(Box<Insert>, Answer<Result<Inserted, Refused>>),
     /// Take runs from elsewhere in, and answer when they are durable and shown, or left out.
     Take(Vec<Received>, Answer<Result<(), Refused>>),
+    /// Try a design on a clone of the views, and tell what came of it.
+    TryDesign(Box<DesignFile>, Progress, Answer<Result<Reported, Refused>>),
     /// Check log and views.
     Verify(Progress, Reply<Result<Verified, EngineError>>),
     /// Make the views anew.
     Rebuild(Progress, Reply<Result<(), EngineError>>),
+    /// From now on, judge by this.
+    SetPolicy(Box<Policy>, Answer<()>),
+    /// Send a refused event again by itself once what refused it changes.
+    RetryWhenChanged(EventRef, Answer<Result<(), Refused>>),
+    /// Tell for which events that was asked.
+    Retried(Answer<Result<Vec<EventRef>, EngineError>>),
+    /// Tell how this node judges.
+    Office(Answer<OfficeInfo>),
     /// From now on, this copy is for reading only.
     Leave(Answer<()>),
     /// Write nothing any more, and stop.
     Stop(Answer<()>),
 }
+
+/// What [`Perform::Office`] tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OfficeInfo {
+    /// The chain that this node's verdicts are in: what an owner binds.
+    pub chain: ChainId,
+    /// By what it judges.
+    pub policy: Policy,
+    /// The bindings that it judges under now.
+    pub terms: Vec<OpRef>,
+    /// Bindings of this device that name another chain: it cannot prove how that one went on, and does not judge under
+    /// them until the owner binds it anew.
+    pub unproved: Vec<OpRef>,
+    /// Events accepted and refused since the workspace was opened.
+    pub judged: (u64, u64),
+}
+
+/// What is on the dockets is to be judged.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Sit;
 
 /// A group is written.
 #[derive(Message)]
@@ -121,7 +160,7 @@ impl<E: Engine> Workspace<E> {
         let shown = Teller::default();
         let place = Place { engine: core.store().engine().clone(), keeper, published, feed: feed.0.clone(), shown };
         let (waiting, place, decided) = (VecDeque::new(), Arc::new(place), Decided::default());
-        Self { core, left, waiting, group_commands_max, place, decided, writer: None, outside, feed }
+        Self { core, left, waiting, group_commands_max, place, decided, writer: None, outside, feed, rehearsing: None }
     }
 
     /// Where subscribers find what was touched.
@@ -214,9 +253,8 @@ impl<E: Engine> Workspace<E> {
     fn write(&mut self, (batch, runs): ToWrite, answers: Vec<(Answer<Answers>, Answers)>) -> Result<(), EngineError> {
         self.place.write(&batch)?;
         self.core.upkeep()?;
-        self.place.show(&batch, self.core.store().views(), self.core.store().next_arrival(), answers);
-        self.place.keeper.keep(runs);
-        Ok(())
+        let (views, applied) = (self.core.store().views(), self.core.store().next_arrival());
+        self.place.tell_and_keep(runs, || self.place.show(&batch, views, applied, answers))
     }
 
     /// What is to be written of a group, if anything, and the answers.
@@ -224,6 +262,7 @@ impl<E: Engine> Workspace<E> {
         if group.log.is_empty() {
             return Ok((None, group.answers));
         }
+        self.sync_while_it_judges()?;
         let runs = self.place.keeper.stage(self.core.workspace(), &group.log, std::mem::take(&mut group.tips));
         let (batch, answers) = self.core.settle(group)?;
         Ok((Some((Arc::new(batch), runs)), answers))
@@ -302,8 +341,8 @@ impl<E: Engine> Workspace<E> {
                     left.extend(too_large);
                     let last = self.core.store().next_arrival() + load.runs() - 1;
                     self.core.load(load)?;
-                    let keeper = &self.place.keeper;
-                    keeper.keep(keeper.stage(self.core.workspace(), &Batch::default(), vec![(last, tip)]));
+                    let place = &self.place;
+                    place.keep(place.keeper.stage(self.core.workspace(), &Batch::default(), vec![(last, tip)]))?;
                     self.show_anew();
                 }
                 None => left.extend(many),
@@ -349,13 +388,17 @@ impl<E: Engine> Workspace<E> {
         while let Some(many) = self.core.loadable(rest, EVENTS_OF_A_LOAD_MIN) {
             self.take_through_the_journal(&rest[..many.start])?;
             if self.core.load_runs(&rest[many.clone()])? {
+                self.sit(&BTreeMap::new())?;
                 self.show_anew();
             } else {
                 self.take_through_the_journal(&rest[many.clone()])?;
             }
             rest = &rest[many.end..];
         }
-        self.take_through_the_journal(rest)
+        self.take_through_the_journal(rest)?;
+        let done = self.retry();
+        self.show_if(done);
+        Ok(())
     }
 
     /// The log first, and then the views: an event that cannot be applied must not end every member's node again and
@@ -379,10 +422,16 @@ impl<E: Engine> Workspace<E> {
             if taking.taken == 0 {
                 continue;
             }
-            self.place.engine.commit(taking.log, Durability::Synced)?;
+            // What is judged at once is durable with the verdicts on it.
+            let durability = if self.core.judges() { Durability::Buffered } else { Durability::Synced };
+            self.place.engine.commit(taking.log, durability)?;
+            let decoded = if self.core.judges() { taking.decoded.clone() } else { BTreeMap::new() };
             let (feed, prefix) = (self.feed.0.clone(), self.core.store().fold().prefix());
             self.core.catch_up(taking.decoded, &mut |batch, applied| feed.push(applied, batch, prefix))?;
             self.core.upkeep()?;
+            if !self.sit(&decoded)? && durability == Durability::Buffered {
+                self.place.engine.commit(Batch::default(), Durability::Synced)?;
+            }
             *self.place.published.write().expect("readers do not panic") = publish(&self.core);
             self.feed.0.wake();
             self.place.shown.tell();
@@ -390,16 +439,13 @@ impl<E: Engine> Workspace<E> {
         Ok(())
     }
 
-    /// What this node wrote comes back to it from others: its disk is older than what it once sent, so that its chains may
-    /// go on elsewhere. It never writes them again.
-    fn begin_afresh(&mut self) -> Result<(), EngineError> {
-        let pair = u32::from_le_bytes(self.outside.random()) & !1;
-        tracing::warn!("this node's own events came back from others: it begins new chains");
-        let workspace = self.core.workspace();
-        let said = self.place.keeper.set(workspace, |head| Some(WorkspaceHead { pair, ..head }));
-        said.map_err(|source| EngineError::Io { path: "HEAD".into(), source })?;
-        self.core.begin_pair(pair);
-        Ok(())
+    /// Shows what was written, if anything was.
+    fn show_if(&mut self, written: Result<bool, EngineError>) {
+        match written {
+            Ok(true) => self.show_anew(),
+            Ok(false) => {}
+            Err(error) => self.place.fail(&error),
+        }
     }
 
     /// Shows a state of which subscribers cannot be told what was touched.
@@ -435,6 +481,8 @@ impl<E: Engine> Actor for Workspace<E> {
 
     #[expect(clippy::disallowed_methods, reason = "one for each group, one after the other: they do not pile up")]
     fn started(&mut self, ctx: &mut Context<Self>) {
+        // A crash may have come between an event and the verdict on it, or between a change and what waited for it.
+        ctx.notify(Sit);
         if self.outside.is_here() {
             return;
         }
@@ -471,6 +519,11 @@ impl<E: Engine> Handler<Perform> for Workspace<E> {
             Perform::Take(runs, answer) => {
                 self.finish();
                 let _ = answer.send(self.take(&runs));
+                self.see_to_designs(ctx);
+            }
+            Perform::TryDesign(file, progress, answer) => {
+                self.finish();
+                self.try_design(&file, progress, answer, ctx);
             }
             Perform::Verify(done, answer) => {
                 self.finish();
@@ -484,6 +537,23 @@ impl<E: Engine> Handler<Perform> for Workspace<E> {
                 self.show_anew();
                 let _ = answer.send(done);
             }
+            Perform::SetPolicy(policy, answer) => {
+                self.finish();
+                self.core.set_policy(*policy);
+                self.announce().unwrap_or_else(|error| self.place.fail(&error));
+                let _ = answer.send(());
+            }
+            Perform::RetryWhenChanged(event, answer) => {
+                self.finish();
+                let _ = answer.send(self.retry_when_changed(&event));
+            }
+            Perform::Retried(answer) => {
+                let retried = self.core.retried();
+                let _ = answer.send(self.unless_fatal(retried));
+            }
+            Perform::Office(answer) => {
+                let _ = answer.send(self.core.office_info());
+            }
             Perform::Leave(answer) => {
                 self.finish();
                 self.left = true;
@@ -491,6 +561,7 @@ impl<E: Engine> Handler<Perform> for Workspace<E> {
             }
             Perform::Stop(answer) => {
                 self.wait();
+                drop(self.rehearsing.take().map(UnderWay::end));
                 self.waiting.clear();
                 self.decided = Decided::default();
                 ctx.stop();
@@ -505,6 +576,21 @@ impl<E: Engine> Handler<Flush> for Workspace<E> {
 
     fn handle(&mut self, _: Flush, _: &mut Context<Self>) {
         self.flush();
+        if self.core.waits_for_changes() {
+            self.finish();
+            let done = self.retry();
+            self.show_if(done);
+        }
+    }
+}
+
+impl<E: Engine> Handler<Sit> for Workspace<E> {
+    type Result = ();
+
+    fn handle(&mut self, _: Sit, ctx: &mut Context<Self>) {
+        self.finish();
+        self.see_to_what_is_open();
+        self.see_to_designs(ctx);
     }
 }
 

@@ -7,13 +7,15 @@
 use super::{
     check,
     compose::{Draft, OpWithBody},
+    rules::{self, RuleChange},
 };
 use crate::command::{Change, Refused};
 use std::collections::BTreeMap;
 use tandem_storage::{
     EngineError,
     engine::{Read, Table},
-    fold::{RecordState, record::Stamp},
+    fold::{Design, RecordState, record::Stamp},
+    lens::StateCells,
     record_row,
 };
 use tandem_wire::{Act, CellKey, FieldId, Op, OpRef, PartPath, RecordKey, Target, Value, limits::PREDS_MAX};
@@ -29,7 +31,10 @@ pub(super) fn ops<R: Read>(
             return Ok(Err(refused));
         }
     }
-    Ok(Ok(touched.into_ops()))
+    if let Err(refused) = touched.follow_rules(draft) {
+        return Ok(Err(refused));
+    }
+    Ok(Ok(touched.into_ops(draft.fold.design())))
 }
 
 /// The records that a transaction touches, in the order of their first change.
@@ -111,8 +116,27 @@ impl Touched {
         Ok(&mut self.records[at].1)
     }
 
-    fn into_ops(self) -> Vec<OpWithBody> {
-        self.records.into_iter().flat_map(|(key, pending)| pending.into_ops(key)).collect()
+    /// Adds what follows from the changes by the design's rules, unless these do not allow them.
+    fn follow_rules<R: Read>(&mut self, draft: &Draft<'_, R>) -> Result<(), Refused> {
+        let design = draft.fold.design();
+        for (key, pending) in &mut self.records {
+            if !pending.exists || !rules::has_rules(design, key.list) {
+                continue;
+            }
+            let mut change = RuleChange { key: *key, before: &pending.found, after: pending.after() };
+            let followed = rules::follow(draft, &mut change)?;
+            rules::validate(design, &change)?;
+            for (field, value) in followed {
+                let cell = CellKey { record: *key, field, part: PartPath::default() };
+                check::cell(design, &cell, &value)?;
+                pending.set(&cell, &value, false);
+            }
+        }
+        Ok(())
+    }
+
+    fn into_ops(self, design: &Design) -> Vec<OpWithBody> {
+        self.records.into_iter().flat_map(|(key, pending)| pending.into_ops(key, design)).collect()
     }
 }
 
@@ -153,7 +177,22 @@ impl Pending {
         }
     }
 
-    fn into_ops(self, record: RecordKey) -> Vec<OpWithBody> {
+    /// The record as it will be, as it is written.
+    fn after(&self) -> RecordState {
+        let mut after = match self.existed {
+            true => self.found.clone(),
+            false => {
+                let cells = self.found.cells.clone();
+                RecordState { cells, ..rules::made_of(std::iter::empty()) }
+            }
+        };
+        for Put { cell, value, .. } in &self.values {
+            rules::put(&mut after, cell.field, cell.part.clone(), value);
+        }
+        after
+    }
+
+    fn into_ops(self, record: RecordKey, design: &Design) -> Vec<OpWithBody> {
         let Self { found, existed, exists, revival, values, index: _, is_kept } = self;
         if !exists {
             let seen = if existed { current(&found) } else { vec![] };
@@ -162,16 +201,18 @@ impl Pending {
         let revival = revival.map(|act| on_record(record, act, unanswered_deletes(&found)));
         let deletes = if is_kept && revival.is_none() { unanswered_deletes(&found) } else { vec![] };
         let kept = deletes.chunks(PREDS_MAX).map(|preds| on_record(record, Act::Resolve, preds.to_vec()));
-        let sets = values.iter().filter_map(|put| set_op(&found, put));
+        let sets = values.iter().filter_map(|put| set_op(&found, put, design));
         revival.into_iter().chain(kept).chain(sets).collect()
     }
 }
 
 /// Replaces the winner that the author sees; its losers stay in conflict until somebody resolves them.
-fn set_op(found: &RecordState, Put { cell, value, resolves }: &Put) -> Option<OpWithBody> {
+fn set_op(found: &RecordState, Put { cell, value, resolves }: &Put, design: &Design) -> Option<OpWithBody> {
     let siblings = found.cells.get(&(cell.field, cell.part.clone())).map_or(&[][..], Vec::as_slice);
     let shown = siblings.first().and_then(|winner| winner.value());
-    if shown.as_ref().unwrap_or(&Value::Null) == value && siblings.len() <= 1 {
+    // What is shown without having been written, such as a default, is cleared by writing that.
+    let is_made = || design.lenses().shown(&StateCells(found), cell.field, &cell.part).is_some();
+    if shown.as_ref().unwrap_or(&Value::Null) == value && siblings.len() <= 1 && !(siblings.is_empty() && is_made()) {
         return None;
     }
     let replaced = if *resolves { siblings.len().min(PREDS_MAX) } else { 1 };

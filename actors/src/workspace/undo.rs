@@ -50,7 +50,7 @@ pub(super) fn undo<R: Read>(draft: &mut Draft<'_, R>, device: DeviceKey, undo: &
     }
     let mut committed = Committed::default();
     for ops in events_of(pieces) {
-        let shared = Shared { batch: Some(undo.batch), actor: None };
+        let shared = Shared { batch: Some(undo.batch), ..Shared::default() };
         match draft.add(ops, shared)? {
             Ok(event) => committed.events.push(event.id()),
             // Sizes are estimated from above, and what is put back was in an event before.

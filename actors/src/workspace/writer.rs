@@ -58,8 +58,24 @@ impl<E: Engine> Place<E> {
         if let Err(error) = self.write(&batch) {
             self.fail(&error);
         }
-        self.show(&batch, views, applied, answers);
-        self.keeper.keep(runs);
+        self.tell_and_keep(runs, || self.show(&batch, views, applied, answers))
+            .unwrap_or_else(|error| self.fail(&error));
+    }
+
+    /// A member's own runs are kept behind the answers, an authority's before.
+    pub(super) fn tell_and_keep(&self, runs: Staged, tell: impl FnOnce()) -> Result<(), EngineError> {
+        if runs.is_at_once() {
+            self.keep(runs)?;
+            tell();
+            return Ok(());
+        }
+        tell();
+        self.keep(runs)
+    }
+
+    /// See [`Keeper::keep`].
+    pub(super) fn keep(&self, runs: Staged) -> Result<(), EngineError> {
+        self.keeper.keep(runs).map_err(|source| EngineError::Io { path: "HEAD".into(), source })
     }
 
     /// After this, only reopening tells what the disk has.

@@ -8,8 +8,12 @@ use std::{
     process::{Command, Stdio},
     thread,
 };
-use tandem_actors::Options;
+use tandem_actors::{
+    Options,
+    command::{Command as Order, ServerChange},
+};
 use tandem_storage::engine::Options as EngineOptions;
+use tandem_wire::{BindingMode, ChainId};
 
 /// Names the data directory; whoever is started with it is the child.
 pub const DIR: &str = "TANDEM_CRASH_DIR";
@@ -17,6 +21,8 @@ pub const DIR: &str = "TANDEM_CRASH_DIR";
 const NOTES: &str = "TANDEM_CRASH_NOTES";
 /// How many times a session writes many notes at once, beside the others.
 const LOADS: &str = "TANDEM_CRASH_LOADS";
+/// If set, the node is an authority.
+pub const JUDGES: &str = "TANDEM_CRASH_JUDGES";
 /// Begins the text of each note, so that it is like no other's.
 const NAME: &str = "TANDEM_CRASH_NAME";
 
@@ -42,7 +48,8 @@ pub fn options() -> Options {
     Options { engine, disk_free_bytes_min: 0, ..Options::default() }
 }
 
-/// Says `had TEXT` for each note that it finds, `open`, and `ack TEXT` for each that it saved. Texts have no line ends.
+/// Says `had TEXT` for each note that it finds, `open`, and `ack TEXT` for each that it saved; where it judges, also
+/// `tip CHAIN SEQ EVENT`, the last event of its own that it shows. Texts have no line ends.
 pub fn run() {
     let dir = PathBuf::from(env::var_os(DIR).expect("it is set"));
     let name = env::var(NAME).expect("it is set");
@@ -51,6 +58,10 @@ pub fn run() {
     for session in 0..2 {
         let node = with(&dir, options());
         let notes = Notes::of(&node);
+        let judges = env::var_os(JUDGES).is_some();
+        if judges {
+            judge(&notes);
+        }
         let had: String = notes.texts().iter().map(|text| format!("had {}\n", short(text))).collect();
         say(&format!("{had}open\n"));
         thread::scope(|scope| {
@@ -70,7 +81,8 @@ pub fn run() {
                     for n in 0..count {
                         let text = format!("{name}.{session}.{writer}.{n}");
                         notes.add(&padded(&text, n));
-                        say(&format!("ack {text}\n"));
+                        let tip = if judges { tip(notes) } else { String::new() };
+                        say(&format!("ack {text}\n{tip}"));
                     }
                 });
             }
@@ -78,6 +90,24 @@ pub fn run() {
         drop(notes);
         node.close().expect("a stop in good order");
     }
+}
+
+/// Makes the node its own workspace's authority.
+fn judge(notes: &Notes) {
+    let office = notes.workspace.office().unwrap();
+    if office.terms.is_empty() {
+        let mode = BindingMode::Binding;
+        let bind = ServerChange::Bind { authority: office.chain, lists: None, mode, replaces: vec![] };
+        notes.workspace.commit(Order::Servers(bind)).unwrap();
+    }
+}
+
+/// The last event of the node's own that is shown.
+fn tip(notes: &Notes) -> String {
+    let control = notes.workspace.office().unwrap().chain;
+    let chain = ChainId { number: control.number + 1, ..control };
+    let tip = notes.workspace.fold().head_of(chain).expect("a note");
+    format!("tip {} {} {}\n", chain.number, tip.seq, tip.id)
 }
 
 /// In one write: it is all heard or not at all.

@@ -12,6 +12,9 @@ mod fence;
 mod kill;
 #[cfg(target_os = "linux")]
 mod power;
+#[cfg(target_os = "linux")]
+#[path = "../reboot/mod.rs"]
+mod reboot;
 
 use std::{env, panic, process::ExitCode};
 
@@ -21,6 +24,11 @@ const TESTS: &[(&str, fn())] = &[
     ("an_event_that_ends_the_process_does_so_twice", fence::an_event_that_ends_the_process_does_so_twice),
     #[cfg(target_os = "linux")]
     ("every_acknowledged_write_survives_a_power_cut", power::every_acknowledged_write_survives_a_power_cut),
+    #[cfg(target_os = "linux")]
+    (
+        "an_authority_goes_on_behind_what_was_seen_of_it_after_a_power_cut",
+        power::an_authority_goes_on_behind_what_was_seen_of_it_after_a_power_cut,
+    ),
     #[cfg(target_os = "linux")]
     ("a_missing_sync_is_found_out", power::a_missing_sync_is_found_out),
 ];

@@ -5,6 +5,7 @@ use crate::{
     child,
     disk::{Chance, Disk, Keep, Op, read},
     notes::Notes,
+    reboot::reboot,
 };
 use std::{
     collections::BTreeSet,
@@ -17,6 +18,7 @@ use std::{
     thread,
 };
 use tandem_actors::Node;
+use tandem_wire::Header;
 use tempfile::TempDir;
 
 /// Directories that are rebuilt and opened.
@@ -24,6 +26,9 @@ const POINTS: u64 = 500;
 
 /// Directories opened at once; they wait for threads more than they work.
 const OPENERS: usize = 3;
+
+/// Also for an authority, whose chain is looked at.
+const POINTS_OF_AN_AUTHORITY: u64 = 120;
 
 /// Fewer do to find a missing sync.
 const POINTS_WITHOUT_SYNC: u64 = 60;
@@ -35,7 +40,7 @@ const NOTES: u32 = 60;
 const LOADS: u32 = 2;
 
 pub fn every_acknowledged_write_survives_a_power_cut() {
-    let recording = record(true);
+    let recording = record(true, false);
     let found = check(&recording, POINTS);
     assert!(found.failures.is_empty(), "{} of {POINTS}: {:#?}", found.failures.len(), found.failures);
     println!(
@@ -50,24 +55,42 @@ pub fn every_acknowledged_write_survives_a_power_cut() {
 }
 
 pub fn a_missing_sync_is_found_out() {
-    let recording = record(false);
+    let recording = record(false, false);
     let found = check(&recording, POINTS_WITHOUT_SYNC);
     let lost = found.failures.iter().filter(|failure| failure.contains("lost")).count();
     assert!(lost > 0, "{POINTS_WITHOUT_SYNC} points without the journal's sync, and nothing is missing");
     println!("{lost} of {POINTS_WITHOUT_SYNC} points show that the sync is missing");
 }
 
+/// What an authority writes is on the disk twice before anybody sees it: one copy may be lost, and its chains are still
+/// gone on with, behind the last event that was seen.
+pub fn an_authority_goes_on_behind_what_was_seen_of_it_after_a_power_cut() {
+    for syncs in [true, false] {
+        let recording = record(syncs, true);
+        let found = check(&recording, POINTS_OF_AN_AUTHORITY);
+        let total = POINTS_OF_AN_AUTHORITY;
+        assert!(found.failures.is_empty(), "{} of {total}: {:#?}", found.failures.len(), found.failures);
+        assert!(found.gone_on * 2 > total, "of {total}, {} go on", found.gone_on);
+        println!("journal synced: {syncs}; {} of {total} points go on, {} runs put back", found.gone_on, found.runs);
+    }
+}
+
 struct Recording {
     ops: Vec<Op>,
+    syncs: bool,
+    judges: bool,
     _dir: TempDir,
 }
 
 /// Runs a node and records what it does, with or without syncing its journal.
-fn record(syncs: bool) -> Recording {
+fn record(syncs: bool, judges: bool) -> Recording {
     let dir = tempfile::tempdir().unwrap();
     let (data, file) = (dir.path().join("data"), dir.path().join("recording"));
     fs::create_dir(&data).unwrap();
-    let mut command = child::command(&data, "n", NOTES, LOADS);
+    let mut command = child::command(&data, "n", NOTES, if judges { 0 } else { LOADS });
+    if judges {
+        command.env(child::JUDGES, "1");
+    }
     command.env("LD_PRELOAD", recorder(dir.path())).env("TANDEM_RECORD", &file).env("TANDEM_RECORD_DIR", &data);
     if !syncs {
         command.env("TANDEM_NO_SYNC", "1");
@@ -83,7 +106,7 @@ fn record(syncs: bool) -> Recording {
     let recorded: String =
         ops.iter().filter_map(|op| if let Op::Said { text } = op { Some(&**text) } else { None }).collect();
     assert_eq!(recorded, said);
-    Recording { ops, _dir: dir }
+    Recording { ops, syncs, judges, _dir: dir }
 }
 
 /// Compiles the recorder. There is a C compiler: it linked this program.
@@ -108,6 +131,8 @@ struct Found {
     kept: u64,
     rebuilt: u64,
     runs: u64,
+    /// Points after which the node writes the chains that it wrote before.
+    gone_on: u64,
 }
 
 /// Cuts the power at `points` points, spread over the recording, and opens what is left.
@@ -128,7 +153,7 @@ fn check(recording: &Recording, points: u64) -> Found {
     let found = Mutex::new(Found::default());
     let (send, receive) = mpsc::sync_channel::<Left>(OPENERS);
     let receive = Mutex::new(receive);
-    let mut acknowledged = BTreeSet::new();
+    let (mut acknowledged, mut tip) = (BTreeSet::new(), None);
     thread::scope(|scope| {
         for _ in 0..OPENERS {
             scope.spawn(|| {
@@ -148,13 +173,17 @@ fn check(recording: &Recording, points: u64) -> Found {
                 disk.apply(op);
                 if let Op::Said { text } = op {
                     acknowledged.extend(text.lines().filter_map(|line| line.strip_prefix("ack ")).map(str::to_owned));
+                    tip = tip
+                        .max(text.lines().filter_map(|line| line.strip_prefix("tip ")).filter_map(Seen::parse).max());
                 }
             }
             done = cut as usize;
             let keep = [Keep::Some, Keep::Nothing, Keep::Start, Keep::Some, Keep::Everything][number as usize % 5];
             let dir = folder();
             disk.cut(keep, &mut seed, dir.path());
-            send.send(Left { dir, acknowledged: acknowledged.clone(), number, cut, keep }).expect("they listen");
+            let (acknowledged, tip) = (acknowledged.clone(), tip.clone());
+            let (syncs, judges) = (recording.syncs, recording.judges);
+            send.send(Left { dir, acknowledged, syncs, judges, tip, number, cut, keep }).expect("they listen");
         }
         drop(send);
     });
@@ -167,9 +196,30 @@ fn check(recording: &Recording, points: u64) -> Found {
 struct Left {
     dir: TempDir,
     acknowledged: BTreeSet<String>,
+    /// Whether the journal was synced. Where it was not, only what the rescue file vouches for is looked at.
+    syncs: bool,
+    judges: bool,
+    /// The last event that was seen.
+    tip: Option<Seen>,
     number: u64,
     cut: u64,
     keep: Keep,
+}
+
+/// The last event of a chain.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Seen {
+    chain: u32,
+    seq: u64,
+    id: String,
+}
+
+impl Seen {
+    fn parse(said: &str) -> Option<Self> {
+        let mut parts = said.split(' ');
+        let [chain, seq, id] = [parts.next()?, parts.next()?, parts.next()?];
+        Some(Self { chain: chain.parse().ok()?, seq: seq.parse().ok()?, id: id.into() })
+    }
 }
 
 /// In memory where that can be: what is opened is thrown away, and its syncs are not waited for.
@@ -179,6 +229,9 @@ fn folder() -> TempDir {
 
 /// Opens a directory that a power cut left: the acknowledged notes are there, and it can be written.
 fn open(left: &Left, found: &Mutex<Found>) -> Result<(), String> {
+    if left.judges {
+        reboot(left.dir.path());
+    }
     let (acknowledged, node) = (&left.acknowledged, Node::open(left.dir.path(), child::options()));
     let node = node.map_err(|error| error.to_string())?;
     let recovered = node.recovered();
@@ -187,9 +240,16 @@ fn open(left: &Left, found: &Mutex<Found>) -> Result<(), String> {
         found.kept += recovered.kept.len() as u64;
         found.rebuilt += u64::from(recovered.aside.is_some());
         found.runs += recovered.runs;
+        found.gone_on += u64::from(recovered.fresh == 0);
     }
     if !recovered.lost.is_empty() {
         return Err(format!("said to be lost: {recovered:?}"));
+    }
+    if let (Some(tip), 0) = (&left.tip, recovered.fresh) {
+        has_event(&node, tip)?;
+    }
+    if left.judges && !left.syncs {
+        return Ok(());
     }
     let Some(notes) = Notes::find(&node) else {
         // A list is made before anything is written to it.
@@ -207,6 +267,19 @@ fn open(left: &Left, found: &Mutex<Found>) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// The chain is the one that was seen, up to there at least.
+fn has_event(node: &Node, tip: &Seen) -> Result<(), String> {
+    let found = node.workspaces().and_then(|all| all.first().map(|info| node.workspace(info.id)).transpose());
+    let Some(workspace) = found.map_err(|error| error.to_string())? else { return Err("lost the workspace".into()) };
+    let reader = workspace.read();
+    let mut events = reader.log().map(|event| event.expect("it is read").0);
+    let is_there = |header: &Header| (header.chain.number, header.seq) == (tip.chain, tip.seq);
+    match events.find(|event| is_there(event.header())).map(|event| event.id().to_string()) {
+        Some(id) if id == tip.id => Ok(()),
+        other => Err(format!("{tip:?} was seen, and the chain goes on from {other:?}")),
+    }
 }
 
 /// A small generator (splitmix64): each run cuts the same recording in the same way.

@@ -63,6 +63,23 @@ impl Notes {
         Command::Change(Transaction { changes, ..Transaction::default() })
     }
 
+    /// The same, and the record that it makes.
+    pub fn note_with_record(&self, text: &str) -> (Command, RecordKey) {
+        let Command::Change(note) = self.note(text) else { unreachable!("a note is a change") };
+        let record = note.changes[0].record();
+        (Command::Change(note), record)
+    }
+
+    /// Its list.
+    pub fn list(&self) -> ListId {
+        self.list
+    }
+
+    /// Its one field.
+    pub fn field(&self) -> FieldId {
+        self.field
+    }
+
     /// Adds a note.
     pub fn try_add(&self, text: &str) -> Result<(), NodeError> {
         self.workspace.commit(self.note(text)).map(drop)

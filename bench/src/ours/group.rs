@@ -10,12 +10,12 @@ use crate::clock;
 use std::{path::Path, sync::Arc, thread, time::Duration};
 use tandem_actors::{
     Begin, Command, Handle, Invitation, NetworkOptions, Node, Ticket, Updates,
-    command::{Admission, MemberChange},
+    command::{Admission, MemberChange, ServerChange},
     fresh_record,
     peer_link::{Standing, memory::Exchange},
 };
 use tandem_storage::query::Query;
-use tandem_wire::{DeviceKey, MemberId, Role};
+use tandem_wire::{BindingMode, DeviceKey, MemberId, Role};
 
 /// What is waited for comes within this time, or never.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -73,6 +73,21 @@ impl Ours {
         let admission = Admission { member, name, device, role: Role::Writer, invited: None, approved: true };
         self.workspace.commit(Command::Members(MemberChange::Admit(admission))).expect("an owner may admit");
         device
+    }
+
+    /// Has another node judge from here on.
+    pub fn bind(&self, server: &Self) {
+        let authority = server.workspace.office().expect("it answers").chain;
+        let bind = ServerChange::Bind { authority, lists: None, mode: BindingMode::Binding, replaces: vec![] };
+        self.workspace.commit(Command::Servers(bind)).expect("an owner may bind");
+        wait_until("the binding", || !server.workspace.office().expect("it answers").terms.is_empty());
+    }
+
+    /// Whether everything that this node wrote is judged.
+    pub fn waits_for_no_verdict(&self) -> bool {
+        let terms = self.workspace.fold();
+        let mut terms = terms.present_terms();
+        terms.all(|term| self.workspace.outbox(&term.binding).expect("tables can be read").is_empty())
     }
 
     /// Watches its rows.

@@ -3,22 +3,31 @@
 use super::{
     CliError, Console, Exit,
     args::{Json, Verify, WorkspaceCommand},
-    backup, open,
+    backup, design, open,
 };
 use crate::show::{Column, Table, escape};
 use serde_json::json;
-use tandem_actors::{Handle, Node, NodeError};
-use tandem_storage::store::Verified;
+use std::path::Path;
+use tandem_actors::{Command, Handle, Node, NodeError};
+use tandem_storage::{design_file::Plan, fold::Design, store::Verified};
 
 pub(super) fn workspace(node: &Node, command: &WorkspaceCommand, console: &mut Console) -> Result<Exit, CliError> {
     match command {
-        WorkspaceCommand::New { name, member } => {
+        WorkspaceCommand::New { name, member, design } => {
+            let file = design.as_ref().map(|design| design::read(console, Path::new(design))).transpose()?;
+            if let Some(file) = &file {
+                // Before there is a workspace that would have none.
+                Plan::make(&Design::default(), file).map_err(CliError::design)?;
+            }
             let member = member.as_ref().or(console.user.as_ref());
             let workspace = node.create_workspace(name, member.map_or("me", String::as_str))?;
+            if let Some(file) = file {
+                workspace.commit(Command::ApplyDesign(Box::new(file)))?;
+            }
             console.line(format_args!("made workspace {} ({})", escape(name), workspace.id()))?;
         }
         WorkspaceCommand::Ls(json) => list(node, *json, console)?,
-        WorkspaceCommand::Restore { file } => return backup::restore(node, file, console),
+        WorkspaceCommand::Restore { from } => return backup::restore(node, from, console),
         WorkspaceCommand::Leave { workspace } => {
             let all = node.workspaces()?;
             let info = open::find(&all, workspace)?;
@@ -121,7 +130,7 @@ pub(super) fn verify_with_bar(workspace: &Handle, console: &Console) -> Result<V
 }
 
 /// A bar for work that tells how many events it has come to.
-fn with_bar<T>(what: &'static str, console: &Console, work: impl FnOnce(&mut dyn FnMut(u64)) -> T) -> T {
+pub(super) fn with_bar<T>(what: &'static str, console: &Console, work: impl FnOnce(&mut dyn FnMut(u64)) -> T) -> T {
     let mut bar = console.progress(what);
     work(&mut |events| bar.advance(events.saturating_sub(bar.done())))
 }

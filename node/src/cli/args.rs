@@ -1,5 +1,9 @@
 //! What can be asked on the command line.
 
+mod design;
+
+pub use design::{DesignArgs, DesignCommand, DesignFormat, ViewArgs};
+
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use tandem_wire::Role;
@@ -18,7 +22,8 @@ Records:
   history            who did what to a record, and when
 
 Lists and files:
-  lists              show the lists and their fields
+  lists, view        show the lists and their fields; a list through one of its views
+  design             what there is: show, export, try, change, go back
   import, export     bring in CSV or vCard; write CSV, JSON or vCard
 
 Workspaces:
@@ -26,14 +31,16 @@ Workspaces:
   invite, join       let others in; join by a ticket
   members            who is in it, in which role; remove, approve
   status             how it stands with the other members' nodes
-  inbox, resolve     what was written side by side, and putting it right
+  inbox              what was refused or written side by side, and why
+  resolve, resend    put it right; `discard` gives it up, `hand-on` asks another
+  server             who judges what is written, and by which rules
   log, digest        the signed events; what is equal on every node that has them
   verify             check every signature and the views
 
 This node:
   node               run it until it is stopped; commands go through it
   doctor, size       what is wrong and what to do; what it takes on the disk
-  backup             write a workspace's log to a file
+  backup             write a workspace's log to a file or folder
   config, key        the settings and where they come from; the device key
   completions, man   completions for a shell; manual pages
   demo               see it work, in a temporary folder
@@ -98,10 +105,10 @@ pub enum Command {
     Verify(Verify),
     /// Show what the workspaces take
     Size(Json),
-    /// Write a workspace's log to a file
+    /// Write a workspace's log to a file, or what is new of it to a folder
     Backup {
-        /// The file; what was there is replaced
-        file: PathBuf,
+        /// The file, which is replaced; or a folder (end a new one's name with /), to which what is new is added
+        to: PathBuf,
     },
     /// Invite somebody: prints a ticket, which lets in whoever has it
     Invite(InviteArgs),
@@ -111,10 +118,22 @@ pub enum Command {
     Members(MembersArgs),
     /// Show how the workspaces stand with the other members' nodes
     Status(Json),
-    /// Show what was written side by side and who lost, removals that lost, and events that wait
-    Inbox(Json),
+    /// Show what servers refused, what was written side by side and who lost, removals that lost, and what waits
+    Inbox(InboxArgs),
     /// Put something in the inbox right
     Resolve(ResolveArgs),
+    /// Send what a server refused again, with other values
+    Resend(ResendArgs),
+    /// Give up what a server refused: it is taken off every member's inbox
+    Discard(DiscardArgs),
+    /// Ask another member to put right what a server refused
+    HandOn(HandOnArgs),
+    /// Show or change the design: lists, fields, views, forms and rules
+    Design(DesignArgs),
+    /// Show a list through one of its views: as a list, board, calendar or Gantt chart
+    View(ViewArgs),
+    /// Show which servers judge this workspace, or change that
+    Server(ServerArgs),
     /// Run the node until it is stopped (SIGTERM); meanwhile the other commands go through it
     Node(NodeArgs),
     /// Look for what is wrong with this node, and say what to do
@@ -149,6 +168,9 @@ pub enum WorkspaceCommand {
         /// Your name in it [default: the name of your user on this machine]
         #[arg(long, value_name = "NAME")]
         member: Option<String>,
+        /// A design to start from: contacts, tasks, issue-tracker, inventory, inspections, or a file
+        #[arg(long, value_name = "NAME|FILE")]
+        design: Option<String>,
     },
     /// List the workspaces of this node
     Ls(Json),
@@ -157,10 +179,10 @@ pub enum WorkspaceCommand {
         /// Its name or the start of its id
         workspace: String,
     },
-    /// Bring a workspace back from a file that `tandem backup` wrote
+    /// Bring a workspace back from what `tandem backup` wrote
     Restore {
-        /// The file
-        file: PathBuf,
+        /// The file or folder; of a folder's files one stands for all up to it
+        from: PathBuf,
     },
     /// Remove a workspace with everything in it from this node
     Rm {
@@ -287,6 +309,114 @@ impl From<RoleName> for Role {
             RoleName::Manager => Self::Manager,
         }
     }
+}
+
+/// `tandem inbox`
+#[derive(Debug, ClapArgs)]
+pub struct InboxArgs {
+    /// Show at most so many refusals, the newest first
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub limit: usize,
+    /// Output
+    #[command(flatten)]
+    pub json: Json,
+}
+
+/// `tandem resend`
+#[derive(Debug, ClapArgs)]
+pub struct ResendArgs {
+    /// What `tandem inbox` shows, or the start of it
+    pub id: String,
+    /// Other values, FIELD=VALUE
+    #[arg(value_name = "FIELD=VALUE")]
+    pub values: Vec<String>,
+    /// Leave what was refused only because it needs this as it is
+    #[arg(long)]
+    pub alone: bool,
+    /// Not now, but by itself, each time that the rule, role or design that refused it changes
+    #[arg(long, conflicts_with_all = ["values", "alone"])]
+    pub retry_when_changed: bool,
+}
+
+/// `tandem discard`
+#[derive(Debug, ClapArgs)]
+pub struct DiscardArgs {
+    /// What `tandem inbox` shows, or the start of it
+    pub id: String,
+}
+
+/// `tandem hand-on`
+#[derive(Debug, ClapArgs)]
+pub struct HandOnArgs {
+    /// What `tandem inbox` shows, or the start of it
+    pub id: String,
+    /// Name, or start of a device's key
+    pub to: String,
+}
+
+/// `tandem server`
+#[derive(Debug, ClapArgs)]
+pub struct ServerArgs {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Option<ServerCommand>,
+    /// Output
+    #[command(flatten)]
+    pub json: Json,
+}
+
+/// `tandem server …`
+#[derive(Debug, Subcommand)]
+pub enum ServerCommand {
+    /// Have a node judge what is written from now on; only the owner can
+    Bind(BindArgs),
+    /// The same in place of who judges these lists now; verdicts that were seen here stand
+    Rebind(BindArgs),
+    /// Have a node judge no longer
+    Unbind {
+        /// Name, code, or start of the device's key
+        who: String,
+    },
+    /// Print the code by which an owner binds this node
+    Code,
+    /// Show the rules that this node judges by, set them from a file, or try them
+    Rules(RulesArgs),
+    /// Show members, verdicts and refusals, by rule and by member, and who is behind
+    Console(Json),
+}
+
+/// `tandem server bind`, `tandem server rebind`
+#[derive(Debug, ClapArgs)]
+pub struct BindArgs {
+    /// The node: a member's name, the start of its key, or the code that `tandem server code` prints there
+    pub who: String,
+    /// Only these lists, separated by commas; else the whole workspace
+    #[arg(long, value_name = "LIST,…", value_delimiter = ',')]
+    pub lists: Vec<String>,
+    /// Its refusals are listed, and mask nothing
+    #[arg(long)]
+    pub mirror: bool,
+}
+
+/// `tandem server rules`
+#[derive(Debug, ClapArgs)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct RulesArgs {
+    /// The file to set; without, the rules are shown
+    pub file: Option<PathBuf>,
+    /// Instead of setting them
+    #[command(subcommand)]
+    pub command: Option<RulesCommand>,
+}
+
+/// `tandem server rules …`
+#[derive(Debug, Subcommand)]
+pub enum RulesCommand {
+    /// Say which of the records that are there would be refused by the rules of a file, and set nothing
+    Test {
+        /// The file
+        file: PathBuf,
+    },
 }
 
 /// `tandem resolve`

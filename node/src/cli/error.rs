@@ -2,10 +2,13 @@
 
 use crate::{exchange::ImportError, show::escape};
 use serde::{Deserialize, Serialize};
-use std::{fmt, io, path::PathBuf};
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+};
 use tandem_actors::{NetworkError, NodeError, Refused};
 use tandem_config::ConfigError;
-use tandem_storage::EngineError;
+use tandem_storage::{EngineError, design_file::DesignFault};
 
 /// An error of a command. Its text says what happened, to what, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -110,6 +113,16 @@ pub enum Exit {
 }
 
 impl CliError {
+    /// A design that cannot be meant.
+    pub fn design(faults: Vec<DesignFault>) -> Self {
+        Self::Node(NodeError::Refused(Refused::Design(faults)))
+    }
+
+    /// A file that cannot be opened or written.
+    pub fn file(path: &Path, error: io::Error) -> Self {
+        Self::File { path: path.to_owned(), error }
+    }
+
     /// How the process ends with it.
     pub fn exit(&self) -> Exit {
         match self {
@@ -126,8 +139,11 @@ impl CliError {
                 | Refused::UnknownRecord { .. }
                 | Refused::UnknownEvent(_)
                 | Refused::UnknownMember(_)
+                | Refused::UnknownBinding(_)
+                | Refused::UnknownProposal(_)
                 | Refused::UnknownBatch(_) => Exit::NotFound,
                 Refused::DiskLow { .. } => Exit::Data,
+                Refused::Design(_) => Exit::Usage,
                 Refused::RecordExists(_)
                 | Refused::Type { .. }
                 | Refused::TooLarge(_)
@@ -141,7 +157,17 @@ impl CliError {
                 | Refused::DeviceRemoved(_)
                 | Refused::Senior(_)
                 | Refused::NotInvited(_)
+                | Refused::NotOwner
+                | Refused::BoundAlready(_)
+                | Refused::NotRefused(_)
+                | Refused::NothingLeft(_)
+                | Refused::ValuesMissing(_)
+                | Refused::NoControlChain(_)
                 | Refused::WorkspaceExists(_)
+                | Refused::TooManyRetries(_)
+                | Refused::DesignOwned(_)
+                | Refused::Rule { .. }
+                | Refused::Rehearsing
                 | Refused::Left => Exit::Failure,
             },
             Self::Node(NodeError::Busy | NodeError::Stopped | NodeError::Offline | NodeError::Link(_))
@@ -161,6 +187,10 @@ impl CliError {
     /// Its text, safe for a terminal.
     pub fn shown(&self) -> String {
         match self {
+            Self::Node(NodeError::Refused(Refused::Design(faults))) => {
+                let lines = faults.iter().map(|fault| escape(&fault.to_string()).into_owned());
+                lines.collect::<Vec<_>>().join("\n")
+            }
             Self::Filter { message, place } => format!("{}\n{place}", escape(message)),
             other => escape(&other.to_string()).into_owned(),
         }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use tandem_actors::Handle;
 use tandem_storage::fold::{Design, RecordState};
 use tandem_wire::{
-    Act, AdmitText, DeviceKey, Event, GenesisText, Op, OpRef, Target, Value,
+    Act, AdmitText, DeviceKey, Event, GenesisText, MemberId, Op, OpRef, Target, Value,
     design::{ElementKind, Property},
 };
 
@@ -87,20 +87,30 @@ fn postcard_text<T: for<'de> serde::Deserialize<'de>>(body: &[u8]) -> Option<T> 
 }
 
 /// The names of devices.
-pub struct Authors(BTreeMap<DeviceKey, String>);
+pub struct Authors {
+    devices: BTreeMap<DeviceKey, String>,
+    people: BTreeMap<MemberId, String>,
+}
 
 impl Authors {
     /// Of a workspace's members.
     pub fn of(workspace: &Handle) -> Self {
-        Self(workspace.members().into_iter().map(|member| (member.device, member.name)).collect())
+        let members = workspace.members();
+        let people = members.iter().filter_map(|info| Some((info.member?, info.name.clone()))).collect();
+        Self { devices: members.into_iter().map(|info| (info.device, info.name)).collect(), people }
     }
 
     /// A device's name, or the start of its key.
     pub fn name(&self, device: DeviceKey) -> String {
-        match self.0.get(&device) {
+        match self.devices.get(&device) {
             Some(name) if !name.is_empty() => name.clone(),
             _unnamed => device.to_string()[..8].to_owned(),
         }
+    }
+
+    /// A person's name, or the start of their id.
+    pub fn person(&self, member: MemberId) -> String {
+        self.people.get(&member).cloned().unwrap_or_else(|| member.to_string()[..8].to_owned())
     }
 }
 

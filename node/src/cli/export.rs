@@ -11,6 +11,7 @@ use crate::{
     show::escape,
 };
 use std::{
+    fs,
     io::{self, BufWriter, Write},
     path::Path,
 };
@@ -57,18 +58,36 @@ fn in_order(state: &State, list: ListId) -> Result<Vec<RecordId>, CliError> {
 
 /// Written aside and renamed: a file that is there is whole, and what was there before stays until then.
 pub(super) fn write_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    written_aside(path, write)?.persist(path).map(drop).map_err(|error| error.error)
+}
+
+/// The same, where nothing may be there yet; the name is durable as well.
+pub(super) fn write_new_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    written_aside(path, write)?.persist_noclobber(path).map_err(|error| error.error)?;
+    #[cfg(unix)]
+    fs::File::open(folder_of(path))?.sync_all()?;
+    Ok(())
+}
+
+fn written_aside(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<tempfile::NamedTempFile> {
     let mut aside = tempfile::Builder::new();
     // A new file's usual permissions, less what the user's mask takes, not those of a temporary one.
     #[cfg(unix)]
     aside.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let aside = aside.tempfile_in(folder)?;
+    let aside = aside.tempfile_in(folder_of(path))?;
     let mut file = BufWriter::new(aside.as_file());
     write(&mut file)?;
     file.flush()?;
     drop(file);
     aside.as_file().sync_all()?;
-    aside.persist(path).map(drop).map_err(|error| error.error)
+    Ok(aside)
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// The fields to write, with the column of the format that each is.

@@ -2,13 +2,14 @@
 
 use super::{
     CliError, Console, Exit,
-    args::{Json, ResolveArgs},
+    args::{InboxArgs, ResolveArgs},
     events::{Authors, when},
-    names,
+    names, refusals,
     shown::{named, place_text, text_of, value_json},
 };
 use crate::{exchange::text_form, show::escape};
 use serde_json::{Value as Json_, json};
+use std::collections::BTreeSet;
 use tandem_actors::{Change, Command, Handle, Transaction, fresh_record, handle::State};
 use tandem_storage::{
     fold::{
@@ -17,24 +18,40 @@ use tandem_storage::{
     },
     inbox::Entry,
 };
-use tandem_wire::{CellKey, EventId, FieldId, RecordKey, Value, design::FieldType};
+use tandem_wire::{CellKey, EventId, EventRef, FieldId, RecordKey, Value, design::FieldType};
 
-pub(super) fn inbox(workspace: &Handle, json: Json, console: &mut Console) -> Result<Exit, CliError> {
-    let state = workspace.read();
-    let (entries, authors) = (state.inbox()?, Authors::of(workspace));
-    for entry in &entries {
-        match json.json {
-            true => console.line(entry_json(&state, entry)?)?,
-            false => show(&state, entry, &authors, console)?,
+pub(super) fn inbox(workspace: &Handle, args: &InboxArgs, console: &mut Console) -> Result<Exit, CliError> {
+    let (state, json) = (workspace.read(), args.json.json);
+    let (entries, authors) = (state.inbox_with(args.limit)?, Authors::of(workspace));
+    let retried: BTreeSet<EventRef> = workspace.retried()?.into_iter().collect();
+    let (mut is_empty, mut refusals) = (true, 0);
+    for entry in entries {
+        is_empty = false;
+        refusals += usize::from(matches!(entry, Entry::Refused(_)));
+        if refusals > args.limit {
+            refusals = 0;
+            let text = format!("more was refused; `tandem inbox --limit {}` shows more of it", args.limit.max(50) * 10);
+            match json {
+                true => console.complain(&text),
+                false => console.line(text)?,
+            }
+            continue;
+        }
+        match json {
+            true => console.line(entry_json(&state, &entry, &retried)?)?,
+            false => show(&state, &entry, (&authors, &retried), console)?,
         }
     }
-    if entries.is_empty() && !json.json {
+    if is_empty && !json {
         console.line("nothing to look at")?;
     }
     Ok(Exit::Success)
 }
 
-fn show(state: &State, entry: &Entry, authors: &Authors, console: &mut Console) -> Result<(), CliError> {
+/// Who the authors are, and what is sent again by itself.
+type Known<'a> = (&'a Authors, &'a BTreeSet<EventRef>);
+
+fn show(state: &State, entry: &Entry, (authors, retried): Known<'_>, console: &mut Console) -> Result<(), CliError> {
     let design = state.design();
     let id = entry.id();
     match entry {
@@ -65,6 +82,18 @@ fn show(state: &State, entry: &Entry, authors: &Authors, console: &mut Console) 
                 ))?;
             }
         }
+        Entry::Refused(refusal) => {
+            refusals::show(state, &id.to_string(), refusal, authors, console)?;
+            if retried.contains(&refusal.refused.event) {
+                console.line("    is sent again by itself when that changes")?;
+            }
+        }
+        Entry::Waiting { record, events } => {
+            let title = title(design, *record, &state.state(*record)?);
+            let count = events.len();
+            let changes = if count == 1 { "a change waits".into() } else { format!("{count} changes wait") };
+            console.line(format_args!("{id}  {changes} for the record to be made: {}", escape(&title)))?;
+        }
         Entry::Held { event } => {
             console
                 .line(format_args!("{id}  event {} waits for others that have not come", &event.to_string()[..8]))?;
@@ -79,13 +108,13 @@ fn sibling_text(design: &Design, sibling: &Sibling, authors: &Authors) -> String
 }
 
 /// What a person knows a record by: its list and the first field that shows something.
-fn title(design: &Design, key: RecordKey, state: &RecordState) -> String {
+pub(super) fn title(design: &Design, key: RecordKey, state: &RecordState) -> String {
     let fields = design.fields(key.list).into_iter().map(|field| text_of(design, state, field));
     let first = fields.into_iter().find(|text| !text.is_empty()).unwrap_or_default();
     format!("{} {} {first}", design.name(key.list), &key.record.to_string()[..8]).trim_end().to_owned()
 }
 
-fn entry_json(state: &State, entry: &Entry) -> Result<Json_, CliError> {
+fn entry_json(state: &State, entry: &Entry, retried: &BTreeSet<EventRef>) -> Result<Json_, CliError> {
     let design = state.design();
     let id = entry.id().to_string();
     Ok(match entry {
@@ -119,6 +148,17 @@ fn entry_json(state: &State, entry: &Entry) -> Result<Json_, CliError> {
                 "event": removal.stamp.event.id.to_string(),
             })).collect::<Vec<_>>(),
         }),
+        Entry::Refused(refusal) => {
+            let is_retried = retried.contains(&refusal.refused.event);
+            refusals::refusal_json(state, &id, refusal, is_retried)?
+        }
+        Entry::Waiting { record, events } => json!({
+            "id": id,
+            "kind": "waiting",
+            "list": design.name(record.list),
+            "record": record.record.to_string(),
+            "events": events.iter().map(|event| event.id.to_string()).collect::<Vec<_>>(),
+        }),
         Entry::Held { event } => json!({ "id": id, "kind": "held", "event": event.to_string() }),
     })
 }
@@ -129,7 +169,12 @@ pub(super) fn resolve(workspace: &Handle, resolve: &ResolveArgs, console: &mut C
     let (changes, done) = match &entry {
         Entry::Conflict { cell, siblings } => of_conflict(&state, resolve, cell, siblings)?,
         Entry::DeleteLost { record, removals } => of_removal(resolve, *record, removals)?,
-        Entry::Held { .. } => {
+        Entry::Refused(_) => {
+            let text = "a server refused it: `tandem resend` sends it again, `tandem discard` gives it up, \
+                        `tandem hand-on` asks somebody else";
+            return Err(CliError::Usage(text.into()));
+        }
+        Entry::Waiting { .. } | Entry::Held { .. } => {
             let text = "what waits for others cannot be put right here: it goes on by itself when they come";
             return Err(CliError::Usage(text.into()));
         }
@@ -139,7 +184,7 @@ pub(super) fn resolve(workspace: &Handle, resolve: &ResolveArgs, console: &mut C
     Ok(Exit::Success)
 }
 
-fn find(state: &State, text: &str) -> Result<Entry, CliError> {
+pub(super) fn find(state: &State, text: &str) -> Result<Entry, CliError> {
     let entries = state.inbox()?.into_iter();
     let mut fitting: Vec<Entry> =
         entries.filter(|entry| text.len() >= 4 && entry.id().to_string().starts_with(text)).collect();

@@ -58,13 +58,13 @@ fn table(design: &Design, list: ListId, records: &[Record], ls: &Ls) -> Result<T
     };
     let mut columns = vec![Column::text("ID")];
     columns.extend(fields.iter().map(|field| column(design, *field)));
-    let flagged = records.iter().any(|record| !flags(design, &record.state).is_empty());
+    let flagged = records.iter().any(|record| !flags(design, list, &record.state).is_empty());
     columns.extend(flagged.then(|| Column::text("FLAGS")));
     let mut table = Table::new(columns);
     for record in records {
         let mut cells = vec![record.id.to_string()[..8].to_owned()];
         cells.extend(fields.iter().map(|field| text_of(design, &record.state, *field)));
-        cells.extend(flagged.then(|| flags(design, &record.state).join(", ")));
+        cells.extend(flagged.then(|| flags(design, list, &record.state).join(", ")));
         table.row(cells);
     }
     Ok(table)

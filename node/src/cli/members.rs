@@ -237,7 +237,7 @@ fn find(workspace: &Handle, who: &str) -> Result<DeviceKey, CliError> {
 }
 
 /// A person who is a member, by name or by the start of a device's key.
-fn person(workspace: &Handle, who: &str) -> Result<MemberId, CliError> {
+pub(super) fn person(workspace: &Handle, who: &str) -> Result<MemberId, CliError> {
     let present = workspace.members().into_iter().filter(|member| member.role.is_some());
     let fitting = present.filter(|member| member.name == who || is_start(who, member.device));
     let mut people: Vec<MemberId> = fitting.filter_map(|member| member.member).collect();
@@ -246,11 +246,11 @@ fn person(workspace: &Handle, who: &str) -> Result<MemberId, CliError> {
     one(&people, who, "is a member").copied()
 }
 
-fn is_start(text: &str, device: DeviceKey) -> bool {
+pub(super) fn is_start(text: &str, device: DeviceKey) -> bool {
     text.len() >= 4 && device.to_string().starts_with(text)
 }
 
-fn one<'a, T>(fitting: &'a [T], text: &str, what: &str) -> Result<&'a T, CliError> {
+pub(super) fn one<'a, T>(fitting: &'a [T], text: &str, what: &str) -> Result<&'a T, CliError> {
     match fitting {
         [one] => Ok(one),
         [] => Err(CliError::NotFound(format!("nobody and nothing called {text} {what}; `tandem members` shows all"))),

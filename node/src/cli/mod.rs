@@ -7,6 +7,7 @@ mod change;
 mod config;
 mod console;
 mod demo;
+mod design;
 mod disk;
 mod doctor;
 mod error;
@@ -22,12 +23,15 @@ mod names;
 pub(crate) mod open;
 mod program;
 mod read;
+mod refusals;
 #[cfg_attr(not(unix), path = "no_remote.rs")]
 pub(crate) mod remote;
+mod server;
 mod shown;
 mod size;
 mod status;
 mod undo;
+mod view;
 
 use self::{args::ConfigCommand, remote::Reached};
 pub use args::{Args, Command, NodeArgs};
@@ -125,6 +129,7 @@ fn on_node(node: Arc<Node>, args: &Args, dir: &Path, console: &mut Console) -> R
         Command::Members(all) => {
             return members::members(&node, &workspace, all.command.as_ref(), all.json, console);
         }
+        Command::Server(server) => return server::server(&node, &workspace, server, console),
         _needs_the_workspace_alone => {}
     }
     // A node can be closed while something long is done with a workspace of it.
@@ -141,13 +146,19 @@ fn on_node(node: Arc<Node>, args: &Args, dir: &Path, console: &mut Console) -> R
         | Command::Status(_)
         | Command::Invite(_)
         | Command::Members(_)
+        | Command::Server(_)
         | Command::Workspace(_)
         | Command::Size(_) => Err(CliError::Usage("this is not done with a workspace".into())),
-        Command::Backup { file } => backup::backup(&workspace, file, console),
+        Command::Design(args) => design::design(&workspace, args, console),
+        Command::View(args) => view::view(&workspace, args, console),
+        Command::Backup { to } => backup::backup(&workspace, to, console),
         Command::Import(import) => import::import(&workspace, import, console),
         Command::Export(export) => export::export(&workspace, export, console),
-        Command::Inbox(json) => inbox::inbox(&workspace, *json, console),
+        Command::Inbox(inbox) => inbox::inbox(&workspace, inbox, console),
         Command::Resolve(resolve) => inbox::resolve(&workspace, resolve, console),
+        Command::Resend(resend) => refusals::resend(&workspace, resend, console),
+        Command::Discard(discard) => refusals::discard(&workspace, discard, console),
+        Command::HandOn(hand_on) => refusals::hand_on(&workspace, hand_on, console),
         Command::Lists(json) => read::lists(&workspace, *json, console),
         Command::Ls(ls) => ls::ls(&workspace, ls, console),
         Command::Get(get) => read::get(&workspace, get, console),

@@ -58,7 +58,7 @@ pub fn record_json(design: &Design, list: ListId, record: &Record) -> Json {
         "id": record.id.to_string(),
         "list": design.name(list),
         "fields": fields,
-        "flags": flags(design, &record.state),
+        "flags": flags(design, list, &record.state),
         "siblings": siblings,
     })
 }

@@ -1,18 +1,22 @@
-//! A workspace's log in one file, for keeping and for carrying to another machine.
+//! A workspace's log in files, for keeping and for carrying to another machine.
 //!
-//! A first line, `tandem backup 1`; then blocks, each a length of four bytes (big-endian) and so many bytes: one that
+//! A first line, `tandem backup 2`; then blocks, each a length of four bytes (big-endian) and so many bytes: one that
 //! says what is in the file, one for each run, in the order of the log and to the byte as it is stored, and an empty
-//! one. At the end stand the number of runs (eight bytes) and the BLAKE3 of everything before it. So a file that was
-//! cut or changed is told from a whole one before anything is done with it, and each run is signed besides.
+//! one. At the end stand the number of runs (eight bytes), the BLAKE3 of the last run, and the BLAKE3 of everything
+//! before it. So a file that was cut or changed is told from a whole one before anything is done with it, and each run is
+//! signed besides.
+//!
+//! A file may go on from another one: then it names that file's BLAKE3, and has the runs behind its last one.
 
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
+use tandem_actors::authority::Policy;
 use tandem_wire::{BadRun, DeviceKey, Run, WorkspaceId, limits::RUN_BYTES_MAX};
 
-const FIRST_LINE: &[u8] = b"tandem backup 1\n";
+const FIRST_LINE: &[u8] = b"tandem backup 2\n";
 
-/// Bytes of the block that says what is in the file.
-const ABOUT_BYTES_MAX: usize = 4 * 1024;
+/// Bytes of the block that says what is in the file: a policy may be long.
+const ABOUT_BYTES_MAX: usize = 1024 * 1024;
 
 /// What is in a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +29,21 @@ pub struct About {
     pub device: DeviceKey,
     /// When it was written, in milliseconds since 1970.
     pub wall_ms: u64,
+    /// What it goes on from.
+    pub before: Option<End>,
+    /// By what the node judged, if it had rules or settings for that.
+    pub policy: Option<Policy>,
+}
+
+/// The end of a backup: where the next one goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    /// Runs up to here, in all files from the first one on.
+    pub runs: u64,
+    /// The BLAKE3 of the last of them.
+    pub last: [u8; 32],
+    /// The checksum of the file.
+    pub file: [u8; 32],
 }
 
 /// Why a file is no backup that can be used.
@@ -45,6 +64,12 @@ pub enum BadBackup {
     /// Its checksum is wrong, or what it says of itself.
     #[error("the backup is damaged: {0}; copy it again, or use an older one")]
     Damaged(&'static str),
+    /// A part of a series is gone.
+    #[error("the file is missing, and those behind it go on from it; copy it back, or use one before it")]
+    Missing,
+    /// It goes on from a file, and was given without it or behind another one.
+    #[error("the file goes on from another one, which is not there or was changed; copy all of them again")]
+    OutOfOrder,
     /// A run that is none.
     #[error("run {index} of the backup is damaged: {why}; copy it again, or use an older one")]
     Run {
@@ -68,32 +93,41 @@ impl From<io::Error> for BadBackup {
 pub struct BackupWriter<W> {
     out: W,
     hasher: blake3::Hasher,
+    before: u64,
     runs: u64,
+    last: [u8; 32],
 }
 
 impl<W: Write> BackupWriter<W> {
     /// Begins the file.
     pub fn new(out: W, about: &About) -> io::Result<Self> {
-        let mut writer = Self { out, hasher: blake3::Hasher::new(), runs: 0 };
+        let (before, last) = about.before.map_or((0, [0; 32]), |end| (end.runs, end.last));
+        let block = postcard::to_allocvec(about).expect("a vector takes all bytes");
+        if block.len() > ABOUT_BYTES_MAX {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the server's rules are too long for a backup"));
+        }
+        let mut writer = Self { out, hasher: blake3::Hasher::new(), before, runs: 0, last };
         writer.write(FIRST_LINE)?;
-        writer.block(&postcard::to_allocvec(about).expect("a vector takes all bytes"))?;
+        writer.block(&block)?;
         Ok(writer)
     }
 
     /// Adds the stored bytes of the next run.
     pub fn run(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.runs += 1;
+        self.last = hash_of(bytes);
         self.block(bytes)
     }
 
-    /// Ends the file. Gives the number of runs in it.
-    pub fn finish(mut self) -> io::Result<u64> {
+    /// Ends the file.
+    pub fn finish(mut self) -> io::Result<End> {
         self.block(&[])?;
         self.write(&self.runs.to_be_bytes())?;
-        let hash = self.hasher.finalize();
-        self.out.write_all(hash.as_bytes())?;
+        self.write(&self.last.clone())?;
+        let file = *self.hasher.finalize().as_bytes();
+        self.out.write_all(&file)?;
         self.out.flush()?;
-        Ok(self.runs)
+        Ok(End { runs: self.before + self.runs, last: self.last, file })
     }
 
     fn block(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -108,13 +142,20 @@ impl<W: Write> BackupWriter<W> {
     }
 }
 
+/// The BLAKE3 of the stored bytes of a run.
+pub fn hash_of(run: &[u8]) -> [u8; 32] {
+    *blake3::hash(run).as_bytes()
+}
+
 /// Reads a backup: its runs in order, each verified. The last item is an error unless the file is whole.
 pub struct BackupReader<R> {
     input: R,
     hasher: blake3::Hasher,
     about: About,
     runs: u64,
+    last: [u8; 32],
     is_over: bool,
+    end: Option<End>,
 }
 
 impl<R: Read> BackupReader<R> {
@@ -131,12 +172,30 @@ impl<R: Read> BackupReader<R> {
         let damaged = BadBackup::Damaged("it does not say what is in it");
         let Some(block) = block(&mut input, &mut hasher, ABOUT_BYTES_MAX, 0)? else { return Err(damaged) };
         let about = postcard::from_bytes(&block).map_err(|_| damaged)?;
-        Ok(Self { input, hasher, about, runs: 0, is_over: false })
+        let about: About = about;
+        let last = about.before.map_or([0; 32], |before| before.last);
+        Ok(Self { input, hasher, about, runs: 0, last, is_over: false, end: None })
     }
 
     /// What is in it.
     pub fn about(&self) -> &About {
         &self.about
+    }
+
+    /// The checksum that stands at the end of a file; nothing where there is no room for one.
+    pub fn checksum_of(mut file: impl Read + io::Seek) -> io::Result<Option<[u8; 32]>> {
+        let mut checksum = [0; 32];
+        if file.seek(io::SeekFrom::End(0))? < checksum.len() as u64 {
+            return Ok(None);
+        }
+        file.seek(io::SeekFrom::End(-(checksum.len() as i64)))?;
+        file.read_exact(&mut checksum)?;
+        Ok(Some(checksum))
+    }
+
+    /// Where it ends, once all of it was read.
+    pub fn end(&self) -> Option<End> {
+        self.end
     }
 
     fn read(&mut self) -> Result<Option<Run>, BadBackup> {
@@ -146,19 +205,25 @@ impl<R: Read> BackupReader<R> {
                 return Err(BadBackup::Damaged("it mixes workspaces"));
             }
             self.runs += 1;
+            self.last = hash_of(&bytes);
             return Ok(Some(run));
         }
-        let (mut count, mut hash) = ([0; 8], [0; 32]);
+        let (mut count, mut last, mut file) = ([0; 8], [0; 32], [0; 32]);
         let cut_off = |runs| move |error| early(error, BadBackup::CutOff { runs });
         self.input.read_exact(&mut count).map_err(cut_off(self.runs))?;
-        self.hasher.update(&count);
-        self.input.read_exact(&mut hash).map_err(cut_off(self.runs))?;
-        if self.hasher.finalize() != blake3::Hash::from(hash) || u64::from_be_bytes(count) != self.runs {
+        self.input.read_exact(&mut last).map_err(cut_off(self.runs))?;
+        self.hasher.update(&count).update(&last);
+        self.input.read_exact(&mut file).map_err(cut_off(self.runs))?;
+        let is_right = u64::from_be_bytes(count) == self.runs && last == self.last;
+        if self.hasher.finalize() != blake3::Hash::from(file) || !is_right {
             return Err(BadBackup::Damaged("its checksum is wrong"));
         }
         if self.input.read(&mut [0])? != 0 {
             return Err(BadBackup::Damaged("something stands behind its end"));
         }
+        let before = self.about.before.map_or(0, |before| before.runs);
+        let runs = before.checked_add(self.runs).ok_or(BadBackup::Damaged("it counts more runs than there can be"))?;
+        self.end = Some(End { runs, last, file });
         Ok(None)
     }
 }
@@ -232,7 +297,8 @@ mod tests {
         };
         let names = GenesisText { workspace: "Test".into(), member: "Ada".into() };
         let event = Event::new(header, Payload::of([postcard::to_allocvec(&names).unwrap()])).unwrap();
-        let about = About { workspace, name: "Test".into(), device: key.device(), wall_ms: 9 };
+        let name = "Test".into();
+        let about = About { workspace, name, device: key.device(), wall_ms: 9, before: None, policy: None };
         (about, Run::sign(vec![event], &key).unwrap())
     }
 
@@ -241,7 +307,7 @@ mod tests {
         let mut bytes = Vec::new();
         let mut writer = BackupWriter::new(&mut bytes, &about).unwrap();
         writer.run(&run.encode()).unwrap();
-        assert_eq!(writer.finish().unwrap(), 1);
+        assert_eq!(writer.finish().unwrap().runs, 1);
         (about, run, bytes)
     }
 
@@ -257,6 +323,22 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_goes_on_says_from_where() {
+        let (about, run, bytes) = backup();
+        let mut first = BackupReader::new(bytes.as_slice()).unwrap();
+        assert_eq!((first.by_ref().count(), first.end().unwrap().runs), (1, 1));
+        let mut second = Vec::new();
+        let about = About { before: first.end(), policy: Some(Policy::default()), ..about };
+        let mut writer = BackupWriter::new(&mut second, &about).unwrap();
+        writer.run(&run.encode()).unwrap();
+        let end = writer.finish().unwrap();
+        let mut reader = BackupReader::new(second.as_slice()).unwrap();
+        assert_eq!((reader.about(), reader.end()), (&about, None));
+        assert_eq!(reader.by_ref().count(), 1);
+        assert_eq!((reader.end(), end.runs), (Some(end), 2));
+    }
+
+    #[test]
     fn every_cut_and_every_changed_byte_is_noticed() {
         let (.., bytes) = backup();
         for end in 0..bytes.len() {
@@ -269,6 +351,6 @@ mod tests {
         }
         assert!(read(&[bytes.as_slice(), b"x"].concat()).is_err());
         assert!(matches!(read(b"name,city\nZoe,Bonn\n..."), Err(BadBackup::NotABackup)));
-        assert!(matches!(read(b"tandem backup 2\nxxxx"), Err(BadBackup::Newer)));
+        assert!(matches!(read(b"tandem backup 3\nxxxx"), Err(BadBackup::Newer)));
     }
 }

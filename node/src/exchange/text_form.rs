@@ -10,7 +10,7 @@ pub fn show(value: &Value) -> String {
         Value::Null => String::new(),
         Value::Bool(yes) => yes.to_string(),
         Value::Int(number) => number.to_string(),
-        Value::Decimal(decimal) => show_decimal(*decimal),
+        Value::Decimal(decimal) => decimal.to_string(),
         Value::Float(number) => format!("{number:?}"),
         Value::Text(text) => text.clone(),
         Value::Date(days) => show_date(*days),
@@ -60,14 +60,6 @@ fn read_decimal(text: &str) -> Option<Decimal> {
     let scale = u8::try_from(fraction.len()).ok().filter(|scale| *scale <= DECIMAL_SCALE_MAX)?;
     let mantissa = format!("{whole}{fraction}").parse().ok()?;
     Decimal::new(mantissa, scale)
-}
-
-fn show_decimal(decimal: Decimal) -> String {
-    let scale = usize::from(decimal.scale());
-    let sign = if decimal.mantissa() < 0 { "-" } else { "" };
-    let digits = format!("{:0>width$}", decimal.mantissa().unsigned_abs(), width = scale + 1);
-    let (whole, fraction) = digits.split_at(digits.len() - scale);
-    if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
 }
 
 const EPOCH: Date = Date::constant(1970, 1, 1);

@@ -1,6 +1,10 @@
 //! What people see: tables and progress on a terminal, with every text made safe to print.
 
+pub mod board;
+pub mod calendar;
 mod escape;
+mod fit;
+pub mod gantt;
 mod progress;
 mod screen;
 mod table;

@@ -178,12 +178,17 @@ fn the_demo_tells_its_story() {
         "Bob resolved it: John Smith stays, and no inbox has anything left.",
         "Bob's change came to Cem through Ada: Bob and Cem were not linked at any time.",
         "At Cem's it is still signed by Bob: nobody can change it on the way.",
+        "Server judges this workspace from now on",
+        "by Server, RULE, rule no-slips: exmaple.org does not exist; example.org was meant",
+        "The server refused it, and Cem, who never met the server, sees what Bob wrote and why it was refused.",
+        "Everybody shows what was there before.",
+        "The server accepted it: ayse@example.org is at everybody's, and no inbox has anything left.",
         "Now with a file of your own",
     ] {
         assert!(story.contains(sentence), "{sentence} is missing in:\n{story}");
     }
     // At both of those who met, twice over: what the conflict was, and that nothing is left of it.
     let times = |text: &str| story.matches(text).count();
-    assert_eq!((times("conflict in contacts"), times("nothing to look at")), (2, 3), "{story}");
+    assert_eq!((times("conflict in contacts"), times("nothing to look at")), (2, 4), "{story}");
     assert!(!node.dir.path().join("data").exists(), "the demo leaves the data folder alone");
 }

@@ -2,7 +2,8 @@
 //!
 //! In a block marked `console` a line that begins with `$ ` is run; lines without it below are what it prints, with
 //! `[..]` for any text within a line and a line `...` for any lines; a line `? 3` is the exit code where it is not 0. A
-//! block marked `csv people.csv` is that file. All lines of a page are run by one shell in one empty folder, in order.
+//! block marked `csv people.csv` is that file, and so is `toml rules.toml`. All lines of a page are run by one shell in
+//! one empty folder, in order.
 #![cfg(unix)]
 
 use clap::CommandFactory;
@@ -117,7 +118,7 @@ fn run(text: &str) -> Vec<String> {
     let mut steps: Vec<Step> = Vec::new();
     for (info, body) in blocks(text) {
         match info.split_whitespace().collect::<Vec<_>>().as_slice() {
-            ["csv", name] => fs::write(folder.path().join(name), body.join("\n") + "\n").unwrap(),
+            ["csv" | "toml", name] => fs::write(folder.path().join(name), body.join("\n") + "\n").unwrap(),
             ["console"] => steps.extend(console(&body)),
             _no_command => {
                 assert!(!body.iter().any(|line| line.starts_with("tandem ")), "mark this block `console`: {body:?}")

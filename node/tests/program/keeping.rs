@@ -109,6 +109,106 @@ fn a_backup_brings_a_workspace_back() {
 }
 
 #[test]
+fn a_folder_of_backups_gets_what_is_new_and_gives_all_of_it_back() {
+    let node = Node::with_workspace();
+    let people = node.file("people.csv", "id,name\n1,Ada\n2,Bob\n");
+    node.ok(&["import", &people]);
+    node.ok(&["server", "rules", &node.file("rules.toml", RULES)]);
+    let folder = format!("{}/", node.path("backups"));
+    assert!(node.ok(&["backup", &folder]).contains("signed runs) to "));
+    let digests = [node.ok(&["digest"])];
+    assert!(node.ok(&["backup", &folder]).contains("nothing new since the backup of"));
+    let mut digests = digests.to_vec();
+    for id in 3..6 {
+        node.ok(&["new", "people", &format!("id={id}")]);
+        assert!(node.ok(&["backup", &folder]).contains("(1 new signed runs)"));
+        digests.push(node.ok(&["digest"]));
+    }
+    let mut parts: Vec<_> = fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path()).collect();
+    parts.sort();
+    assert_eq!(parts.len(), 4);
+    // All of it, or up to one of the files.
+    let other = Node::new();
+    let said = other.ok(&["workspace", "restore", &folder]);
+    assert!(said.contains("from 4 parts") && said.contains("The rules by which the node judged are back"), "{said}");
+    assert_eq!(other.ok(&["digest"]), digests[3]);
+    assert!(other.ok(&["server", "rules"]).contains("named"));
+    let other = Node::new();
+    other.ok(&["workspace", "restore", parts[1].to_str().unwrap()]);
+    assert_eq!(other.ok(&["digest"]), digests[1]);
+
+    // Neither a gap nor a damaged part is passed over, and nothing is made of them.
+    let check = |words: &[&str]| {
+        let other = Node::new();
+        other.fails(&["workspace", "restore", &folder], 4, words);
+        assert!(other.json(&["workspace", "ls", "--json"]).is_empty());
+    };
+    let whole = fs::read(&parts[1]).unwrap();
+    let mut changed = whole.clone();
+    let middle = changed.len() / 2;
+    changed[middle] ^= 1;
+    fs::write(&parts[1], &changed).unwrap();
+    check(&["-00002.backup", "damaged"]);
+    fs::copy(&parts[0], &parts[1]).unwrap();
+    check(&["-00002.backup", "goes on from another"]);
+    fs::write(&parts[1], &whole).unwrap();
+    // What cannot be gone on from is told, and all of it is written once more.
+    fs::write(&parts[3], &whole[..100]).unwrap();
+    let said = node.run(&["backup", &folder]);
+    let (out, told) = (String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
+    assert!(out.contains("-002-00001.backup") && told.contains("cut off") && told.contains("another series"), "{told}");
+    node.ok(&["new", "people", "id=9"]);
+    assert!(node.ok(&["backup", &folder]).contains("-002-00002.backup"));
+    fs::remove_file(format!("{folder}{}", &out[out.find("-002-").unwrap() - 25..out.find(".backup").unwrap() + 7]))
+        .unwrap();
+    let said = node.run(&["backup", &folder]);
+    let (out, told) = (String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
+    assert!(out.contains("-003-00001.backup") && told.contains("missing"), "{told}");
+    let other = Node::new();
+    other.ok(&["workspace", "restore", &folder]);
+    assert_eq!(other.ok(&["digest"]), node.ok(&["digest"]));
+}
+
+#[test]
+fn a_log_that_was_put_back_begins_a_series_of_its_own_and_a_folder_keeps_workspaces_apart() {
+    let node = Node::with_workspace();
+    node.ok(&["import", &node.file("people.csv", "id,name\n1,Ada\n")]);
+    let (folder, old) = (format!("{}/", node.path("backups")), node.path("old.backup"));
+    node.ok(&["backup", &old]);
+    node.ok(&["new", "people", "id=2"]);
+    node.ok(&["backup", &folder]);
+    node.ok(&["workspace", "rm", "Test", "--yes"]);
+    node.ok(&["workspace", "restore", &old]);
+    node.ok(&["new", "people", "id=3"]);
+    let said = node.run(&["backup", &folder]);
+    let (out, told) = (String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
+    assert!(told.contains("not the one that was backed up before") && out.contains("-002-00001.backup"), "{told}");
+    let other = Node::new();
+    other.ok(&["workspace", "restore", &folder]);
+    assert_eq!(other.ok(&["digest"]), node.ok(&["digest"]));
+
+    let second = Node::with_workspace();
+    second.ok(&["backup", &folder]);
+    let other = Node::new();
+    other.fails(&["workspace", "restore", &folder], 3, &["2 workspaces", "-002-00001.backup"]);
+    let files = fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path());
+    let file = files.into_iter().find(|path| path.to_str().unwrap().contains("-002-")).unwrap();
+    other.ok(&["workspace", "restore", file.to_str().unwrap()]);
+    assert_eq!(other.ok(&["digest"]), node.ok(&["digest"]));
+    other.fails(&["workspace", "restore", &other.path("nowhere/")], 1, &["nowhere"]);
+    fs::create_dir(other.path("empty")).unwrap();
+    other.fails(&["workspace", "restore", &other.path("empty")], 3, &["has no backups"]);
+}
+
+/// Rules of a server for a list of people.
+const RULES: &str = r#"[[rule]]
+list = "people"
+name = "named"
+check = "name != null"
+message = "who?"
+"#;
+
+#[test]
 fn a_damaged_backup_makes_nothing() {
     let node = Node::with_workspace();
     let file = node.path("test.backup");
@@ -170,7 +270,7 @@ fn the_help_names_every_command() {
     for command in tandem::cli::Args::command().get_subcommands() {
         assert!(named.contains(&command.get_name()), "--help does not name {}:\n{help}", command.get_name());
     }
-    assert!(help.lines().count() <= 50, "{help}");
+    assert!(help.lines().count() <= 52, "{help}");
     assert!(node.ok(&["completions", "zsh"]).contains("#compdef tandem"));
     let folder = node.path("manual");
     node.ok(&["man", &folder]);

@@ -6,7 +6,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
-use tandem_actors::{Command, Committed, Refused, peer_link::Standing, workspace::Core};
+use tandem_actors::{Change, Command, Committed, Refused, peer_link::Standing, workspace::Core};
 use tandem_storage::{
     Store,
     engine::{Engine, Read},
@@ -16,7 +16,7 @@ use tandem_storage::{
     query::flags,
     store,
 };
-use tandem_wire::{Act, Event, EventId, OpRef, Role, Run, TableDigest, Target};
+use tandem_wire::{Act, Event, EventId, OpRef, Run, TableDigest, Target, Value};
 
 /// What the model says that these answers leave; a broken expectation is kept in it and told by [`shown_is_the_model`].
 pub(super) fn model_after(
@@ -28,27 +28,57 @@ pub(super) fn model_after(
     let role = core.store().fold().role_of(core.device());
     let mut model = before;
     for (command, answer) in commands.iter().zip(answers) {
-        let needed = role_for(command);
+        let needed = command.needed_role();
         let wrong = |model: &mut Model, expected: String| {
             model.wrong.get_or_insert(format!(
                 "{} must be {expected}, but was {answer:?}",
                 crate::workload::describe(command)
             ));
         };
-        if role.is_none_or(|role| role < needed) {
+        if role.is_none_or(|role| role < needed) && !is_authority_on(core, command) {
             if answer.as_ref().err().map(Refused::code) != Some("role") {
                 wrong(&mut model, "refused as role".into());
             }
             continue;
         }
-        if matches!(command, Command::Members(_)) {
+        if command.changes_the_design() && core.design_is_owned_elsewhere() {
+            if answer.as_ref().err().map(Refused::code) != Some("design-owned") {
+                wrong(&mut model, "refused as design-owned".into());
+            }
             continue;
+        }
+        // What is proposed changes nothing yet.
+        if command.changes_the_design() && core.proposes_designs() {
+            continue;
+        }
+        match command {
+            Command::Members(_) | Command::Discard(_) | Command::HandOn { .. } => continue,
+            // It is for whoever judges or refuses to say what these leave: nothing is expected of them.
+            Command::Servers(_)
+            | Command::Resend(_)
+            | Command::ApplyDesign(_)
+            | Command::RevertDesign(_)
+            | Command::Rehearsed { .. } => {
+                model = Model { wrong: model.wrong, ..Model::default() };
+                continue;
+            }
+            Command::Change(_)
+            | Command::CreateList { .. }
+            | Command::AddFields { .. }
+            | Command::CreateView { .. }
+            | Command::AddChoices { .. }
+            | Command::Put { .. }
+            | Command::Undo(_) => {}
         }
         let made = answer.as_ref().map_or(&[][..], |done| &done.elements);
         match (model.after(command, made), answer) {
             (Err(code), Err(refused)) if refused.code() == code => {}
+            // Of the design's rules the model knows nothing.
+            (_, Err(refused)) if refused.code() == "rule" && has_rules(core) => {}
             (Err(code), _) => wrong(&mut model, format!("refused as {code}")),
             (Ok(after), Ok(done)) if (after == model) == done.events.is_empty() => model = after,
+            // What a default showed is cleared.
+            (Ok(after), Ok(_)) if after == model && clears_what_is_made(core, command) => {}
             (Ok(after), _) => {
                 let expected = if after == model { "nothing" } else { "done" };
                 wrong(&mut model, expected.into());
@@ -58,17 +88,29 @@ pub(super) fn model_after(
     model
 }
 
-/// The least role that may do this.
-pub(super) fn role_for(command: &Command) -> Role {
-    match command {
-        Command::Change(_) | Command::Undo(_) => Role::Writer,
-        Command::Members(_) => Role::Manager,
-        Command::CreateList { .. }
-        | Command::AddFields { .. }
-        | Command::CreateView { .. }
-        | Command::AddChoices { .. }
-        | Command::Put { .. } => Role::Designer,
-    }
+fn clears_what_is_made(core: &Core<Disk>, command: &Command) -> bool {
+    let Command::Change(transaction) = command else { return false };
+    let lenses = core.store().fold().design().lenses();
+    transaction.changes.iter().any(|change| match change {
+        Change::Set(cell, Value::Null) | Change::SetRaw(cell, Value::Null) | Change::Resolve(cell, Value::Null) => {
+            lenses.makes_something(cell.field)
+        }
+        _other => false,
+    })
+}
+
+fn has_rules(core: &Core<Disk>) -> bool {
+    core.store().fold().design().rules().all().next().is_some()
+}
+
+/// Whether it changes only lists that this node judges, whose server writes in them whatever its role.
+fn is_authority_on(core: &Core<Disk>, command: &Command) -> bool {
+    let Command::Change(transaction) = command else {
+        return command.changes_the_design() && core.proposes_designs();
+    };
+    let fold = core.store().fold();
+    let mut lists = transaction.changes.iter().map(|change| change.record().list);
+    lists.all(|list| fold.is_authority_of(core.device(), Some(list)))
 }
 
 /// A group's answers were the model's, and the views now show what it says. Gives all that they show.
@@ -181,13 +223,21 @@ pub(crate) fn nothing_is_dropped<E: Engine>(store: &Store<E>) -> Result<(), Viol
     Ok(())
 }
 
+/// Every index that serves queries has an entry for each record, and no other.
+pub(super) fn indexes_follow_the_records(store: &Store<Disk>) -> Result<(), Violation> {
+    match store.bad_index_entries().expect("memory can be read") {
+        0 => Ok(()),
+        bad => Violation::of("indexes-follow-the-records", format!("{bad} entries are wrong or missing")),
+    }
+}
+
 /// P3: a record shows a conflict when a cell of it has siblings of several values, and only then.
 pub(super) fn conflicts_are_of_values(store: &Store<Disk>, planted: Option<Planted>) -> Result<(), Violation> {
     let snapshot = store.engine().snapshot();
     for record in tandem_storage::fold::incremental::records_in(&snapshot, store.fold().prefix()) {
         let (key, state) = record.expect("memory can be read");
         let by_count = planted == Some(Planted::EqualValuesConflict) && state.cells.values().any(|cell| cell.len() > 1);
-        let is_shown = by_count || flags(store.fold().design(), &state).contains(&"conflict");
+        let is_shown = by_count || flags(store.fold().design(), key.list, &state).contains(&"conflict");
         let values = |cell: &Vec<Sibling>| cell.iter().map(Sibling::value).collect::<Vec<_>>();
         let is_one = state.cells.values().map(values).any(|values| values.iter().any(|value| *value != values[0]));
         if is_shown != is_one {
@@ -250,15 +300,29 @@ pub(super) fn removed_change_nothing(
         }
         let its_own = events.iter().filter(|event| event.header().chain.device == removal.device);
         for event in its_own.filter(|event| !invalid.contains(&event.id())) {
-            let within = removal.seen.contains(&event.id());
+            let within = removal.seen.contains(&event.id()) || is_within_by_place(&events, removal.event, event);
             let masked = control.masked.get(&event.id());
             late += u64::from(!within && masked.is_some());
-            if !within && masked.is_none_or(Status::is_live) && !control.held.contains(&event.id()) {
+            let is_beyond = !within && masked.is_none_or(Status::is_live) && !control.held.contains(&event.id());
+            if is_beyond && !super::verdict_checks::was_accepted_unaware(store, &events, event, removal.event) {
                 return Violation::of("removed-change-nothing", format!("event {:?} is beyond the cut", event.id()));
             }
         }
     }
     Ok(late)
+}
+
+/// Rule R10, of a mark whose event nobody has any more, since every disk that had its branch was put back: what lies before
+/// its place stands, whatever branch it is on.
+fn is_within_by_place(events: &[Arc<Event>], removal: EventId, event: &Event) -> bool {
+    let removing = events.iter().find(|other| other.id() == removal);
+    let marks = removing.into_iter().flat_map(|removing| &removing.header().ops).filter_map(|op| match &op.act {
+        Act::Remove(remove) => Some(&remove.cuts),
+        _other => None,
+    });
+    let header = event.header();
+    let mut of_chain = marks.flatten().map(|mark| mark.0).filter(|end| end.chain == header.chain);
+    of_chain.any(|end| header.seq <= end.seq && !events.iter().any(|other| other.id() == end.id))
 }
 
 /// The events of a log.

@@ -1,6 +1,6 @@
 //! Whether everybody has come to have everything, and whether it is as it must be.
 
-use super::{checks, world::World};
+use super::{checks, verdict_checks::Found, world::World};
 use crate::{checks::Violation, trace::short};
 use std::collections::BTreeSet;
 use tandem_actors::peer_link::Standing;
@@ -48,6 +48,10 @@ impl World {
         if unlinked > 0 {
             missing.push(format!("{unlinked} links are down"));
         }
+        if missing.is_empty() {
+            missing.extend(self.unjudged());
+            missing.extend(self.undecided());
+        }
         (!missing.is_empty()).then(|| missing.join("; "))
     }
 
@@ -64,6 +68,14 @@ impl World {
     fn look_at_the_end(&mut self) -> Result<(), Violation> {
         let owner = self.peers[0].store().expect("up").fold().clone();
         let mut looked_at = BTreeSet::new();
+        let liars = self.liars();
+        let found = self.servers.as_ref().map(|_| Found::of(self.peers[0].store().expect("up")).with_liars(liars));
+        if let Some(found) = &found {
+            found.check()?;
+            let (refused, marks) = found.marks();
+            (0..refused).for_each(|_| self.trace.mark("refusal"));
+            marks.into_iter().for_each(|mark| self.trace.mark(mark));
+        }
         for at in 0..self.peers.len() {
             checks::acknowledged_is_kept(&self.peers[at])?;
             let Some(store) = self.peers[at].store() else { continue };
@@ -71,6 +83,9 @@ impl World {
                 continue;
             }
             self.views.compare(store)?;
+            if let Some(found) = &found {
+                found.refusals_are_listed(store)?;
+            }
             // Equal sets have equal views; those are looked at once.
             if !looked_at.insert(store.fold().version_table().digest()) {
                 continue;
@@ -78,12 +93,30 @@ impl World {
             if checks::removed_change_nothing(store, &self.removals)? > 0 {
                 self.trace.mark("cut-with-late-events");
             }
+            checks::indexes_follow_the_records(store)?;
             checks::nothing_is_dropped(store)?;
             checks::conflicts_are_of_values(store, self.options.planted)?;
             if checks::a_loser_came_back(store) {
                 self.trace.mark("loser-restored");
             }
             checks::views_are_the_naive_fold(store)?;
+        }
+        for (proposal, state) in &owner.design().proposals {
+            let by = state.merged.and_then(|merged| self.devices.iter().position(|it| *it == merged.chain.device));
+            if by.is_some_and(|at| at < self.peers.len() && self.peers[at].unfit.contains(proposal)) {
+                return Violation::of("only-what-fits-is-merged", format!("{} by n{}", proposal.tag, by.unwrap_or(0)));
+            }
+        }
+        for proposal in owner.design().proposals.values() {
+            self.trace.mark(match (proposal.merged, proposal.failed.is_empty()) {
+                (Some(_), true) => "design-merged",
+                (Some(_), false) => "design-merged-beside-a-failure",
+                (None, false) => "design-failed",
+                (None, true) => "design-overtaken",
+            });
+        }
+        for _ in 0..self.peers.iter().map(|peer| peer.retried).sum() {
+            self.trace.mark("sent-again");
         }
         let kept: BTreeSet<EventId> = self.peers.iter().flat_map(|peer| peer.kept.iter().copied()).collect();
         self.everything_arrived(&kept)?;

@@ -4,19 +4,37 @@ use super::{
     checks,
     net::{Blocked, Weather},
     peer::{LinkId, Step},
+    planted_verdicts,
     world::{DOWN_US, Happening, LOOK_US, World},
 };
-use crate::{chance::Ratio, checks::Violation};
+use crate::{chance::Ratio, checks::Violation, planted::Planted};
 use std::{collections::BTreeSet, sync::Arc};
 use tandem_storage::engine::Fault;
 
 /// How often a disk fails again at once, when the node is opened.
 const FAILS_AGAIN: Ratio = Ratio(1, 8);
+/// How often a server breaks rather than anybody, and then in the midst of judging.
+const SERVER_BREAKS: Ratio = Ratio(1, 6);
+const WHILE_JUDGING: Ratio = Ratio(1, 2);
+/// How often a server is down for long.
+const DOWN_LONG: Ratio = Ratio(1, 4);
 const CLOCK_JUMP_MS: u64 = 400 * 24 * 3_600_000;
 
 impl World {
     pub(super) fn break_something(&mut self) {
-        let at = self.streams.faults.below(self.peers.len() as u64) as usize;
+        let mut at = self.streams.faults.below(self.peers.len() as u64) as usize;
+        if let Some(servers) = &mut self.servers
+            && servers.stream.happens(SERVER_BREAKS)
+        {
+            at = servers.pick();
+            if servers.stream.happens(WHILE_JUDGING) {
+                let steps = [Step::Append, Step::Sync, Step::Apply];
+                let peer = &mut self.peers[at];
+                (peer.doom, peer.is_doomed_judging) = (servers.stream.pick(&steps).copied(), true);
+                self.trace.mark("fault");
+                return;
+            }
+        }
         let is_up = self.peers[at].store().is_some();
         let is_one = match self.streams.faults.below(20) {
             0 | 1 => {
@@ -26,6 +44,7 @@ impl World {
             2 | 3 => {
                 let steps = [Step::Append, Step::Sync, Step::Apply, Step::Release];
                 self.peers[at].doom = self.streams.faults.pick(&steps).copied();
+                self.peers[at].is_doomed_judging = false;
                 is_up
             }
             4 => {
@@ -127,7 +146,14 @@ impl World {
             let writes = self.streams.disk.below(2);
             self.peers[at].disk.light_fuse(writes, Fault::SyncFailed);
         }
-        let in_us = self.streams.pace.below(DOWN_US);
+        let mut in_us = self.streams.pace.below(DOWN_US);
+        if let Some(servers) = &mut self.servers
+            && servers.is_one(at)
+            && servers.stream.happens(DOWN_LONG)
+        {
+            in_us *= 4;
+            self.trace.mark("server-down-long");
+        }
         self.queue.plan(in_us, Happening::Open(at));
     }
 
@@ -143,6 +169,9 @@ impl World {
             peer.disk = Arc::new(peer.disk.crash(unsynced));
             self.queue.plan(DOWN_US, Happening::Open(at));
             return Ok(());
+        }
+        if self.options.planted == Some(Planted::RefusedReturns) {
+            planted_verdicts::return_refused(self.peers[at].store().expect("just opened"));
         }
         let there = checks::acknowledged_is_kept(&self.peers[at])?;
         let peer = &mut self.peers[at];

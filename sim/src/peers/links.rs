@@ -1,7 +1,7 @@
 //! Links: who dials whom, what the sessions at their ends say, and what becomes of it on the way.
 
 use super::{
-    checks,
+    checks, known_runs,
     net::Way,
     peer::{End, LinkId},
     world::{Happening, REDIAL_US, STEP_US, World},
@@ -211,7 +211,7 @@ impl World {
         let (session, outputs) = PeerSession::listen(ends, fold, agreed, Some(&hello), now_ms);
         let half = self.peers[at].ends.get_mut(&link).expect("it has this end");
         half.frames.open();
-        half.session = Some(session);
+        half.session = Some(session.verifying_by(known_runs::verify));
         self.carry_out(link, end, outputs)
     }
 
@@ -240,7 +240,9 @@ impl World {
             self.trace.mark("dialled-again");
         }
         let (session, outputs) = PeerSession::dial(ends, fold, agreed, None, now_ms);
-        self.peers[dialer].ends.insert(link, End { session: Some(session), frames, heard: None });
+        self.peers[dialer]
+            .ends
+            .insert(link, End { session: Some(session.verifying_by(known_runs::verify)), frames, heard: None });
         self.peers[listener].ends.insert(link, End { session: None, frames: Frames::new(), heard: None });
         self.line(dialer, "dial", &format!("n{listener}"));
         self.carry_out(link, 0, outputs)

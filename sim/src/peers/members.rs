@@ -42,6 +42,12 @@ pub(super) fn admissions(stream: &mut Stream, devices: &[DeviceKey]) -> Vec<Comm
     devices.iter().enumerate().map(admit).collect()
 }
 
+/// Makes an admission a reader's.
+pub(super) fn as_reader(command: &mut Command) {
+    let Command::Members(MemberChange::Admit(admission)) = command else { unreachable!("an admission") };
+    admission.role = Role::Reader;
+}
+
 /// A change of members that a manager might make.
 pub(super) fn draw(stream: &mut Stream, peer: &Peer, devices: &[DeviceKey]) -> Option<Command> {
     let fold = peer.store()?.fold();

@@ -1,20 +1,63 @@
 //! Several members' nodes, and the network between them: they edit apart, come together, crash and are cut off, and in
 //! the end must have the same.
 
+mod answers;
 pub(crate) mod checks;
+mod designs;
 mod ending;
 mod faults;
 mod hostile;
+mod known_runs;
 mod links;
+mod malice;
 mod members;
 mod net;
 mod peer;
+mod planted_designs;
+pub(crate) mod planted_verdicts;
+mod policies;
+mod servers;
+mod verdict_checks;
 mod world;
 
 pub use world::World;
 
 /// With so few commands the views are compared with the specification after every step.
 pub const CLOSE_COMMANDS_MAX: u32 = 60;
+
+/// What must not be rare either where somebody judges.
+pub const SERVER_MARKS: [&str; 30] = [
+    "already-resent",
+    "bound",
+    "crash-after-judging",
+    "crash-between-verdicts-and-apply",
+    "crash-between-verdicts-and-sync",
+    "depends-on-refused",
+    "contradicted",
+    "discarded",
+    "equivocation",
+    "forked-verdicts",
+    "handed-on",
+    "mirror-refusal",
+    "rebound",
+    "refused-by-role",
+    "refused-by-rule",
+    "refused-cut",
+    "refused-pattern",
+    "refused-range",
+    "refused-required",
+    "resent-accepted",
+    "rule-failed",
+    "sent-again",
+    "server-fresh-pair",
+    "server-wins",
+    "stale-refused",
+    "two-servers",
+    "unbound",
+    "unique-taken",
+    "verdict-through-another",
+    "withheld",
+];
 
 /// What must not be rare: many seeds must come to each of them.
 pub const NAMED_MARKS: [&str; 30] = [

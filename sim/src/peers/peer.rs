@@ -1,28 +1,33 @@
 //! One member's node: its disk and core, its sessions, and the work that it does step by step.
 
-use crate::{disk::Disk, model::Model, node::WORKSPACE};
+use super::planted_verdicts;
+use crate::{disk::Disk, model::Model, node::WORKSPACE, planted::Planted};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
 };
 use tandem_actors::{
     Command, Committed, Refused,
+    authority::Policy,
     peer_link::{Frames, PeerSession},
-    workspace::{Core, Group},
+    workspace::{Core, Group, Rehearsing},
 };
 use tandem_storage::{
     EngineError, Store,
-    engine::{Batch, Durability, Engine},
+    engine::{Batch, Durability, Engine, Read, Table, prefix_end},
     log::RunEvents,
     take::Received,
 };
-use tandem_wire::{DeviceKey, EventId, Role, SecretKey, TableDigest, VersionTable, WorkspaceId};
+use tandem_wire::{DeviceKey, EventId, EventRef, OpRef, Role, SecretKey, TableDigest, VersionTable, WorkspaceId};
 
 /// Commands that are made durable together, at most.
 const GROUP_COMMANDS_MAX: usize = 4;
 
 /// So many new records in a row go past the journal: here few, so that it happens often.
 const EVENTS_OF_A_LOAD_MIN: usize = 2;
+
+/// Rows that are looked at in one step of a rehearsal: few, so that much comes between.
+const ROWS_PER_STEP: usize = 3;
 
 /// Names a link, or one end of it together with a node.
 pub(super) type LinkId = u32;
@@ -51,13 +56,38 @@ pub(super) struct Peer {
     pub(super) agreed: BTreeMap<DeviceKey, Arc<VersionTable>>,
     /// It crashes as soon as this is the next step of what it is at.
     pub(super) doom: Option<Step>,
+    /// That is, of making verdicts durable.
+    pub(super) is_doomed_judging: bool,
     /// What it shows, if that is known.
     pub(super) shown: Option<Model>,
     /// Its answers are compared with the model's.
     pub(super) is_watched: bool,
     /// The disk some time ago.
     pub(super) image: Option<(Arc<Disk>, BTreeSet<EventId>)>,
+    /// It judges what it is bound to, by this, which it keeps beside its disk; other nodes never do.
+    pub(super) policy: Option<Policy>,
+    /// The pair of chains that it writes, kept beside its disk.
+    pub(super) pair: u32,
+    /// It begins another pair when events of its own come back to it.
+    pub(super) begins_afresh: bool,
+    /// What is wrong with it, on purpose.
+    pub(super) planted: Option<Planted>,
+    /// It judges nothing, though it is asked to.
+    pub(super) is_silent: bool,
+    /// It has opened and not looked yet whether there is something to judge.
+    pub(super) must_sit: bool,
+    /// How often it sent something again by itself.
+    pub(super) retried: u64,
+    /// The design that it tries, beside all else, and what it showed when that began.
+    rehearsing: Option<(Rehearsing<Disk>, Live)>,
+    /// What it found unfit.
+    pub(super) unfit: BTreeSet<OpRef>,
+    /// A rehearsal that failed changed what it shows.
+    pub(super) is_changed_by_a_failure: bool,
 }
+
+/// What a node has and shows, as it must be still when a rehearsal that began then has failed.
+type Live = (TableDigest, [u8; 32]);
 
 /// One end of a link.
 pub(super) struct End {
@@ -77,6 +107,8 @@ pub(super) enum Work {
         group: Option<Box<Group>>,
         model: Box<Model>,
     },
+    /// Verdicts are being made durable; then it goes on with what they came of.
+    Verdicts { step: Step, log: Batch, group: Option<Box<Group>>, then: Option<Box<Work>> },
     /// Runs are being taken in.
     Take { step: Step, link: LinkId, runs: Vec<Received>, looked_at: usize, decoded: BTreeMap<u64, RunEvents> },
 }
@@ -96,6 +128,8 @@ pub(super) enum Done {
     Step(&'static str),
     /// The views have moved on.
     Applied,
+    /// Verdicts are durable and in the views.
+    Judged,
     /// Answers go out.
     Answered(Vec<Result<Committed, Refused>>),
     /// What came on this link is taken in.
@@ -122,9 +156,20 @@ impl Peer {
             had: BTreeSet::new(),
             agreed: BTreeMap::new(),
             doom: None,
+            is_doomed_judging: false,
             shown: None,
             is_watched: true,
             image: None,
+            policy: None,
+            pair: 0,
+            begins_afresh: false,
+            planted: None,
+            is_silent: false,
+            must_sit: false,
+            retried: 0,
+            rehearsing: None,
+            unfit: BTreeSet::new(),
+            is_changed_by_a_failure: false,
         }
     }
 
@@ -139,7 +184,11 @@ impl Peer {
 
     pub(super) fn open(&mut self) -> Result<(), EngineError> {
         let store = Store::open(self.disk.clone(), WORKSPACE)?;
-        self.core = Some(Core::new(store, self.key.clone(), self.workspace));
+        let mut core = Core::new(store, self.key.clone(), self.workspace).with_pair(self.pair);
+        if let Some(policy) = &self.policy {
+            core.set_policy(policy.clone());
+        }
+        (self.core, self.must_sit) = (Some(core), true);
         Ok(())
     }
 
@@ -149,6 +198,8 @@ impl Peer {
         self.core = None;
         self.life += 1;
         (self.doom, self.shown) = (None, None);
+        (self.must_sit, self.is_silent, self.is_doomed_judging) = (false, false, false);
+        self.rehearsing = None;
         self.commands.clear();
         self.takes.clear();
         self.ends.clear();
@@ -164,6 +215,11 @@ impl Peer {
                     Step::Release => "crash-between-apply-and-release",
                 }
             }
+            Some(Work::Verdicts { step, .. }) => match step {
+                Step::Append => "crash-after-judging",
+                Step::Sync => "crash-between-verdicts-and-sync",
+                Step::Apply | Step::Release => "crash-between-verdicts-and-apply",
+            },
             Some(Work::Take { step, .. }) => match step {
                 Step::Append => "crash-before-taking",
                 Step::Sync => "crash-between-take-and-sync",
@@ -175,15 +231,29 @@ impl Peer {
 
     /// One step of what it is at, or the first of what waits. `takes_first` chooses between what waits.
     pub(super) fn step(&mut self, clock_ms: u64, takes_first: bool) -> Result<Done, EngineError> {
+        if self.work.is_none() && self.rehearsing.is_some() && (takes_first || self.has_no_other_work()) {
+            return self.rehearse(clock_ms);
+        }
         let Some(core) = &mut self.core else { return Ok(Done::Idle) };
         let work = match self.work.take() {
             Some(work) => work,
+            None if std::mem::take(&mut self.must_sit) => {
+                self.judge(clock_ms, None)?;
+                return Ok(Done::Step("sit"));
+            }
             None if takes_first && !self.takes.is_empty() || self.commands.is_empty() => {
                 let Some((link, runs)) = self.takes.pop_front() else { return Ok(Done::Idle) };
                 Work::Take { step: Step::Append, link, runs, looked_at: 0, decoded: BTreeMap::new() }
             }
             None => {
                 let count = self.commands.len().min(GROUP_COMMANDS_MAX);
+                // The model does not know what these leave: they stand alone.
+                let is_alone = |command: &Command| matches!(command, Command::Servers(_) | Command::Resend(_));
+                let count = match self.commands.iter().take(count).position(is_alone) {
+                    Some(0) => 1,
+                    Some(before) => before,
+                    None => count,
+                };
                 let commands: Vec<Command> = self.commands.drain(..count).collect();
                 let mut group = core.decide(clock_ms, &commands)?;
                 let (answers, log) = (group.answers.clone(), std::mem::take(&mut group.log));
@@ -219,10 +289,40 @@ impl Peer {
                     }
                     Step::Release => {
                         self.kept.extend(events_of(&answers));
+                        self.must_sit |= core.waits_for_changes();
                         return Ok(Done::Answered(answers));
                     }
                 };
                 self.work = Some(Work::Group { step: next, answers, log, group, model });
+                Ok(done)
+            }
+            Work::Verdicts { step, log, mut group, then } => {
+                let (next, done, log) = match step {
+                    Step::Append => {
+                        self.is_silent =
+                            self.planted == Some(Planted::QueueBlocked) && planted_verdicts::has_refusals(&log);
+                        self.disk.commit(log, Durability::Buffered)?;
+                        let is_early = self.planted == Some(Planted::VerdictBeforeDurable);
+                        let next = if is_early { Step::Apply } else { Step::Sync };
+                        (next, Done::Step("verdicts"), Batch::default())
+                    }
+                    Step::Sync => {
+                        self.disk.sync()?;
+                        (Step::Apply, Done::Step("verdicts-sync"), log)
+                    }
+                    Step::Apply | Step::Release => {
+                        let group = *group.take().expect("settled once");
+                        self.kept.extend(group.tips.iter().map(|(_, last)| last.id));
+                        let (views, _) = core.settle(group)?;
+                        self.disk.commit(views, Durability::Buffered)?;
+                        core.upkeep()?;
+                        self.shown = None;
+                        // There may be more: control events are decided before the rest.
+                        self.judge(clock_ms, then.map(|then| *then))?;
+                        return Ok(Done::Judged);
+                    }
+                };
+                self.work = Some(Work::Verdicts { step: next, log, group, then });
                 Ok(done)
             }
             Work::Take { step, link, runs, mut looked_at, mut decoded } => {
@@ -234,13 +334,21 @@ impl Peer {
                                 looked_at += many.end;
                                 self.shown = None;
                                 let next = if looked_at == runs.len() { Step::Release } else { Step::Append };
-                                self.work = Some(Work::Take { step: next, link, runs, looked_at, decoded });
+                                let take = Work::Take { step: next, link, runs, looked_at, decoded };
+                                self.judge(clock_ms, Some(take))?;
                                 return Ok(Done::Applied);
                             }
                             let end = if many.start == 0 { many.end } else { many.start };
                             ahead = &ahead[..end];
                         }
                         let taking = core.look_at(ahead)?;
+                        let is_left = |at: usize| taking.left.iter().any(|(left, _)| *left == at);
+                        let mut taken = ahead[..taking.looked_at].iter().enumerate().filter(|(at, _)| !is_left(*at));
+                        if self.begins_afresh && taken.any(|(_, run)| core.writes(run.last().chain)) {
+                            // Its disk is older than what it once sent.
+                            self.pair += 2;
+                            core.begin_pair(self.pair);
+                        }
                         looked_at += taking.looked_at;
                         decoded = taking.decoded;
                         if taking.taken == 0 && looked_at < runs.len() {
@@ -259,8 +367,10 @@ impl Peer {
                     Step::Apply => {
                         core.catch_up(std::mem::take(&mut decoded), &mut |_, _| {})?;
                         self.shown = None;
-                        let is_all = looked_at == runs.len();
-                        (if is_all { Step::Release } else { Step::Append }, Done::Applied)
+                        let step = if looked_at == runs.len() { Step::Release } else { Step::Append };
+                        let take = Work::Take { step, link, runs, looked_at, decoded };
+                        self.judge(clock_ms, Some(take))?;
+                        return Ok(Done::Applied);
                     }
                     Step::Release => return Ok(Done::Taken(link)),
                 };
@@ -270,10 +380,120 @@ impl Peer {
         }
     }
 
+    /// Has a server decide what is on its dockets and say what changed of its rules, and anybody send again what waited for
+    /// such a change. It goes on with these, if there are any, and then with what they came of.
+    fn judge(&mut self, clock_ms: u64, then: Option<Work>) -> Result<(), EngineError> {
+        let Some(core) = &mut self.core else { return Ok(()) };
+        let judges = self.policy.is_some() && !self.is_silent;
+        let mut group = if judges { core.announce(clock_ms)? } else { None };
+        if judges && group.is_none() {
+            group = core.sit(clock_ms, &BTreeMap::new())?;
+        }
+        if group.is_none() {
+            group = core.retry(clock_ms)?;
+            self.retried += u64::from(group.as_ref().is_some_and(|group| !group.log.is_empty()));
+        }
+        self.work = match group {
+            Some(mut group) => {
+                let log = std::mem::take(&mut group.log);
+                let (group, then) = (Some(Box::new(group)), then.map(Box::new));
+                Some(Work::Verdicts { step: Step::Append, log, group, then })
+            }
+            None => then,
+        };
+        let Some(core) = &mut self.core else { return Ok(()) };
+        if self.rehearsing.is_none()
+            && let Some(rehearsing) = core.begin_due_rehearsal()?
+        {
+            let live = live(core.store());
+            self.rehearsing = Some((rehearsing, live));
+        }
+        Ok(())
+    }
+
+    /// Whether only what it rehearses is left to do.
+    fn has_no_other_work(&self) -> bool {
+        self.takes.is_empty() && self.commands.is_empty()
+    }
+
+    /// A step of trying a design, and at last what is told of it.
+    fn rehearse(&mut self, clock_ms: u64) -> Result<Done, EngineError> {
+        let (Some(core), Some((mut rehearsing, before))) = (&mut self.core, self.rehearsing.take()) else {
+            return Ok(Done::Idle);
+        };
+        let is_planted = |planted| self.planted == Some(planted);
+        let is_cut_short = is_planted(Planted::HalfFlipped) && rehearsing.has_seen_all();
+        if !is_cut_short && rehearsing.step(&self.disk, ROWS_PER_STEP)? {
+            if is_planted(Planted::CloneShared) {
+                rehearsing.clone_again(&self.disk);
+            }
+            self.rehearsing = Some((rehearsing, before));
+            return Ok(Done::Step("rehearse"));
+        }
+        if is_planted(Planted::NotBroughtUp) {
+            core.changed_meanwhile();
+        }
+        if !rehearsing.fits() {
+            let is_alike = before.0 != core.store().fold().version_table().digest() || live(core.store()) == before;
+            self.is_changed_by_a_failure |= !is_alike;
+            if is_planted(Planted::FailedMerged) {
+                rehearsing.pretend();
+            }
+        }
+        let proposal = rehearsing.proposal();
+        let Some((mut group, fits)) = core.end_of_rehearsal(rehearsing, clock_ms)? else {
+            return Ok(Done::Step("given-up"));
+        };
+        // What it finds when it tries again counts.
+        match fits {
+            true => self.unfit.remove(&proposal),
+            false => self.unfit.insert(proposal),
+        };
+        let name = match group.answers.first() {
+            Some(Ok(done)) if done.events.is_empty() => "merged-already",
+            _told => "rehearsed",
+        };
+        let log = std::mem::take(&mut group.log);
+        if !log.is_empty() {
+            let group = Some(Box::new(group));
+            self.work = Some(Work::Verdicts { step: Step::Append, log, group, then: None });
+        }
+        Ok(Done::Step(name))
+    }
+
+    /// Whether verdicts are being made durable.
+    pub(super) fn is_judging(&self) -> bool {
+        matches!(self.work, Some(Work::Verdicts { .. }))
+    }
+
+    /// Whether it is bound, as far as it knows, and may judge.
+    pub(super) fn judges(&self) -> bool {
+        self.core.as_ref().is_some_and(Core::judges)
+    }
+
+    /// Writes other chains from now on.
+    pub(super) fn begin_pair(&mut self) {
+        self.pair += 2;
+        if let Some(core) = &mut self.core {
+            core.begin_pair(self.pair);
+        }
+    }
+
+    /// Has it send a refused event again by itself. Says whether it will.
+    pub(super) fn retry_when_changed(&mut self, event: &EventRef) -> bool {
+        let Some(core) = &mut self.core else { return false };
+        let batch = core.retry_when_changed(event).expect("memory can be read");
+        let batch = batch.ok().and_then(|batch| self.disk.commit(batch, Durability::Synced).ok());
+        batch.is_some()
+    }
+
     /// Whether its time has come.
     pub(super) fn is_doomed(&self) -> bool {
-        let (Some(Work::Group { step, .. }) | Some(Work::Take { step, .. })) = &self.work else { return false };
-        self.doom == Some(*step)
+        let Some(Work::Group { step, .. } | Work::Verdicts { step, .. } | Work::Take { step, .. }) = &self.work else {
+            return false;
+        };
+        let is_judging = matches!(self.work, Some(Work::Verdicts { .. }));
+        self.doom == Some(*step) && (is_judging || !self.is_doomed_judging)
     }
 
     /// What it shows, while it is up.
@@ -285,7 +505,8 @@ impl Peer {
     /// Whether its person finds lists to work with, or may make some.
     pub(super) fn has_something_to_do(&self) -> bool {
         let has_lists = |store: &Store<Disk>| store.fold().design().lists().next().is_some();
-        self.store().is_some_and(has_lists) || self.role() >= Some(Role::Designer)
+        let proposes = || self.core.as_ref().is_some_and(Core::proposes_designs);
+        self.store().is_some_and(has_lists) || self.role() >= Some(Role::Designer) || proposes()
     }
 
     /// What it may do, as far as it knows; nothing while it is down.
@@ -294,7 +515,11 @@ impl Peer {
     }
 
     pub(super) fn is_busy(&self) -> bool {
-        self.work.is_some() || !self.commands.is_empty() || !self.takes.is_empty()
+        self.work.is_some()
+            || self.must_sit
+            || self.rehearsing.is_some()
+            || !self.commands.is_empty()
+            || !self.takes.is_empty()
     }
 
     /// What it has, while it is up.
@@ -310,6 +535,25 @@ impl Peer {
         };
         own(image) < own(&self.disk)
     }
+}
+
+/// What a node shows: its records and the entries of the indexes that serve queries.
+fn live(store: &Store<Disk>) -> Live {
+    let mut hasher = blake3::Hasher::new();
+    let engine = store.engine();
+    let prefix = store.fold().prefix().bytes();
+    let indexes = store.views().indexes;
+    let of_index = indexes.iter().map(|index| (Table::Index, index.prefix(store.fold().prefix())));
+    let tables = [(Table::Records, prefix.to_vec()), (Table::History, prefix.to_vec())]
+        .into_iter()
+        .chain(of_index.collect::<Vec<_>>());
+    for (table, start) in tables {
+        for pair in engine.range(table, &start, prefix_end(&start).as_deref()) {
+            let (key, row) = pair.expect("memory can be read");
+            hasher.update(&key).update(&row);
+        }
+    }
+    (store.fold().version_table().digest(), *hasher.finalize().as_bytes())
 }
 
 fn events_of(answers: &[Result<Committed, Refused>]) -> BTreeSet<EventId> {

@@ -1,34 +1,44 @@
 //! The world of one seed with several members.
 
 use super::{
-    CLOSE_COMMANDS_MAX,
+    CLOSE_COMMANDS_MAX, answers,
     checks::{self, Views},
+    designs,
     hostile::Hostile,
     links::Link,
+    malice,
     members::{self, Removal},
     net::{Blocked, Weather},
     peer::{Done, LinkId, Peer, Step, Work},
+    planted_designs, planted_verdicts,
+    servers::{MIND_FROM_US, Servers},
 };
 use crate::{
     chance::{Ratio, Stream},
     checks::Violation,
     disk::Disk,
     node::WORKSPACE,
-    options::Options,
+    options::{Options, Profile},
     planted::{self, Planted},
     queue::Queue,
     trace::Trace,
     workload,
 };
 use std::collections::BTreeMap;
-use tandem_actors::{Committed, Refused, peer_link::PeerSession, workspace::found};
+use tandem_actors::{
+    Committed, Refused,
+    authority::Policy,
+    peer_link::PeerSession,
+    workspace::{Core, found},
+};
 use tandem_storage::{
     engine::{Batch, Durability, Engine, Table},
-    lacking::{farewell, lacking, points},
+    lacking::{Lacking, farewell, lacking, points},
     log,
+    take::Received,
 };
 use tandem_wire::{
-    ChainId, DeviceKey, EventId, GenesisText, MemberId, Role, SecretKey, VersionTable, WorkspaceId,
+    Act, ChainId, DeviceKey, EventId, GenesisText, MemberId, Role, SecretKey, VersionTable, WorkspaceId,
     limits::BATCH_BYTES_MAX,
 };
 
@@ -42,6 +52,8 @@ pub(super) const DOWN_US: u64 = 400_000;
 pub(super) const REDIAL_US: u64 = 150_000;
 /// Time between two looks at whether everybody has everything, once all has healed.
 pub(super) const LOOK_US: u64 = 5_000;
+/// The same, where it takes a look at every outbox.
+const JUDGED_LOOK_US: u64 = 40_000;
 /// Things that somebody does at once, at most.
 const BURST_COMMANDS_MAX: u64 = 4;
 const TICK_US: u64 = 1_000_000;
@@ -58,6 +70,14 @@ const HOSTILE_FROM_US: u64 = 300_000;
 const OUT_OF_ROLE: Ratio = Ratio(1, 60);
 /// How often a manager does something about members.
 const MEMBER_CHANGE: Ratio = Ratio(1, 100);
+/// Where there are servers, how often somebody answers a refusal, and a field is made unique or required.
+const ANSWER: Ratio = Ratio(1, 7);
+/// How often somebody wants a refused event to be sent again by itself.
+const WISH: Ratio = Ratio(1, 30);
+const CONSTRAINT: Ratio = Ratio(1, 40);
+/// How often the operator of a server wants another design.
+const OTHER_DESIGN: Ratio = Ratio(1, 2);
+const NEW_LIST: Ratio = Ratio(1, 8);
 /// How often a new set of events is compared with the specification.
 const NAIVE_LOOK: Ratio = Ratio(1, 96);
 /// After the last fault everybody must have everything within so much time.
@@ -84,6 +104,7 @@ pub struct World {
     pub(super) removals: Vec<Removal>,
     /// Its number comes after those of the others.
     pub(super) hostile: Option<Hostile>,
+    pub(super) servers: Option<Servers>,
     pub(super) is_healed: bool,
     pub(super) is_at_rest: bool,
     /// The checks look on. They change nothing: without them it is the same run.
@@ -120,6 +141,8 @@ pub(super) enum Happening {
     Look,
     Break,
     Hostile,
+    /// The owner looks after its servers.
+    Mind,
     Open(usize),
     Unblock,
 }
@@ -129,13 +152,19 @@ impl World {
     pub fn new(seed: u64, options: Options) -> Self {
         let stream = |name| Stream::of(seed, name);
         let (mut keys, mut shape) = (stream("keys"), stream("shape"));
-        let count = 3 + shape.below(4).min(shape.below(4)) as usize;
+        let mut members = 3 + shape.below(4).min(shape.below(4)) as usize;
+        if options.profile.has_servers() {
+            // Their servers come on top.
+            members = members.min(3 + shape.below(3) as usize);
+        }
+        let servers = options.profile.has_servers().then(|| Servers::draw(stream("servers"), members, options.profile));
+        let count = members + servers.as_ref().map_or(0, |servers| servers.seats.len());
         let secrets: Vec<SecretKey> = (0..count).map(|_| SecretKey::from_bytes(&keys.bytes())).collect();
         let hostile_key = shape.happens(HOSTILE).then(|| SecretKey::from_bytes(&keys.bytes()));
         let devices = secrets.iter().chain(&hostile_key).map(SecretKey::device).collect::<Vec<_>>();
         let names = GenesisText { workspace: "simulated".into(), member: "Ada".into() };
         let (workspace, genesis) = found(&secrets[0], keys.bytes(), MemberId([255; 16]), &names, EPOCH_MS);
-        let peers: Vec<Peer> = secrets
+        let mut peers: Vec<Peer> = secrets
             .into_iter()
             .map(|key| Peer::new(key, workspace, Disk::tampering(options.planted.and_then(Planted::tampers))))
             .collect();
@@ -149,6 +178,15 @@ impl World {
                     edges.push((a, b));
                 }
             }
+        }
+        if let Some(servers) = &servers {
+            edges.iter_mut().filter(|edge| servers.are_apart(**edge)).for_each(|edge| edge.1 = 0);
+            edges.sort_unstable();
+            edges.dedup();
+            for peer in &mut peers {
+                (peer.begins_afresh, peer.planted) = (true, options.planted);
+            }
+            servers.seats.iter().for_each(|seat| peers[seat.node].policy = Some(Policy::default()));
         }
         let streams = Streams {
             workload: stream("workload"),
@@ -174,13 +212,27 @@ impl World {
             throttled: BTreeMap::new(),
             views: Views::default(),
             removals: Vec::new(),
+            servers,
             hostile: hostile_key.map(|key| Hostile::new(key, workspace, stream("hostile"))),
             is_healed: false,
             is_at_rest: false,
             is_watched: true,
             streams,
         };
-        let first = members::admissions(&mut shape, &world.devices[1..]);
+        let mut first = members::admissions(&mut shape, &world.devices[1..]);
+        if world.servers.as_ref().is_some_and(|servers| servers.seats.len() > 1) {
+            world.trace.mark("two-servers");
+        }
+        for seat in world.servers.iter().flat_map(|servers| &servers.seats) {
+            members::as_reader(&mut first[seat.node - 1]);
+        }
+        // A hostile member without the right to write is for the servers to refuse.
+        if let Some(servers) = &mut world.servers
+            && world.hostile.is_some()
+            && servers.stream.happens(Ratio(1, 2))
+        {
+            members::as_reader(first.last_mut().expect("the hostile member's"));
+        }
         world.peers[0].commands.extend(first);
         world
     }
@@ -217,7 +269,13 @@ impl World {
     }
 
     fn faults_end_us(&self) -> u64 {
-        u64::from(self.options.commands) * COMMAND_GAP_US / 2 / self.peers.len() as u64 + 1_000_000
+        self.commands_planned() * COMMAND_GAP_US / 2 / self.peers.len() as u64 + 1_000_000
+    }
+
+    /// Servers write as well: fewer commands come to as many events.
+    fn commands_planned(&self) -> u64 {
+        let commands = u64::from(self.options.commands);
+        if self.servers.is_some() { commands - commands / 6 } else { commands }
     }
 
     fn plan(&mut self) {
@@ -226,7 +284,7 @@ impl World {
         (0..self.edges.len()).for_each(|edge| self.queue.plan(2_000 + edge as u64, Happening::Dial(edge)));
         self.queue.plan(TICK_US, Happening::Tick);
         let mut in_us = 500_000;
-        let mut left = u64::from(self.options.commands);
+        let mut left = self.commands_planned();
         while left > 0 {
             let count = (1 + self.streams.pace.below(BURST_COMMANDS_MAX)).min(left);
             left -= count;
@@ -234,8 +292,11 @@ impl World {
             self.queue.plan(in_us, Happening::Commands(count));
         }
         self.queue.plan(HOSTILE_FROM_US, Happening::Hostile);
+        if self.servers.is_some() {
+            self.queue.plan(MIND_FROM_US, Happening::Mind);
+        }
         let end = self.faults_end_us();
-        for _ in 0..u64::from(self.options.commands) / COMMANDS_PER_FAULT {
+        for _ in 0..self.commands_planned() / COMMANDS_PER_FAULT {
             let when = self.streams.faults.below(end);
             self.queue.plan(when, Happening::Break);
         }
@@ -251,7 +312,10 @@ impl World {
             Happening::Fetch(link, end, theirs) => {
                 if let Some((store, _)) = self.session_at(link, end) {
                     let found = lacking(&store.engine().snapshot(), store.fold(), &theirs, BATCH_BYTES_MAX);
-                    let found = found.expect("memory can be read");
+                    let mut found = found.expect("memory can be read");
+                    if self.options.planted == Some(Planted::OutboxDropped) {
+                        self.drop_waiting(link, end, &mut found);
+                    }
                     self.tell(link, end, |session, _| session.fetched(found))?;
                 }
             }
@@ -279,9 +343,11 @@ impl World {
             }
             Happening::Look => {
                 self.is_at_rest = self.missing().is_none();
-                self.queue.plan(LOOK_US, Happening::Look);
+                let every_us = if self.servers.is_some() { JUDGED_LOOK_US } else { LOOK_US };
+                self.queue.plan(every_us, Happening::Look);
             }
             Happening::Hostile => self.hostile_acts(),
+            Happening::Mind => self.mind_servers(),
             Happening::Break if self.is_healed => {}
             Happening::Break => self.break_something(),
             Happening::Open(at) => self.open(at)?,
@@ -298,9 +364,9 @@ impl World {
         let stream = &mut self.streams.workload;
         let least = if stream.happens(OUT_OF_ROLE) { None } else { Some(Role::Writer) };
         let able: Vec<usize> = (0..self.peers.len())
-            .filter(|at| self.peers[*at].role() >= least && self.peers[*at].has_something_to_do())
+            .filter(|at| self.may_write(*at, least) && self.peers[*at].has_something_to_do())
             .collect();
-        let Some(at) = stream.pick(&able).copied() else {
+        let Some(at) = self.streams.workload.pick(&able).copied() else {
             self.trace.mark("nobody-there");
             return;
         };
@@ -310,9 +376,66 @@ impl World {
         self.wake(at);
     }
 
+    /// Whether somebody at this node may do something: as who has at least this role, or as a server in its lists.
+    fn may_write(&self, at: usize, least: Option<Role>) -> bool {
+        let peer = &self.peers[at];
+        let is_server = || self.servers.as_ref().is_some_and(|servers| servers.is_one(at));
+        peer.role() >= least
+            || is_server() && peer.store().is_some_and(|store| store.fold().is_authority(peer.device()))
+    }
+
+    /// Now and then somebody wants a refused event to be sent again by itself.
+    fn wish(&mut self, at: usize) {
+        let Some(servers) = &mut self.servers else { return };
+        if servers.stream.happens(WISH)
+            && let Some(event) = answers::listed(&mut servers.stream, &self.peers[at])
+            && self.peers[at].retry_when_changed(&event)
+        {
+            self.line(at, "wish", "to send it again by itself");
+        }
+    }
+
+    /// Now and then a server's operator wants another design. Says whether this time.
+    fn design(&mut self, at: usize) -> bool {
+        let Some(servers) = &mut self.servers else { return false };
+        let proposes = self.peers[at].core.as_ref().is_some_and(Core::proposes_designs);
+        let often = if self.options.profile == Profile::Designs { OTHER_DESIGN } else { NEW_LIST };
+        if !proposes || !servers.stream.happens(often) {
+            return false;
+        }
+        let Some(command) = designs::draw(&mut servers.stream, &self.peers[at]) else { return false };
+        self.line(at, "command", &workload::describe(&command));
+        self.peers[at].commands.push_back(command);
+        true
+    }
+
     fn command(&mut self, at: usize) {
+        self.wish(at);
+        if self.design(at) {
+            return;
+        }
         let stream = &mut self.streams.workload;
-        let change = stream.happens(MEMBER_CHANGE).then(|| members::draw(stream, &self.peers[at], &self.devices));
+        if let Some(servers) = &mut self.servers {
+            let (stream, peer) = (&mut servers.stream, &self.peers[at]);
+            let members = self.peers.len() - servers.seats.len();
+            let proposes = peer.core.as_ref().is_some_and(Core::proposes_designs);
+            let command = if stream.happens(ANSWER) {
+                answers::draw(stream, peer, members)
+            } else if stream.happens(CONSTRAINT) && (peer.role() >= Some(Role::Designer) || proposes) {
+                answers::constrain(stream, peer)
+            } else {
+                None
+            };
+            if let Some(command) = command {
+                self.line(at, "command", &workload::describe(&command));
+                self.peers[at].commands.push_back(command);
+                return;
+            }
+        }
+        let members = self.devices.iter().enumerate();
+        let members = members.filter(|(node, _)| self.servers.as_ref().is_none_or(|servers| !servers.is_one(*node)));
+        let members: Vec<DeviceKey> = members.map(|(_, device)| *device).collect();
+        let change = stream.happens(MEMBER_CHANGE).then(|| members::draw(stream, &self.peers[at], &members));
         let (role, peer) = (self.peers[at].role(), &mut self.peers[at]);
         let command = match change.flatten() {
             Some(command) => command,
@@ -321,7 +444,7 @@ impl World {
                 let mut command = workload::draw(stream, shown);
                 // Lists are made once and then worked with, and few try again and again what they may not.
                 for _ in 0..3 {
-                    let needed = checks::role_for(&command);
+                    let needed = command.needed_role();
                     let again = if role < Some(needed) { Ratio(9, 10) } else { Ratio(1, 2) };
                     if needed == Role::Writer || !stream.happens(again) {
                         break;
@@ -365,8 +488,15 @@ impl World {
                 return Ok(());
             }
         };
+        if self.peers[at].is_changed_by_a_failure {
+            return Violation::of("a-failed-rehearsal-changes-nothing", format!("n{at} shows something else"));
+        }
         match done {
             Done::Idle => return Ok(()),
+            Done::Step(name @ ("rehearsed" | "merged-already" | "given-up")) => {
+                self.trace.mark(name);
+                self.line(at, name, "");
+            }
             Done::Step(name) => {
                 if name == "decide" && self.peers[at].clock_off_ms < -BACKDATED_MS {
                     self.trace.mark("backdated-clock");
@@ -374,6 +504,16 @@ impl World {
                 self.line(at, name, "");
             }
             Done::Applied => self.moved(at)?,
+            Done::Judged => {
+                // What is drafted already does not know of it.
+                let is_between = !self.peers[at].is_judging();
+                if self.options.planted == Some(Planted::SecondVerdict) && is_between {
+                    malice::say_again(&mut self.peers[at], false).expect("memory can be written");
+                }
+                // A disk that fails keeps it from that.
+                let _ = self.lie(at);
+                self.moved(at)?;
+            }
             Done::Answered(answers) => self.answered(at, &answers)?,
             Done::Taken(_) if self.options.planted == Some(Planted::TableAdopted) => {}
             Done::Taken(link) => {
@@ -395,7 +535,11 @@ impl World {
         let store = peer.store().expect("up");
         let came_on = match &peer.work {
             Some(Work::Take { link, runs, .. }) => Some((*link, runs)),
-            _own => None,
+            Some(Work::Verdicts { then: Some(then), .. }) => match &**then {
+                Work::Take { link, runs, .. } => Some((*link, runs)),
+                Work::Group { .. } | Work::Verdicts { .. } => None,
+            },
+            Some(Work::Verdicts { then: None, .. } | Work::Group { .. }) | None => None,
         };
         if let Some((_, runs)) = came_on.filter(|_| is_planted(Planted::PredOutsideThePast)) {
             let invalid = checks::invalid(store);
@@ -403,7 +547,16 @@ impl World {
             let ops = events.flat_map(|event| &event.header().ops);
             ops.for_each(|op| planted::honour(store.engine(), store.fold().prefix(), op));
         }
+        let has_verdicts = came_on.is_some_and(|(_, runs)| has_verdicts_of_others(runs, &[]));
+        let is_through_another = came_on.is_some_and(|(link, runs)| {
+            let nodes = self.links.get(&link).map(|link| link.nodes).unwrap_or_default();
+            self.servers.is_some() && has_verdicts_of_others(runs, &nodes.map(|node| self.devices[node]))
+        });
         let came_on = came_on.map(|(link, _)| link);
+        if let Some(planted) = options.planted.filter(|planted| planted.profile().has_servers()) {
+            planted_verdicts::believe(planted, store);
+            planted_designs::lose(planted, store);
+        }
         let shown = match &peer.work {
             Some(Work::Group { step: Step::Release, model, .. }) if self.is_watched => {
                 Some(checks::shown_is_the_model(store, model)?)
@@ -423,7 +576,10 @@ impl World {
         peer.shown = shown;
         self.line(at, "moved", &format!("{table:?}"));
         let mut links: Vec<LinkId> = self.peers[at].ends.keys().copied().collect();
-        if is_planted(Planted::ForwardForgotten) {
+        if is_through_another {
+            self.trace.mark("verdict-through-another");
+        }
+        if is_planted(Planted::ForwardForgotten) || is_planted(Planted::VerdictNotForwarded) && has_verdicts {
             links.retain(|link| came_on.is_none_or(|came_on| came_on == *link));
         }
         for link in links {
@@ -453,6 +609,15 @@ impl World {
         Ok(())
     }
 
+    /// See [`Planted::OutboxDropped`].
+    fn drop_waiting(&self, link: LinkId, end: usize, found: &mut Lacking) {
+        let [at, other] = [end, 1 - end].map(|end| self.links[&link].nodes[end]);
+        let is_server = self.servers.as_ref().is_some_and(|servers| servers.is_one(other));
+        if is_server && !self.is_hostile(at) && self.peers[at].agreed.contains_key(&self.devices[other]) {
+            planted_verdicts::drop_waiting(found, &self.peers[at]);
+        }
+    }
+
     pub(super) fn clock_ms(&self, at: usize) -> u64 {
         let true_ms = EPOCH_MS + self.queue.now_us() / 1000;
         true_ms.saturating_add_signed(self.peers[at].clock_off_ms)
@@ -461,4 +626,11 @@ impl World {
     pub(super) fn line(&mut self, at: usize, what: &str, details: &str) {
         self.trace.line(self.queue.now_us(), at, what, details);
     }
+}
+
+/// Whether there are verdicts among these runs of servers that are none of these.
+fn has_verdicts_of_others(runs: &[Received], these: &[DeviceKey]) -> bool {
+    let events = runs.iter().flat_map(|run| run.events().iter());
+    let mut others = events.filter(|event| !these.contains(&event.header().chain.device));
+    others.any(|event| event.header().ops.iter().any(|op| matches!(op.act, Act::Verdict(_))))
 }

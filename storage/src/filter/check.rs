@@ -50,6 +50,14 @@ impl<'s> Checker<'s> {
         Ok(root.node)
     }
 
+    /// The tree of a formula: something that has a value.
+    pub(super) fn check_formula(syntax: &'s Syntax<'s>, scope: &'s Scope) -> Result<Node, FilterError> {
+        let mut nodes = 0;
+        count(&syntax.root, &mut nodes, syntax)?;
+        let mut checker = Self { syntax, scope, locals: Vec::new() };
+        Ok(checker.value(&syntax.root)?.node)
+    }
+
     /// An expression that has a value.
     fn value(&mut self, expr: &'s IdedExpr) -> Checked<'s> {
         let typed = self.expression(expr)?;

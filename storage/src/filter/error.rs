@@ -65,6 +65,17 @@ impl FilterError {
         Self { fault, message: message.into(), span }
     }
 
+    /// A rule without what its kind needs.
+    pub(crate) fn missing(what: &str) -> Self {
+        Self::new(Fault::Syntax, 0..0, format!("a rule of this kind needs a `{what}`"))
+    }
+
+    /// A formula that asks more of a record than what its cells show.
+    pub(crate) fn of_record(source: &str) -> Self {
+        let message = "a rule of the design depends on the record's fields only, not on its id, times or authors";
+        Self::new(Fault::Unsupported, 0..source.len(), message)
+    }
+
     /// See [`Fault::code`].
     pub fn code(&self) -> &'static str {
         self.fault.code()

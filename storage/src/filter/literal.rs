@@ -10,7 +10,7 @@ use jiff::{
 const EPOCH: Date = Date::constant(1970, 1, 1);
 
 /// A day, `2024-05-01`.
-pub(super) fn date(text: &str) -> Option<Term<'static>> {
+pub(crate) fn date(text: &str) -> Option<Term<'static>> {
     if text.len() != "2024-05-01".len() {
         return None;
     }
@@ -19,7 +19,7 @@ pub(super) fn date(text: &str) -> Option<Term<'static>> {
 }
 
 /// An instant, `2024-05-01T10:30:00Z` or with an offset; without either it is in UTC. Finer than milliseconds is none.
-pub(super) fn date_time(text: &str) -> Option<Term<'static>> {
+pub(crate) fn date_time(text: &str) -> Option<Term<'static>> {
     if text.contains('[') || date(text).is_some() {
         return None;
     }
@@ -31,7 +31,7 @@ pub(super) fn date_time(text: &str) -> Option<Term<'static>> {
 }
 
 /// A span of time, `1h30m`, `250ms`, `-7d`; `y` and `mo` are of the calendar, `w` and `d` are 7 × 24 and 24 hours.
-pub(super) fn duration(text: &str) -> Option<Term<'static>> {
+pub(crate) fn duration(text: &str) -> Option<Term<'static>> {
     let (sign, mut rest) = match text.strip_prefix('-') {
         Some(rest) => (-1, rest),
         None => (1, text),

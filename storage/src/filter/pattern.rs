@@ -8,7 +8,7 @@ use regex::{Regex, RegexBuilder};
 ///
 /// As in CEL, `\w`, `\d` and `\s` are of ASCII: those of all scripts, `\p{L}` and the like, are large, and must be asked
 /// for.
-pub(super) fn compile(pattern: &str) -> Result<Regex, String> {
+pub(crate) fn compile(pattern: &str) -> Result<Regex, String> {
     let built = guarded(|| {
         RegexBuilder::new(&ascii_classes(pattern))
             .size_limit(PATTERN_BYTES_MAX)

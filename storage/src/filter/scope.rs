@@ -1,6 +1,7 @@
 //! The names that a filter may use, and what they stand for.
 
 use crate::fold::Design;
+use std::collections::BTreeMap;
 use tandem_wire::{
     ElementId, FieldId, ListId, PartPath,
     design::{BaseType, ElementKind, FieldType},
@@ -19,6 +20,8 @@ pub struct Scope {
     pub list: ListId,
     /// Every name; of two that are equal neither can be used.
     pub names: Vec<Name>,
+    /// Names that stand for a text, whatever the record. A field of the same name hides them.
+    pub constants: Vec<(String, String)>,
 }
 
 /// A name and the field, or the part of one, that it stands for.
@@ -131,7 +134,21 @@ impl Scope {
             let choices = if kind == Kind::Choice { choices(field) } else { Vec::new() };
             (!name.is_empty()).then_some(Name { name, field, part: PartPath::default(), kind, many, choices })
         };
-        Self { list, names: design.fields(list).into_iter().filter_map(name).collect() }
+        let names = design.fields(list).into_iter().filter_map(name).collect();
+        Self { list, names, constants: Vec::new() }
+    }
+
+    /// The same; `names` are those of fields that are to be called otherwise than in the design.
+    pub fn of_named(design: &Design, list: ListId, names: &BTreeMap<String, FieldId>) -> Self {
+        let mut scope = Self::of(design, list);
+        // A field that has got the name of another one since is not the one that was meant.
+        scope.names.retain(|name| names.get(&name.name).is_none_or(|meant| *meant == name.field));
+        for name in &mut scope.names {
+            if let Some((told, _)) = names.iter().find(|(_, field)| **field == name.field) {
+                name.name.clone_from(told);
+            }
+        }
+        scope
     }
 
     pub(super) fn find(&self, name: &str) -> Result<&Name, NoName> {
@@ -143,11 +160,28 @@ impl Scope {
         }
     }
 
+    /// Whether there are names that begin with this and a dot, and none that is this alone.
+    pub(super) fn is_dotted(&self, before: &str) -> bool {
+        let begins = |known: &Name| known.name.strip_prefix(before).is_some_and(|rest| rest.starts_with('.'));
+        self.find(before).is_err() && self.names.iter().any(begins)
+    }
+
     /// What may have been meant, and what there is: the end of a sentence.
     pub(super) fn suggest(&self, name: &str) -> String {
-        let known = self.names.iter().map(|known| known.name.as_str()).chain(Meta::ALL.map(Meta::name));
-        let known: Vec<&str> = known.collect();
-        suggest(name, &known, written)
+        // Of names with a dot, those behind the same one.
+        let before = name.split_once('.').map(|(before, _)| before);
+        let behind = |known: &'_ Name| match known.name.split_once('.') {
+            Some((dotted, _)) if self.is_dotted(dotted) => Some(dotted) == before,
+            _plain => before.is_none_or(|before| !self.is_dotted(before)),
+        };
+        let strip = |name: &'_ str| match before.filter(|before| self.is_dotted(before)) {
+            Some(before) => name.len().min(before.len() + 1),
+            None => 0,
+        };
+        let own = self.names.iter().filter(|known| behind(known)).map(|known| &known.name[strip(&known.name)..]);
+        let meta = Meta::ALL.map(Meta::name).into_iter().filter(|_| strip(name) == 0);
+        let known: Vec<&str> = own.chain(meta).collect();
+        suggest(&name[strip(name)..], &known, written)
     }
 }
 
@@ -316,7 +350,7 @@ mod tests {
             (11, field("owner", owner)),
         ];
         let elements = elements.into_iter().map(|(id, element)| (ElementId([id; 16]), element));
-        let design = Design { elements: elements.collect(), ..Design::default() };
+        let design = Design::of(elements.collect());
         let scope = Scope::of(&design, ListId([1; 16]));
         let name = |name: &str, id: u8, kind: Kind| Name {
             name: name.into(),
@@ -333,7 +367,7 @@ mod tests {
             Name { many: true, choices, ..status },
             name("owner", 11, Kind::Reference(Some(ListId([9; 16])))),
         ];
-        assert_eq!(scope, Scope { list: ListId([1; 16]), names: expect.to_vec() });
+        assert_eq!(scope, Scope { list: ListId([1; 16]), names: expect.to_vec(), constants: Vec::new() });
     }
 
     #[test]

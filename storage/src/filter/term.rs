@@ -92,9 +92,17 @@ impl<'a> Term<'a> {
         }
     }
 
+    /// Of canonical bytes, be they a row's or made of them.
+    pub fn of_shown(bytes: Cow<'a, [u8]>) -> Self {
+        match bytes {
+            Cow::Borrowed(bytes) => Self::decode(bytes),
+            Cow::Owned(bytes) => Term::decode(&bytes).into_owned(),
+        }
+    }
+
     /// Whether two terms are the same value. Numbers of all kinds compare by size, a day and an instant by the day;
     /// what has no meaning here equals nothing.
-    pub(super) fn equals(&self, other: &Self) -> bool {
+    pub(crate) fn equals(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Null, Self::Null) => true,
             (Self::Choice(a), Self::Choice(b)) => a == b,

@@ -55,7 +55,7 @@ fn scope() -> Scope {
         many,
         choices: if kind == Kind::Choice { vec![("open".into(), OPEN), ("done".into(), DONE)] } else { Vec::new() },
     });
-    Scope { list: LIST, names: names.collect() }
+    Scope { list: LIST, names: names.collect(), constants: Vec::new() }
 }
 
 /// A record in memory.

@@ -8,7 +8,7 @@ use super::{
     testing::{Ev, RECORD, World},
 };
 use crate::engine::{Engine, EngineError, MemoryEngine, Overlay};
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 use tandem_wire::{DeviceKey, Event, FieldId, PartPath, RecordKey, Role, Value, VersionTable};
 
 struct Log<'a>(&'a [Arc<Event>]);
@@ -31,6 +31,8 @@ pub fn delivered(events: &[Arc<Event>], order: &[usize]) -> View {
         fold.apply(&mut rows, &log, at, &events[*i]).expect("memory does not fail");
     }
     let view = fold.view(&rows).expect("memory does not fail");
+    let listed = fold.refused(&rows, None).map(|refused| refused.expect("memory does not fail").1.event.id);
+    assert_eq!(listed.collect::<BTreeSet<_>>(), view.control.refused(), "listed of refusals, in the order {order:?}");
     let loaded = Fold::load(prefix, &rows, &log).expect("memory does not fail");
     assert_eq!(loaded.view(&rows).expect("memory does not fail"), view, "loaded again");
     if let Some(table) = table_of(events, order) {

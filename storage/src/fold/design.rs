@@ -1,11 +1,15 @@
 //! Stage 4: the design that is current (rule R11).
 
 use super::{ControlEvent, Members, Past, Standings, Status, Terms, control_order};
-use crate::EngineError;
+use crate::{EngineError, design_rule::DesignRules, lens::Lenses};
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::OnceLock,
+};
 use tandem_wire::{
-    Act, DesignDigest, ElementId, EventId, EventRef, EventTag, FieldId, ListId, Mark, OpRef, Rehearsed, Value,
+    Act, DesignDigest, DesignProposed, ElementId, EventId, EventRef, EventTag, FieldId, ListId, Mark, OpRef, Rehearsed,
+    Value,
     design::{ElementKind, FieldType, Property},
 };
 
@@ -18,7 +22,31 @@ pub struct Design {
     pub losing: BTreeSet<OpRef>,
     /// What authorities proposed.
     pub proposals: BTreeMap<OpRef, Proposal>,
+    #[serde(skip)]
+    made: Made,
 }
+
+/// What is made of a design's elements when it is first asked for. Follows from the rest: a copy, which may be changed, makes
+/// its own.
+#[derive(Debug, Default)]
+struct Made {
+    lenses: OnceLock<Lenses>,
+    rules: OnceLock<DesignRules>,
+}
+
+impl Clone for Made {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl PartialEq for Made {
+    fn eq(&self, _other: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Made {}
 
 /// One element of a design.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -118,11 +146,7 @@ impl Design {
         live: &[&ControlEvent],
     ) {
         let Some(proposal) = self.proposals.get_mut(&rehearsed.proposal) else { return };
-        let by_event = |op: &OpRef| live.iter().find(|c| c.event.op_ref(op.op) == *op).copied();
-        let Some(proposing) = by_event(&rehearsed.proposal) else { return };
-        let Act::DesignProposed(proposed) = &proposing.event.header().ops[rehearsed.proposal.op as usize].act else {
-            return;
-        };
+        let Some((proposing, proposed)) = proposing(&rehearsed.proposal, live) else { return };
         let by_authority = proposing.event.header().chain.device == c.event.header().chain.device;
         let voided = failures
             .iter()
@@ -132,6 +156,11 @@ impl Design {
             return;
         }
         proposal.merged = Some(here);
+        self.apply_proposed(proposing, proposed, live);
+    }
+
+    /// Makes a proposal's steps current.
+    fn apply_proposed(&mut self, proposing: &ControlEvent, proposed: &DesignProposed, live: &[&ControlEvent]) {
         let find = |step: &EventRef| live.iter().find(|c| c.event.id() == step.id).copied();
         let steps = proposed.steps.iter().filter_map(find).chain([proposing]);
         for c in steps.filter(|step| step.event.header().chain.device == proposing.event.header().chain.device) {
@@ -141,6 +170,15 @@ impl Design {
                 }
             }
         }
+    }
+
+    /// This design with a proposal's steps in it, whether it may be merged or not; nothing for what is no proposal. `live`
+    /// are the control events that count.
+    pub fn with_proposal(&self, proposal: &OpRef, live: &[&ControlEvent]) -> Option<Self> {
+        let (event, proposed) = proposing(proposal, live).filter(|_| self.proposals.contains_key(proposal))?;
+        let mut design = self.clone();
+        design.apply_proposed(event, proposed, live);
+        Some(design)
     }
 
     fn apply(&mut self, c: &ControlEvent, index: usize, step: Step<'_>) {
@@ -177,6 +215,11 @@ impl Design {
         if !applied {
             self.losing.insert(by);
         }
+    }
+
+    /// One that nobody proposed, of these elements.
+    pub fn of(elements: BTreeMap<ElementId, Element>) -> Self {
+        Self { elements, ..Self::default() }
     }
 
     /// A name for exactly this design.
@@ -242,6 +285,16 @@ impl Design {
         }
     }
 
+    /// What its fields show of what was written into them. Whoever changes the elements does so before this is asked for.
+    pub fn lenses(&self) -> &Lenses {
+        self.made.lenses.get_or_init(|| Lenses::of(self))
+    }
+
+    /// Its rules, ready to run. As for [`Design::lenses`].
+    pub fn rules(&self) -> &DesignRules {
+        self.made.rules.get_or_init(|| DesignRules::of(self))
+    }
+
     /// The type of a field, where it has one that this version knows.
     pub fn field_type(&self, field: FieldId) -> Option<FieldType> {
         FieldType::from_value(&self.elements.get(&field.into())?.property(Property::Type)?)
@@ -258,6 +311,17 @@ impl Element {
     /// Whether it is dropped.
     pub fn is_dropped(&self) -> bool {
         self.property(Property::Dropped) == Some(Value::Bool(true))
+    }
+}
+
+/// The event of a proposal, and what it says.
+fn proposing<'a>(proposal: &OpRef, live: &[&'a ControlEvent]) -> Option<(&'a ControlEvent, &'a DesignProposed)> {
+    let at = usize::from(proposal.op);
+    let is_it = |c: &&&ControlEvent| at < c.event.header().ops.len() && c.event.op_ref(proposal.op) == *proposal;
+    let event = live.iter().find(is_it)?;
+    match &event.event.header().ops[at].act {
+        Act::DesignProposed(proposed) => Some((event, proposed)),
+        _something_else => None,
     }
 }
 

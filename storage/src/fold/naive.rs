@@ -5,9 +5,12 @@
 //! (5) data.
 
 use super::{
-    Chains, ControlEvent, ControlView, Design, Found, Judged, Known, Members, Past, RecordOp, RecordState, Standing,
-    Standings, Status, Stops, Terms, Validity, View, counts_as_past, is_authority_written, record, standing, status,
+    Chains, ControlEvent, ControlView, Design, Found, Judged, Known, Look, Members, Past, RecordOp, RecordState,
+    Standing, Standings, Status, Stops, Terms, Validity, View, counts_as_past, is_authority_written, record,
+    refusals::{self, Refusals},
+    standing, status,
     validity::{self, Place, Seen},
+    view::Fates,
 };
 use crate::EngineError;
 use std::{
@@ -106,22 +109,35 @@ impl World {
     /// Stages 3 to 5.
     fn view(&self) -> Result<View, EngineError> {
         let members = Members::resolve(&self.control, &self.terms, self, self)?;
-        let mut statuses = BTreeMap::new();
+        let (mut statuses, mut fates) = (BTreeMap::new(), Fates { held: self.held.clone(), ..Fates::default() });
         for (id, event) in &self.valid {
             let standing = self.standing(event)?;
-            statuses.insert(*id, status(event, &self.pasts[id], &standing, &self.terms, &members, self)?);
+            let status = status(event, &self.pasts[id], &standing, &self.terms, &members, self)?;
+            let look = Look::of(&status, is_authority_written(event, &self.pasts[id], &self.terms));
+            fates.answered.extend(refusals::answers(event, look).iter().map(|answered| answered.id));
+            fates.handed.extend(refusals::hand_ons(event, look).iter().map(|(handed, to)| (handed.id, *id, *to)));
+            let mirrored = self.mirrored(event)?;
+            if !mirrored.is_empty() {
+                fates.mirrored.insert(*id, mirrored);
+            }
+            statuses.insert(*id, status);
         }
         let status_of = |c: &ControlEvent| Ok(statuses[&c.event.id()].clone());
         let design = Design::resolve(&self.control, &self.terms, &members, self, status_of)?;
         let records = self.records(&statuses);
-        let masked = statuses.into_iter().filter(|(_, status)| !status.is_live()).collect();
-        let control = ControlView::of(&self.terms, &members, design, masked, self.held.clone(), self.forks());
+        fates.masked = statuses.into_iter().filter(|(_, status)| !status.is_live()).collect();
+        let control = ControlView::of(&self.terms, &members, design, fates, self.forks());
         Ok(View { control, records })
     }
 
     fn standing(&self, event: &Event) -> Result<Standing, EngineError> {
         let verdicts = self.judged.get(&event.id()).map_or(&[][..], Vec::as_slice);
         standing(event, &self.pasts[&event.id()], verdicts, &self.terms, &self.stops, self)
+    }
+
+    fn mirrored(&self, event: &Event) -> Result<Refusals, EngineError> {
+        let verdicts = self.judged.get(&event.id()).map_or(&[][..], Vec::as_slice);
+        refusals::mirrored(event, &self.pasts[&event.id()], verdicts, &self.terms, &self.stops, self)
     }
 
     fn records(&self, statuses: &BTreeMap<EventId, Status>) -> BTreeMap<RecordKey, RecordState> {

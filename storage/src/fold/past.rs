@@ -18,7 +18,8 @@ pub struct ControlEvent {
 
 /// Whether later events have this one in their [`Past`].
 pub fn counts_as_past(event: &Event) -> bool {
-    event.header().chain.is_control() && event.header().ops.iter().any(|op| !matches!(op.act, Act::Verdict(_)))
+    event.header().chain.is_control()
+        && event.header().ops.iter().any(|op| !matches!(op.act, Act::Verdict(_) | Act::RulesChanged(_)))
 }
 
 /// How events of one chain lie to one another.

@@ -1,6 +1,6 @@
 //! Stage 2: what the authorities' verdicts make of an event (rules R3 and R7).
 
-use super::{Chains, Past, Terms};
+use super::{Chains, Past, Terms, terms::Term};
 use crate::EngineError;
 use std::collections::{BTreeMap, BTreeSet};
 use tandem_wire::{Act, BindingMode, Event, EventId, ListId, OpRef, Outcome, RefusalCode};
@@ -22,6 +22,13 @@ pub struct Judged {
 
 /// A verdict's place in its authority's chain: sequence number, then op.
 pub type VerdictPlace = (u64, u16);
+
+impl Judged {
+    /// The op of the verdict.
+    pub(super) fn op(&self, term: &Term) -> OpRef {
+        OpRef { chain: term.chain(), seq: self.place.0, op: self.place.1, tag: self.verdict.tag() }
+    }
+}
 
 /// Where each term's verdicts cease to count, because the authority contradicted itself or forked its chain there.
 pub type Stops = BTreeMap<OpRef, VerdictPlace>;
@@ -59,23 +66,10 @@ pub fn standing(
     stops: &Stops,
     chains: &impl Chains,
 ) -> Result<Standing, EngineError> {
-    if verdicts.is_empty() || is_never_judged(event, event_past, terms) {
+    if verdicts.is_empty() {
         return Ok(Standing::Unjudged);
     }
-    let mut counting: Vec<(usize, &Judged)> = Vec::new();
-    for (age, term) in terms.terms.iter().enumerate() {
-        if term.bind.mode == BindingMode::Mirror || term.exempts(event, chains)? {
-            continue;
-        }
-        let mut of_term: Vec<&Judged> = verdicts.iter().filter(|judged| judged.term == term.binding).collect();
-        of_term.sort_by_key(|judged| judged.place);
-        for judged in of_term {
-            if counts(judged, terms, stops, chains)? {
-                counting.push((age, judged));
-                break;
-            }
-        }
-    }
+    let counting = counting(event, event_past, verdicts, terms, stops, chains, BindingMode::Binding)?;
     let lists = lists_of(event);
     let scopes: Vec<Option<ListId>> = if lists.is_empty() { vec![None] } else { lists.into_iter().map(Some).collect() };
     let decisions: Vec<Option<&(usize, &Judged)>> =
@@ -83,8 +77,8 @@ pub fn standing(
     let refusals: BTreeSet<(OpRef, RefusalCode)> = decisions
         .iter()
         .flatten()
-        .filter_map(|(_, judged)| match judged.outcome {
-            Outcome::Refuse(code) => Some((verdict_op(judged, terms), code)),
+        .filter_map(|(age, judged)| match judged.outcome {
+            Outcome::Refuse(code) => Some((judged.op(&terms.terms[*age]), code)),
             Outcome::Accept => None,
         })
         .collect();
@@ -96,22 +90,47 @@ pub fn standing(
     Ok(Standing::Accepted { pasts: decided.iter().map(|(_, judged)| judged.past.clone()).collect(), order })
 }
 
-/// Verdicts are not judged, unless something else is smuggled in with them; and neither is what the owner decides
-/// about the workspace.
-fn is_never_judged(event: &Event, past: &Past, terms: &Terms) -> bool {
+/// The verdict of each term of this mode that counts: the first in its chain.
+pub(super) fn counting<'a>(
+    event: &Event,
+    event_past: &Past,
+    verdicts: &'a [Judged],
+    terms: &Terms,
+    stops: &Stops,
+    chains: &impl Chains,
+    mode: BindingMode,
+) -> Result<Vec<(usize, &'a Judged)>, EngineError> {
+    let mut counting = Vec::new();
+    if is_never_judged(event, event_past, terms) {
+        return Ok(counting);
+    }
+    for (age, term) in terms.terms.iter().enumerate() {
+        if term.bind.mode != mode || term.exempts(event, chains)? {
+            continue;
+        }
+        let mut of_term: Vec<&Judged> = verdicts.iter().filter(|judged| judged.term == term.binding).collect();
+        of_term.sort_by_key(|judged| judged.place);
+        for judged in of_term {
+            if counts(judged, terms, stops, chains)? {
+                counting.push((age, judged));
+                break;
+            }
+        }
+    }
+    Ok(counting)
+}
+
+/// Verdicts and what an authority says of its rules are not judged, unless something else is smuggled in with them; and
+/// neither is what the owner decides about the workspace.
+pub(super) fn is_never_judged(event: &Event, past: &Past, terms: &Terms) -> bool {
     let header = event.header();
-    header.ops.iter().all(|op| matches!(op.act, Act::Verdict(_)))
+    header.ops.iter().all(|op| matches!(op.act, Act::Verdict(_) | Act::RulesChanged(_)))
         || (header.chain.is_control() && terms.is_owner_at(header.chain.device, event.id(), past))
 }
 
 /// The lists that an event is about.
 pub fn lists_of(event: &Event) -> BTreeSet<ListId> {
     event.header().ops.iter().filter_map(|op| op.target.record()).map(|record| record.list).collect()
-}
-
-fn verdict_op(judged: &Judged, terms: &Terms) -> OpRef {
-    let chain = terms.find(&judged.term).expect("counts").chain();
-    OpRef { chain, seq: judged.place.0, op: judged.place.1, tag: judged.verdict.tag() }
 }
 
 #[cfg(test)]

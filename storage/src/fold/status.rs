@@ -93,7 +93,7 @@ pub fn needed_role(event: &Event) -> Option<Role> {
             | Act::DesignMerged(_)
             | Act::DesignFailed(_)
             | Act::DesignProposed(_) => Role::Writer,
-            Act::Verdict(_) => Role::Reader,
+            Act::Verdict(_) | Act::RulesChanged(_) => Role::Reader,
             Act::Define(_) | Act::Put(_) => Role::Designer,
             Act::Invite(_) | Act::Withdraw(_) | Act::Admit(_) | Act::SetRole(_) | Act::Remove(_) | Act::Keep(_) => {
                 Role::Manager

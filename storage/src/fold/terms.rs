@@ -1,6 +1,6 @@
 //! Stage 1: who owns the workspace, and which authorities the owner has bound (rules R3 and R7).
 
-use super::{Chains, ControlEvent, Past, is_beyond};
+use super::{Chains, ControlEvent, Past, is_beyond, standing::lists_of};
 use crate::EngineError;
 use std::collections::BTreeSet;
 use tandem_wire::{
@@ -185,6 +185,12 @@ impl Term {
             (Scope::Lists(lists), Some(list)) => lists.contains(&list),
             (Scope::Lists(_), None) => false,
         }
+    }
+
+    /// Whether it judges anything of this event.
+    pub fn concerns(&self, event: &Event) -> bool {
+        let lists = lists_of(event);
+        if lists.is_empty() { self.covers(None) } else { lists.iter().any(|list| self.covers(Some(*list))) }
     }
 
     /// Whether it never judges this event, which its binder had seen.

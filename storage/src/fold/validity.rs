@@ -192,7 +192,7 @@ fn may_name(op: &Op, target: &Op) -> bool {
             Target::Record(_) => same_record,
             Target::Workspace => target.act.is_control() == op.act.is_control(),
         },
-        Act::Bind(_) | Act::Unbind(_) | Act::Verdict(_) | Act::DesignProposed(_) => {
+        Act::Bind(_) | Act::Unbind(_) | Act::Verdict(_) | Act::DesignProposed(_) | Act::RulesChanged(_) => {
             matches!(target.act, Act::Bind(_))
         }
         Act::Withdraw(_) => matches!(target.act, Act::Invite(_)),

@@ -1,12 +1,12 @@
 //! What the folds give, in one comparable shape.
 
-use super::{Design, Members, RecordState, Status, Terms};
+use super::{Design, Members, RecordState, Status, Terms, refusals::Refusals};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
-use tandem_wire::{ChainId, DeviceKey, EventId, OpRef, RecordKey, Role};
+use tandem_wire::{ChainId, DeviceKey, EventId, MemberId, OpRef, RecordKey, Role};
 
 /// Version of the rules: part of every digest, so that views of different versions never seem equal.
-pub const FOLD_VERSION: u32 = 2;
+pub const FOLD_VERSION: u32 = 3;
 
 /// The whole meaning of a set of events.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,22 +32,37 @@ pub struct ControlView {
     pub design: Design,
     /// Valid events that are not live.
     pub masked: BTreeMap<EventId, Status>,
+    /// Events that mirrors refused, whatever became of them.
+    pub mirrored: BTreeMap<EventId, Refusals>,
+    /// Events that were given up, or that others were put in place of.
+    pub answered: BTreeSet<EventId>,
+    /// Events that somebody was asked to put right: the event, by which other event, who.
+    pub handed: BTreeSet<(EventId, EventId, MemberId)>,
     /// Events that wait for others.
     pub held: BTreeSet<EventId>,
     /// Places with more than one valid event.
     pub forks: BTreeSet<(ChainId, u64)>,
 }
 
+/// What became of the events that take no part, or that somebody should look at.
+#[derive(Debug, Clone, Default)]
+pub struct Fates {
+    /// See [`ControlView::masked`].
+    pub masked: BTreeMap<EventId, Status>,
+    /// See [`ControlView::mirrored`].
+    pub mirrored: BTreeMap<EventId, Refusals>,
+    /// See [`ControlView::answered`].
+    pub answered: BTreeSet<EventId>,
+    /// See [`ControlView::handed`].
+    pub handed: BTreeSet<(EventId, EventId, MemberId)>,
+    /// See [`ControlView::held`].
+    pub held: BTreeSet<EventId>,
+}
+
 impl ControlView {
     /// Of the given stages.
-    pub fn of(
-        terms: &Terms,
-        members: &Members,
-        design: Design,
-        masked: BTreeMap<EventId, Status>,
-        held: BTreeSet<EventId>,
-        forks: BTreeSet<(ChainId, u64)>,
-    ) -> Self {
+    pub fn of(terms: &Terms, members: &Members, design: Design, fates: Fates, forks: BTreeSet<(ChainId, u64)>) -> Self {
+        let Fates { masked, mirrored, answered, handed, held } = fates;
         let grants = members
             .grants
             .iter()
@@ -59,9 +74,18 @@ impl ControlView {
             grants: grants.collect(),
             design,
             masked,
+            mirrored,
+            answered,
+            handed,
             held,
             forks,
         }
+    }
+
+    /// Refused events that nobody answered: the inbox lists them.
+    pub fn refused(&self) -> BTreeSet<EventId> {
+        let masked = self.masked.iter().filter(|(_, status)| status.is_refused()).map(|(event, _)| *event);
+        masked.chain(self.mirrored.keys().copied()).filter(|event| !self.answered.contains(event)).collect()
     }
 }
 

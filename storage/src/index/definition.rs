@@ -1,9 +1,15 @@
 //! Which indexes a design asks for.
 
 use super::sort_key::SORT_KEY_VERSION;
-use crate::fold::Design;
+use crate::{
+    design_file::ViewKind,
+    filter::{FilterError, Scope},
+    fold::{Design, design::Element},
+    form::names,
+    query::Condition,
+};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use tandem_wire::{
     ElementId, FieldId, ListId, PartPath, Value,
     design::{BaseType, ElementKind, Property},
@@ -38,6 +44,31 @@ pub struct ViewDefinition {
     /// The columns that it shows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<ViewCell>,
+    /// How it shows its records.
+    #[serde(default, skip_serializing_if = "is_a_list")]
+    pub kind: ViewKind,
+    /// Which records, as a condition in CEL; `me` is the name of who looks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<String>,
+    /// What the names in the filter stand for, by the fields' ids.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub names: BTreeMap<String, String>,
+    /// The id of the field by which they are grouped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// The id of the field of the first day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<String>,
+    /// The id of the field of the last day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<String>,
+    /// The id of the field of what must end before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+}
+
+fn is_a_list(kind: &ViewKind) -> bool {
+    *kind == ViewKind::List
 }
 
 /// A cell in a [`ViewDefinition`].
@@ -83,6 +114,18 @@ impl ViewDefinition {
         }
     }
 
+    /// Reads its filter, where it has one, for somebody of this name.
+    pub fn condition(&self, design: &Design, list: ListId, me: &str) -> Option<Result<Condition, FilterError>> {
+        let mut scope = Scope::of_named(design, list, &names(&self.names));
+        scope.constants.push(("me".into(), me.into()));
+        self.filter.as_ref().map(|filter| Condition::parse(filter, &scope))
+    }
+
+    /// The fields that it speaks of besides what it sorts by and shows.
+    pub fn other_fields(&self) -> impl Iterator<Item = &String> {
+        self.group.iter().chain(&self.start).chain(&self.end).chain(&self.after)
+    }
+
     /// As the value of [`Property::Definition`].
     pub fn to_value(&self) -> Value {
         Value::Bytes(serde_json::to_vec(self).expect("plain data"))
@@ -100,14 +143,14 @@ pub fn wanted(design: &Design) -> Vec<IndexDefinition> {
             continue;
         }
         let found = match ElementKind::from_number(element.kind) {
-            Some(ElementKind::Field) if element.property(Property::Indexed) == Some(Value::Bool(true)) => {
+            Some(ElementKind::Field) if is_found_by(element) => {
                 Some(((id.as_field(), PartPath::default()), Vec::new()))
             }
             Some(ElementKind::View) => sorted_view(design, *id).map(|view| (view.by, view.columns)),
             _other => None,
         };
         if let Some((by, columns)) = found.filter(|(by, _)| shows_one_value(design, by)) {
-            let made_by = made_by(design, by.0);
+            let made_by = made_by(design, &by, &columns);
             wanted.insert(IndexDefinition { list, by, columns, made_by });
         }
     }
@@ -118,6 +161,13 @@ pub fn wanted(design: &Design) -> Vec<IndexDefinition> {
         *count <= INDEXES_PER_LIST_MAX
     };
     wanted.into_iter().filter(count).collect()
+}
+
+/// Whether records are found by the values of a field: because that was asked for, since no two may share one, or since it
+/// matters who refers to what.
+fn is_found_by(field: &Element) -> bool {
+    let is = |property| field.property(property) == Some(Value::Bool(true));
+    is(Property::Indexed) || is(Property::Unique) || field.property(Property::OnDelete).is_some()
 }
 
 /// A view that sorts.
@@ -132,7 +182,7 @@ pub(crate) struct SortedView {
 
 /// A view's order and columns; none of one that does not sort.
 pub(crate) fn sorted_view(design: &Design, view: ElementId) -> Option<SortedView> {
-    let ViewDefinition { sort, columns } = ViewDefinition::of(design, view)?;
+    let ViewDefinition { sort, columns, .. } = ViewDefinition::of(design, view)?;
     let ViewSort { by, descending } = sort?;
     Some(SortedView { by: by.path()?, descending, columns: columns.iter().filter_map(ViewCell::path).collect() })
 }
@@ -142,9 +192,13 @@ fn shows_one_value(design: &Design, (field, _): &CellPath) -> bool {
     design.field_type(*field).is_some_and(|field_type| !field_type.many)
 }
 
-fn made_by(design: &Design, field: FieldId) -> u64 {
+fn made_by(design: &Design, (field, _): &CellPath, columns: &[CellPath]) -> u64 {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&SORT_KEY_VERSION.to_be_bytes());
+    for shown in std::iter::once(field).chain(columns.iter().map(|(column, _)| column)) {
+        hasher.update(&design.lenses().fingerprint(*shown));
+    }
+    let field = *field;
     if design.field_type(field).and_then(|field_type| field_type.base()) == Some(BaseType::Choice) {
         for (id, choice) in design.elements.iter().filter(|(_, element)| element.parent == Some(field.into())) {
             for property in [Property::Name, Property::Order] {

@@ -6,12 +6,16 @@
 use super::{Index, definition::CellPath, sort_key::put_sort_key};
 use crate::{
     bytes::{Take, put_varint},
-    engine::{Batch, Bytes, EngineError, Key, Read, Slice, Table},
-    fold::{Design, incremental::Prefix},
+    engine::{Batch, Bytes, EngineError, Key, Read, Slice, Table, prefix_end},
+    fold::{
+        Design,
+        incremental::{Prefix, rows_of_list},
+    },
+    lens::Shown,
     record_row::{self, CellRow},
 };
 use std::collections::BTreeMap;
-use tandem_wire::{ListId, RecordId, Value};
+use tandem_wire::{FieldId, ListId, PartPath, RecordId, RecordKey, Value};
 
 /// Between the number and the sort key: records with a value come before those without.
 pub(crate) const WITH_VALUE: u8 = 0;
@@ -39,7 +43,7 @@ impl EntryKey {
 
 impl Index {
     /// The start of its keys.
-    pub(crate) fn prefix(&self, generation: Prefix) -> Key {
+    pub fn prefix(&self, generation: Prefix) -> Key {
         let mut key = generation.bytes().to_vec();
         key.extend_from_slice(&self.number.to_be_bytes());
         key
@@ -57,9 +61,9 @@ impl Index {
     }
 
     /// Whether two rows of a record have the same entry.
-    fn shows_alike(&self, one: &[CellRow<'_>], other: &[CellRow<'_>]) -> bool {
+    fn shows_alike(&self, design: &Design, one: &[CellRow<'_>], other: &[CellRow<'_>]) -> bool {
         let mut cells = std::iter::once(&self.definition.by).chain(&self.definition.columns);
-        cells.all(|path| shown(one, path) == shown(other, path))
+        cells.all(|path| shown(design, one, path) == shown(design, other, path))
     }
 
     /// The entry of a record with these cells.
@@ -70,33 +74,67 @@ impl Index {
         record: RecordId,
         cells: &[CellRow<'_>],
     ) -> (Key, Bytes) {
-        let shows = |path| shown(cells, path);
+        let shows = |path| shown(design, cells, path);
         let mut key = Vec::with_capacity(96);
         key.extend_from_slice(&generation.bytes());
         key.extend_from_slice(&self.number.to_be_bytes());
-        put_place(&mut key, shows(&self.definition.by), design);
+        put_place(&mut key, shows(&self.definition.by).as_deref(), design);
         key.extend_from_slice(&record.0);
         (key, put_columns(self.definition.columns.iter().map(shows)))
     }
 }
 
 /// The canonical bytes of what one of these cells shows.
-fn shown<'a>(cells: &[CellRow<'a>], (field, part): &CellPath) -> Option<&'a [u8]> {
-    cells.iter().find(|cell| cell.is(*field, part)).and_then(CellRow::value)
+fn shown<'a>(design: &Design, cells: &[CellRow<'a>], (field, part): &CellPath) -> Option<Shown<'a>> {
+    design.lenses().shown(&cells, *field, part)
 }
 
 /// Bytes of a key before the place.
 const PREFIX_BYTES: usize = 8 + 4;
 
+/// Records of a list that show a value in a field, by an index of it: perhaps also some whose value sorts alike. Without
+/// such an index every record is looked at, in each of the field's parts.
+pub fn holders<R: Read>(
+    rows: &R,
+    generation: Prefix,
+    indexes: &[Index],
+    design: &Design,
+    (list, field): (ListId, FieldId),
+    value: &Value,
+) -> Result<Vec<RecordKey>, EngineError> {
+    let by = (field, PartPath::default());
+    let index = indexes.iter().find(|index| index.definition.list == list && index.definition.by == by);
+    let Some(index) = index else {
+        let all = rows_of_list(rows, generation, list);
+        let value = value.encode();
+        let shows = |row: &[u8]| cells_of(row).is_some_and(|cells| shows_anywhere(design, &cells, field, &value));
+        let fits = all.filter_map(|pair| match pair {
+            Ok((key, row)) => shows(&row).then_some(Ok(key)),
+            Err(error) => Some(Err(error)),
+        });
+        return fits.collect();
+    };
+    let mut from = index.prefix(generation);
+    from.extend_from_slice(&place_of(value, design));
+    let entries = rows.range(Table::Index, &from, prefix_end(&from).as_deref());
+    entries.map(|pair| Ok(RecordKey { list, record: EntryKey(pair?.0).record() })).collect()
+}
+
+/// Whether a record shows a value in any part of a field.
+fn shows_anywhere(design: &Design, cells: &[CellRow<'_>], field: FieldId, value: &[u8]) -> bool {
+    let shown = design.lenses().of_field(&cells, field);
+    shown.iter().any(|(_, _, bytes)| **bytes == *value)
+}
+
 /// The columns of an entry, from the canonical bytes of what they show.
-pub(crate) fn put_columns<'a>(shows: impl Iterator<Item = Option<&'a [u8]>>) -> Bytes {
+pub(crate) fn put_columns<'a>(shows: impl Iterator<Item = Option<Shown<'a>>>) -> Bytes {
     let mut columns = Vec::new();
     for value in shows {
         match value {
             None => columns.push(0),
             Some(value) => {
                 put_varint(&mut columns, value.len() as u64 + 1);
-                columns.extend_from_slice(value);
+                columns.extend_from_slice(&value);
             }
         }
     }
@@ -174,7 +212,7 @@ pub(crate) fn follow<R: Read>(
         let (old, new) = (old.and_then(cells_of), row.and_then(|row| cells_of(row)));
         for index in concerned {
             if let (Some(old), Some(new)) = (&old, &new)
-                && index.shows_alike(old, new)
+                && index.shows_alike(design, old, new)
             {
                 continue;
             }

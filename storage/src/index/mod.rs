@@ -9,7 +9,8 @@ pub mod sort_key;
 mod upkeep;
 
 pub use definition::{CellPath, IndexDefinition, ViewDefinition};
-pub(crate) use upkeep::{bad_entries, forget_others, load, upkeep};
+pub use entry::holders;
+pub(crate) use upkeep::{bad_entries, forget_others, load, next_number, upkeep};
 
 use serde::{Deserialize, Serialize};
 

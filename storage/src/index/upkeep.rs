@@ -28,17 +28,24 @@ pub(crate) fn upkeep<E: Engine>(
     engine: &E,
     generation: Prefix,
     indexes: &mut Vec<Index>,
-    wanted: Vec<IndexDefinition>,
+    (wanted, prepared, reserved): (Vec<IndexDefinition>, &[Index], u32),
     design: &Design,
 ) -> Result<(), EngineError> {
     let (kept, dropped): (Vec<Index>, Vec<Index>) =
         indexes.drain(..).partition(|index| wanted.contains(&index.definition));
-    let mut next = kept.iter().chain(&dropped).map(|index| index.number + 1).max().unwrap_or(0);
+    let mut next = next_number(kept.iter().chain(&dropped).chain(prepared)).max(reserved);
     *indexes = kept;
-    if !dropped.is_empty() {
-        let mut batch = Batch::default();
-        dropped.iter().for_each(|index| batch.delete(Table::Meta, row_key(generation, index.number)));
-        engine.commit(batch, Durability::Buffered)?;
+    // One batch flips: those that are not wanted any more go, those that stand ready come.
+    let mut flip = Batch::default();
+    dropped.iter().for_each(|index| flip.delete(Table::Meta, row_key(generation, index.number)));
+    for index in prepared.iter().filter(|index| wanted.contains(&index.definition)) {
+        if indexes.iter().all(|present| present.definition != index.definition) {
+            flip.put(Table::Meta, row_key(generation, index.number), row(index));
+            indexes.push(index.clone());
+        }
+    }
+    if !flip.is_empty() {
+        engine.commit(flip, Durability::Buffered)?;
         dropped.iter().try_for_each(|index| engine.drop_prefix(Table::Index, &index.prefix(generation)))?;
     }
     for definition in wanted {
@@ -52,6 +59,15 @@ pub(crate) fn upkeep<E: Engine>(
     }
     indexes.sort_by(|a, b| a.definition.cmp(&b.definition));
     Ok(())
+}
+
+/// The least number that none of these has.
+pub(crate) fn next_number<'i>(indexes: impl Iterator<Item = &'i Index>) -> u32 {
+    indexes.map(|index| index.number + 1).max().unwrap_or(0)
+}
+
+fn row(index: &Index) -> Bytes {
+    postcard::to_allocvec(index).expect("a vector takes all bytes")
 }
 
 /// Makes all entries of an index, and lists it.
@@ -70,8 +86,7 @@ fn make<E: Engine>(engine: &E, generation: Prefix, index: &Index, design: &Desig
         ingest(engine, &mut entries)?;
     }
     entries.into_iter().for_each(|(key, columns)| batch.put(Table::Index, key, columns));
-    let row = postcard::to_allocvec(index).expect("a vector takes all bytes");
-    batch.put(Table::Meta, row_key(generation, index.number), row);
+    batch.put(Table::Meta, row_key(generation, index.number), row(index));
     engine.commit(batch, Durability::Buffered)
 }
 

@@ -2,9 +2,10 @@
 
 use crate::{
     filter::{Cells, EvalError, Filter, FilterError, Meta, Place, Scope, Term},
-    fold::incremental::Fold,
+    fold::{Design, incremental::Fold},
     history::Author,
     index::CellPath,
+    lens,
     record_row::{self, Touch},
 };
 use std::{collections::BTreeMap, sync::Arc};
@@ -69,6 +70,7 @@ pub(super) struct RowCells<'a> {
     pub(super) id: RecordId,
     pub(super) row: &'a [u8],
     pub(super) names: &'a Names,
+    pub(super) design: &'a Design,
 }
 
 impl RowCells<'_> {
@@ -84,13 +86,12 @@ impl RowCells<'_> {
 
 impl Cells for RowCells<'_> {
     fn cell(&self, field: FieldId, part: &PartPath) -> Term<'_> {
-        record_row::winner(self.row, field, part).map_or(Term::Null, Term::decode)
+        self.design.lenses().shown(&lens::RowCells(self.row), field, part).map_or(Term::Null, Term::of_shown)
     }
 
     fn cells(&self, field: FieldId) -> Vec<(PartPath, Term<'_>)> {
-        let own = record_row::cells(self.row).filter(|cell| cell.field == field);
-        let shown = own.filter_map(|cell| Some((cell.part(), Term::decode(cell.value()?))));
-        shown.filter(|(_, term)| *term != Term::Null).collect()
+        let shown = self.design.lenses().of_field(&lens::RowCells(self.row), field).into_iter();
+        shown.map(|(_, part, bytes)| (part, Term::of_shown(bytes))).collect()
     }
 
     fn meta(&self, meta: Meta) -> Term<'_> {

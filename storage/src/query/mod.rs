@@ -18,8 +18,8 @@ pub use whole::TableSize;
 
 use self::plan::{Found, Plan};
 use crate::{
+    design_rule::{Finding, Severity},
     engine::{EngineError, Read, Slice, Table},
-    field_type::fits,
     fold::{
         Design, RecordState,
         incremental::{Archive, Fold, Prefix, rows_of_list},
@@ -30,11 +30,12 @@ use crate::{
         definition::{SortedView, sorted_view},
         entry,
     },
+    lens::is_raw,
     log::LogReader,
     record_row,
     store::Views,
 };
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 use tandem_wire::{ElementId, Event, FieldId, ListId, PartPath, RecordId, RecordKey, Value};
 
 pub use crate::fold::incremental::Entry;
@@ -145,7 +146,14 @@ impl<R: Read> Reader<R> {
     /// Everything about a record, whether it exists or not.
     pub fn state(&self, key: RecordKey) -> Result<RecordState, EngineError> {
         let row = self.rows.get(Table::Records, &self.prefix().record(key))?;
-        Ok(row.map_or_else(RecordState::default, |row| record_row::decode(&row)))
+        Ok(row.map_or_else(RecordState::default, |row| self.shown(key.list, &row)))
+    }
+
+    /// The record of a row, as the design shows it.
+    fn shown(&self, list: ListId, row: &[u8]) -> RecordState {
+        let mut state = record_row::decode(row);
+        self.design().lenses().show_state(list, &mut state);
+        state
     }
 
     /// A record, if it exists.
@@ -161,13 +169,13 @@ impl<R: Read> Reader<R> {
 
     /// The same, and where the rest of them begins.
     pub fn page(&self, list: ListId, query: &Query) -> Result<Page<Record>, EngineError> {
-        let of = |found: Found| Record { id: found.id, state: record_row::decode(&found.row) };
+        let of = |found: Found| Record { id: found.id, state: self.shown(list, &found.row) };
         Ok(self.plan(list, query).records()?.map(of))
     }
 
     /// The same records, with what they show. Cheaper than [`Reader::page`], which knows everything about them.
     pub fn page_values(&self, list: ListId, query: &Query) -> Result<Page<(RecordId, Values)>, EngineError> {
-        Ok(self.plan(list, query).records()?.map(|found| (found.id, Values::of(&found.row))))
+        Ok(self.plan(list, query).records()?.map(|found| (found.id, Values::of(&found.row, self.design(), list))))
     }
 
     /// The places of what [`Reader::list`] would give.
@@ -179,7 +187,7 @@ impl<R: Read> Reader<R> {
     /// One record with its place in a query's order, if it is among what that asks for; the limit does not count.
     pub(crate) fn find(&self, key: RecordKey, query: &Query) -> Result<Option<(Rank, Record)>, EngineError> {
         let found = self.plan(key.list, query).one(key.record)?;
-        Ok(found.map(|(rank, row)| (rank, Record { id: key.record, state: record_row::decode(&row) })))
+        Ok(found.map(|(rank, row)| (rank, Record { id: key.record, state: self.shown(key.list, &row) })))
     }
 
     /// The records of a view's list, in its order, as its columns show them. Of `query`, the sort does not count.
@@ -239,16 +247,33 @@ pub fn winner(state: &RecordState, field: FieldId, part: &PartPath) -> Option<Va
     siblings.first()?.value().filter(|value| *value != Value::Null)
 }
 
+/// What the design's validations say of a record.
+fn rule_flags(design: &Design, list: ListId, state: &RecordState) -> Vec<&'static str> {
+    let mut flags = BTreeSet::new();
+    for rule in design.rules().list(list) {
+        match rule.judge_state(design, state) {
+            Finding::Holds => {}
+            Finding::Broken if rule.definition.severity == Severity::Error => drop(flags.insert("broken")),
+            Finding::Broken => drop(flags.insert("warning")),
+            Finding::Unchecked(_) => drop(flags.insert("unchecked")),
+        }
+    }
+    flags.into_iter().collect()
+}
+
 /// What a person should know about a record besides its values.
-pub fn flags(design: &Design, state: &RecordState) -> Vec<&'static str> {
+pub fn flags(design: &Design, list: ListId, state: &RecordState) -> Vec<&'static str> {
     let mut flags = Vec::new();
     let is_raw = |((field, part), siblings): (&(FieldId, PartPath), &Vec<Sibling>)| {
         let value = siblings.first().and_then(Sibling::value);
-        value.is_some_and(|value| design.field_type(*field).is_some_and(|ty| !fits(&ty, part, &value)))
+        let is_dropped = design.elements.get(&(*field).into()).is_some_and(|element| element.is_dropped());
+        let ty = design.field_type(*field).filter(|_| !is_dropped);
+        value.zip(ty).is_some_and(|(value, ty)| is_raw(&ty, part, &value))
     };
     if state.cells.iter().any(is_raw) {
         flags.push("raw");
     }
+    flags.extend(rule_flags(design, list, state));
     if state.cells.values().any(|siblings| is_conflict(siblings)) {
         flags.push("conflict");
     }

@@ -6,6 +6,7 @@ use crate::{
         CellPath,
         entry::{is_without_value, place, place_of},
     },
+    lens::RowCells,
     record_row,
 };
 use std::cmp::Ordering;
@@ -53,7 +54,7 @@ impl Sort {
             None => place(None, design),
         };
         match &self.by {
-            SortBy::Cell(field, part) => place(record_row::winner(row, *field, part), design),
+            SortBy::Cell(field, part) => place(design.lenses().shown(&RowCells(row), *field, part).as_deref(), design),
             SortBy::Created => instant(record_row::created(row)),
             SortBy::Modified => instant(record_row::modified(row)),
         }

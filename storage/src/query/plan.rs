@@ -15,10 +15,12 @@ use crate::{
         CellPath, Index,
         entry::{self, EntryKey, WITH_VALUE, WITHOUT_VALUE, is_without_value, place_of, put_columns},
     },
+    lens,
     record_row::{self, NOTHING},
     store::Views,
 };
 use std::{
+    borrow::Cow,
     cell::Cell,
     cmp::Reverse,
     collections::{BTreeMap, BinaryHeap},
@@ -93,7 +95,7 @@ impl<'a, R: Read> Plan<'a, R> {
         let can = self.query.filters.is_empty() && condition.is_none_or(is_covered);
         let Some(index) = self.index(covers).filter(|_| can) else {
             let of = |found: Found| {
-                let shows = cells.iter().map(|(field, part)| record_row::winner(&found.row, *field, part));
+                let shows = cells.iter().map(|(field, part)| self.shown(&found.row, *field, part));
                 Columns { id: found.id, shows: put_columns(shows).into() }
             };
             return Ok(self.records()?.map(of));
@@ -117,8 +119,8 @@ impl<'a, R: Read> Plan<'a, R> {
     pub(super) fn groups(&self, (field, part): &CellPath) -> Result<Vec<(Option<Value>, u64)>, EngineError> {
         let mut counts: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
         let mut count = |row: &[u8]| {
-            let value = record_row::winner(row, *field, part).unwrap_or(&NOTHING);
-            match counts.get_mut(value) {
+            let value = self.shown(row, *field, part).unwrap_or(Cow::Borrowed(&NOTHING));
+            match counts.get_mut(&*value) {
                 Some(count) => *count += 1,
                 None => drop(counts.insert(value.to_vec(), 1)),
             }
@@ -147,6 +149,11 @@ impl<'a, R: Read> Plan<'a, R> {
             .collect())
     }
 
+    /// What a cell of a row shows.
+    fn shown<'r>(&self, row: &'r [u8], field: FieldId, part: &PartPath) -> Option<lens::Shown<'r>> {
+        self.views.fold.design().lenses().shown(&lens::RowCells(row), field, part)
+    }
+
     fn limit(&self) -> usize {
         self.query.limit.unwrap_or(usize::MAX)
     }
@@ -157,9 +164,10 @@ impl<'a, R: Read> Plan<'a, R> {
 
     fn fits(&self, id: RecordId, row: &[u8]) -> bool {
         let shows = |((field, part, _), value): (&(FieldId, PartPath, Value), &Vec<u8>)| {
-            record_row::winner(row, *field, part).unwrap_or(&NOTHING) == value
+            self.shown(row, *field, part).as_deref().unwrap_or(&NOTHING) == value
         };
-        let holds = |condition: &Condition| self.holds(RowCells { id, row, names: &self.names }.fit(condition));
+        let cells = RowCells { id, row, names: &self.names, design: self.views.fold.design() };
+        let holds = |condition: &Condition| self.holds(cells.fit(condition));
         record_row::exists(row)
             && self.query.filters.iter().zip(&self.shown).all(shows)
             && self.query.condition.as_ref().is_none_or(holds)

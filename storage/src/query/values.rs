@@ -3,9 +3,11 @@
 use super::Reader;
 use crate::{
     engine::{EngineError, Read, Table},
+    fold::Design,
+    lens::RowCells,
     record_row,
 };
-use tandem_wire::{FieldId, PartPath, RecordKey, Value};
+use tandem_wire::{FieldId, ListId, PartPath, RecordKey, Value};
 
 /// The value that each cell of a record shows, without who wrote it and what it won over. In the order of the cells'
 /// addresses; cells that show nothing are left out.
@@ -16,17 +18,15 @@ impl<R: Read> Reader<R> {
     /// What a record shows, if it exists. Cheaper than [`Reader::record`], which knows everything about it.
     pub fn values(&self, key: RecordKey) -> Result<Option<Values>, EngineError> {
         let row = self.rows.get(Table::Records, &self.prefix().record(key))?;
-        Ok(row.filter(|row| record_row::exists(row)).map(|row| Values::of(&row)))
+        Ok(row.filter(|row| record_row::exists(row)).map(|row| Values::of(&row, self.design(), key.list)))
     }
 }
 
 impl Values {
-    pub(super) fn of(row: &[u8]) -> Self {
-        let shown = record_row::cells(row).filter_map(|cell| {
-            let value = record_row::value(cell.value()?)?;
-            Some((cell.field, cell.part(), value))
-        });
-        Self(shown.collect())
+    pub(super) fn of(row: &[u8], design: &Design, list: ListId) -> Self {
+        let present = record_row::cells(row).map(|cell| (cell.field, cell.part()));
+        let shown = design.lenses().all(&RowCells(row), list, present).into_iter();
+        Self(shown.filter_map(|(field, part, bytes)| Some((field, part, record_row::value(&bytes)?))).collect())
     }
 
     /// What a cell shows.

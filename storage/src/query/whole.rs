@@ -4,7 +4,6 @@ use super::{Reader, Record};
 use crate::{
     engine::{EngineError, Read, Slice, Table, prefix_end},
     log::{RunEvents, events_of, runs_from},
-    record_row,
 };
 use tandem_wire::{ListId, RecordId, RecordKey};
 
@@ -27,16 +26,16 @@ impl<R: Read> Reader<R> {
         let first = key(from);
         let of_list = &first[..first.len() - from.0.len()];
         let rows = self.rows.range(Table::Records, &first, prefix_end(of_list).as_deref());
-        rows.map(|pair| {
+        rows.map(move |pair| {
             let (key, row) = pair?;
             let id = RecordId(*key.last_chunk().expect("keys are our own"));
-            Ok(Record { id, state: record_row::decode(&row) })
+            Ok(Record { id, state: self.shown(list, &row) })
         })
     }
 
-    /// The stored bytes of each run of the log, in order of arrival.
-    pub fn runs(&self) -> impl Iterator<Item = Result<Slice, EngineError>> + '_ {
-        runs_from(&self.rows, self.prefix().workspace, 0).map(|run| Ok(run?.1))
+    /// The stored bytes of each run of the log from the one with number `from` on, in order of arrival.
+    pub fn runs_from(&self, from: u64) -> impl Iterator<Item = Result<Slice, EngineError>> + '_ {
+        runs_from(&self.rows, self.prefix().workspace, from).map(|run| Ok(run?.1))
     }
 
     /// The events of the last `count` runs of the log, the last run first.

@@ -11,7 +11,7 @@ use std::{
 use tandem_wire::{DeviceKey, EventId, WorkspaceId};
 
 const FILE: &str = "HEAD";
-const MAGIC: &[u8] = b"tandem head 1\n";
+const MAGIC: &[u8] = b"tandem head 2\n";
 
 /// What a node knows of its own chains.
 ///
@@ -38,6 +38,11 @@ pub struct WorkspaceHead {
     pub left: bool,
     /// The pair of chains that is written: the number of the control chain.
     pub pair: u32,
+    /// What was written to the pair is in the rescue file, synced, before anybody is told of it.
+    pub synced: bool,
+    /// Digests of the policies that may be in the tables: of the last one, and while another is being set of both. None:
+    /// none was ever set.
+    pub policies: Vec<[u8; 32]>,
     /// Runs in the log when the node was stopped.
     pub runs: u64,
     /// The last event of each own chain known to be on the disk.
@@ -106,7 +111,15 @@ mod tests {
         assert_eq!(Head::read(dir.path()).unwrap(), HeadFile::Absent);
         fs::write(dir.path().join("key"), "k").unwrap();
         let tip = Tip { arrival: 9, seq: 4, id: EventId([3; 32]) };
-        let workspace = WorkspaceHead { number: 2, left: true, pair: 8, runs: 10, tips: [(8, tip)].into() };
+        let workspace = WorkspaceHead {
+            number: 2,
+            left: true,
+            pair: 8,
+            synced: true,
+            policies: vec![[5; 32]],
+            runs: 10,
+            tips: [(8, tip)].into(),
+        };
         let head = Head {
             device: DeviceKey([1; 32]),
             place: Place::here(&dir.path().join("key")).unwrap(),

@@ -95,13 +95,17 @@ impl Segments {
     pub fn append(&mut self, entries: &[u8]) -> io::Result<()> {
         let done = self.try_append(entries);
         if done.is_err() {
-            self.open = None;
-            // Not gone on with: what it ends in is not known.
-            if let Some((_, bytes)) = self.segments.back_mut() {
-                *bytes = (*bytes).max(SEGMENT_BYTES);
-            }
+            self.abandon();
         }
         done
+    }
+
+    /// Ends the segment that is written: what it has on the disk is not known.
+    pub fn abandon(&mut self) {
+        self.open = None;
+        if let Some((_, bytes)) = self.segments.back_mut() {
+            *bytes = (*bytes).max(SEGMENT_BYTES);
+        }
     }
 
     fn try_append(&mut self, entries: &[u8]) -> io::Result<()> {

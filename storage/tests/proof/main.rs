@@ -24,9 +24,9 @@ use std::{
 ///
 /// For two, three or four events at most.
 const ALL_VIEWS: [&str; 3] = [
-    "9719d3c932f71337c73c76a2b6622af2fa865c00477c7c503ec76422eb227746",
-    "e60b18f973f6adaae91d80a28fb2df2ed5258edd25d60921715921d9477f182e",
-    "fc2af1da3d6ae43561a6846071de5635a458dbe5d6ed63e836756c12bd4ffe34",
+    "fe2412c76dbc4828cc68ec36a1557820df16bb344e3c29f617956c90d8d9b190",
+    "97a3dba5324e1fda030a8eb03b619bfbe37067c8da4f687b16c19357a03a3873",
+    "2c40f84a1bcfe8e052071790e2a75b6d2d1296c685ddb828481fd43cb463cd30",
 ];
 
 /// A quick proof takes three.

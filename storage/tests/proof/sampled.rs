@@ -227,6 +227,11 @@ fn control_line(w: &World, dice: &mut Dice, author: DeviceKey, is_server: bool) 
             let server = dice.pick(&[S, S, T]);
             on_workspace(Act::Bind(Box::new(Bind { mode, seen, ends, ..binding(server, scope) })))
         }
+        18 if dice.one_in(2) => {
+            let bindings = ops(w, dice, author, |op| matches!(op.act, Act::Bind(_)));
+            let said = on_workspace(Act::RulesChanged(Box::new(pick_of(dice, &bindings)?))).0;
+            (said, postcard::to_allocvec(&RulesText::default()).unwrap())
+        }
         18 => (on_cell(RECORD, X, Act::Unknown { kind: 1000, args: vec![] }, vec![]), vec![]),
         19 => verdict(w, dice, author)?,
         _ => return design_line(w, dice, author),

@@ -60,6 +60,11 @@ pub fn data_op() -> impl Strategy<Value = Part> {
     ]
 }
 
+fn rules_text() -> impl Strategy<Value = Vec<u8>> {
+    let rule = (name(), text()).prop_map(|(list, name)| RuleName { list: ListId(list), name });
+    collection::vec(rule, 0..4).prop_map(|rules| body(&RulesText { rules }))
+}
+
 /// Any op of a control chain but a genesis, which only opens one.
 pub fn control_op() -> impl Strategy<Value = Part> {
     let bare = prop_oneof![
@@ -82,7 +87,7 @@ pub fn control_op() -> impl Strategy<Value = Part> {
         }),
         rehearsed().prop_map(|it| Act::DesignMerged(Box::new(it))),
     ];
-    let unknown = (17u16..30_000, bytes(40)).prop_map(|(half, args)| Act::Unknown { kind: 2 * half, args });
+    let unknown = (18u16..30_000, bytes(40)).prop_map(|(half, args)| Act::Unknown { kind: 2 * half, args });
     let with_body = prop_oneof![
         verdict(),
         (member(), device(), role(), option::of(invited()), text()).prop_map(
@@ -93,6 +98,7 @@ pub fn control_op() -> impl Strategy<Value = Part> {
         (name(), any::<u16>(), any_value())
             .prop_map(|(element, property, value)| (put(ElementId(element), property), value.encode())),
         (rehearsed().prop_map(|it| Act::DesignFailed(Box::new(it))), bytes(40)),
+        (op_ref().prop_map(|it| Act::RulesChanged(Box::new(it))), rules_text()),
         (unknown, bytes(40)),
     ];
     prop_oneof![

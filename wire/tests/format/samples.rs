@@ -214,6 +214,10 @@ fn control_ops() -> Run {
         ),
         (Act::DesignMerged(Box::new(rehearsed())), vec![]),
         (Act::DesignFailed(Box::new(rehearsed())), b"12 rows".to_vec()),
+        (
+            Act::RulesChanged(Box::new(term)),
+            body(&RulesText { rules: vec![RuleName { list: RECORD.list, name: "polite".into() }] }),
+        ),
     ];
     for (act, body) in acts {
         writer.event(vec![(op(act), body)]);

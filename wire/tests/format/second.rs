@@ -156,7 +156,7 @@ fn args(act: &Act) -> Vec<u8> {
         Act::Unbind(args) => postcard::to_allocvec(args),
         Act::Verdict(args) => postcard::to_allocvec(args),
         Act::Invite(args) => postcard::to_allocvec(args),
-        Act::Withdraw(args) | Act::Keep(args) => postcard::to_allocvec(args),
+        Act::Withdraw(args) | Act::Keep(args) | Act::RulesChanged(args) => postcard::to_allocvec(args),
         Act::Admit(args) => postcard::to_allocvec(args),
         Act::SetRole(args) => postcard::to_allocvec(args),
         Act::Remove(args) => postcard::to_allocvec(args),

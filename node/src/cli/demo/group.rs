@@ -215,7 +215,7 @@ impl Group {
         Ok(shown.into_iter().collect::<Result<Vec<_>, _>>()?.iter().all(|shown| shown == number))
     }
 
-    fn all_have_the_inbox(&self, inbox: &[Entry]) -> Result<bool, CliError> {
+    pub(super) fn all_have_the_inbox(&self, inbox: &[Entry]) -> Result<bool, CliError> {
         let all = self.all().map(Person::inbox);
         Ok(all.into_iter().collect::<Result<Vec<_>, _>>()?.iter().all(|other| other == inbox))
     }
@@ -225,7 +225,7 @@ impl Group {
 fn removers(inbox: &[Entry]) -> Vec<DeviceKey> {
     let removals = inbox.iter().flat_map(|entry| match entry {
         Entry::DeleteLost { removals, .. } => removals.as_slice(),
-        Entry::Conflict { .. } | Entry::Held { .. } => &[],
+        Entry::Conflict { .. } | Entry::Held { .. } | Entry::Refused(_) | Entry::Waiting { .. } => &[],
     });
     removals.map(|removal| removal.stamp.event.chain.device).collect()
 }

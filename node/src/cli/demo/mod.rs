@@ -2,8 +2,10 @@
 //! story says of them is compared with what the nodes have, and the demo fails where that is not so.
 
 mod alone;
+mod designs;
 mod group;
 mod person;
+mod server;
 mod story;
 
 use self::{
@@ -36,9 +38,12 @@ fn tell(console: &mut Console, folder: PathBuf) -> Result<(), CliError> {
     let person = |name: &'static str| Person::new(name, &folder, &exchange);
     let (ada, mut story) = (person("Ada")?, Story::new(console));
     alone::tell(&mut story, &ada)?;
-    let group = Group { ada, bob: person("Bob")?, cem: person("Cem")?, exchange };
+    let (bob, cem, server) = (person("Bob")?, person("Cem")?, person("Server")?);
+    let group = Group { ada, bob, cem, exchange };
     group.tell(&mut story)?;
+    group.get_a_server(&mut story, &server, &folder)?;
+    group.get_a_design(&mut story, &server, &folder)?;
     story.ending()?;
     let Group { ada, bob, cem, .. } = group;
-    [ada, bob, cem].into_iter().try_for_each(Person::close)
+    [ada, bob, cem, server].into_iter().try_for_each(Person::close)
 }

@@ -49,6 +49,27 @@ impl Person {
         self.node.device()
     }
 
+    /// Whether the list of contacts has such a field.
+    pub(super) fn has_field(&self, name: &str) -> Result<bool, CliError> {
+        let state = self.workspace()?.read();
+        let design = state.design();
+        let list = names::list(design, "contacts")?;
+        Ok(design.fields(list).into_iter().any(|field| design.name(field) == name))
+    }
+
+    /// How many proposed designs are known not to fit.
+    pub(super) fn proposals_failed(&self) -> Result<usize, CliError> {
+        let fold = self.workspace()?.fold();
+        Ok(fold.design().proposals.values().filter(|proposal| !proposal.failed.is_empty()).count())
+    }
+
+    /// The contacts with everything about them.
+    pub(super) fn rows(&self) -> Result<Vec<tandem_storage::query::Record>, CliError> {
+        let state = self.workspace()?.read();
+        let list = names::list(state.design(), "contacts")?;
+        Ok(state.list(list, &Query::default())?)
+    }
+
     /// The one workspace that they have.
     pub(super) fn workspace(&self) -> Result<Handle, CliError> {
         let all = self.node.workspaces()?;
@@ -111,6 +132,12 @@ impl Person {
     pub(super) fn number(&self, id: RecordId) -> Result<String, CliError> {
         let number = self.contact(id)?["fields"]["phones"][0]["number"].take();
         Ok(number.as_str().unwrap_or_default().to_owned())
+    }
+
+    /// The first e-mail address of a contact, as it is shown here.
+    pub(super) fn address(&self, id: RecordId) -> Result<String, CliError> {
+        let address = self.contact(id)?["fields"]["emails"][0]["address"].take();
+        Ok(address.as_str().unwrap_or_default().to_owned())
     }
 
     /// Who changed a contact last.

@@ -3,15 +3,14 @@
 //! and somebody writes at each node all the time. In the end all have the same, and everything that was acknowledged.
 
 mod chance;
-mod lan;
 mod writer;
 
 use self::{
     chance::Chance,
-    lan::Lan,
     writer::{Writer, Wrote},
 };
 use crate::{
+    network::lan::Lan,
     running::Running,
     team::Team,
     waiting::{until, wait_until},

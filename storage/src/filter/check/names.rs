@@ -9,7 +9,7 @@ use crate::filter::{
     tree::Node,
     types::{Type, Typed},
 };
-use cel::common::ast::SelectExpr;
+use cel::common::ast::{Expr, SelectExpr};
 use std::ops::Range;
 use tandem_wire::{PartPath, design::BaseType};
 
@@ -41,6 +41,10 @@ impl<'s> Checker<'s> {
                 let message = format!("two fields are called {}; rename one of them first", quoted(name));
                 Err(FilterError::new(Fault::UnknownField, span, message))
             }
+            Err(NoName::Unknown) if let Some((_, text)) = self.scope.constants.iter().find(|(of, _)| of == name) => {
+                let term = Term::Text(text.clone().into());
+                Ok(Typed { node: Node::Constant(term), ty: Type::of(Kind::Text), span })
+            }
             Err(NoName::Unknown) => match Meta::ALL.into_iter().find(|meta| meta.name() == name) {
                 Some(meta) => {
                     let kind = meta.kind(self.scope.list);
@@ -56,6 +60,9 @@ impl<'s> Checker<'s> {
 
     /// A part of a composite, or the test that it is there.
     pub(super) fn select(&mut self, select: &'s SelectExpr, dot: Range<usize>) -> Checked<'s> {
+        if let Some(known) = self.dotted(select, &dot) {
+            return known;
+        }
         let of = self.expression(&select.operand)?;
         // Of the test `has(a.b)` the parser gives the word `has`.
         let after = if select.test { of.span.end } else { dot.end.max(of.span.end) };
@@ -93,6 +100,17 @@ impl<'s> Checker<'s> {
         }
         let nodes = Box::new([typed.node, Node::Constant(Term::Null)]);
         Ok(Typed { node: Node::Compare(Comparison::NotEqual, nodes), ty: Type::BOOL, span: typed.span })
+    }
+
+    /// A name that has a dot in it, such as that of a field as it was before a change.
+    fn dotted(&self, select: &'s SelectExpr, dot: &Range<usize>) -> Option<Checked<'s>> {
+        let Expr::Ident(ident) = &select.operand.expr else { return None };
+        if select.test || self.locals.iter().any(|local| local.name == *ident) {
+            return None;
+        }
+        let (before, word) = self.syntax.word_at(self.syntax.span(select.operand.id).start);
+        let (name, rest) = self.syntax.word_at(dot.end.max(word.end));
+        self.scope.is_dotted(before).then(|| self.field(&format!("{before}.{name}"), word.start..rest.end))
     }
 
     pub(super) fn step(&self, part: &PartPath, name: &str, at: &Range<usize>) -> Result<PartPath, FilterError> {

@@ -7,10 +7,10 @@ use super::{
 };
 use crate::{
     engine::{EngineError, Read},
-    fold::{Design, Members, Terms},
+    fold::{ControlEvent, Design, Members, Terms},
 };
 use std::{collections::BTreeSet, sync::Arc};
-use tandem_wire::{DeviceKey, Event, EventId, Mark};
+use tandem_wire::{Act, DeviceKey, Event, EventId, Mark, OpRef};
 
 impl Fold {
     /// Stages 1 to 4 again; `new` is what changed them. Adds to `again` every older event to be looked at again.
@@ -73,6 +73,42 @@ impl Fold {
         Ok(())
     }
 
+    /// The design as it would be with a proposal in it; nothing for what is no proposal.
+    pub fn design_with<R: Read, E: Events>(
+        &self,
+        proposal: &OpRef,
+        rows: &R,
+        events: &E,
+    ) -> Result<Option<Design>, EngineError> {
+        let lookup = Lookup { fold: self, rows, events };
+        let mut live = Vec::new();
+        for c in &self.control {
+            if lookup.status_of(&c.event, &c.past)?.is_live() {
+                live.push(c);
+            }
+        }
+        Ok(self.design.with_proposal(proposal, &live))
+    }
+
+    /// The design as it was before a control event: without that, and without all that had seen it; nothing where there
+    /// is no such event.
+    pub fn design_before<R: Read, E: Events>(
+        &self,
+        event: EventId,
+        rows: &R,
+        events: &E,
+    ) -> Result<Option<Design>, EngineError> {
+        if self.control.iter().all(|control| control.event.id() != event) {
+            return Ok(None);
+        }
+        let is_later = |control: &&ControlEvent| control.event.id() == event || control.past.contains(&event);
+        let earlier: Vec<ControlEvent> = self.control.iter().filter(|control| !is_later(control)).cloned().collect();
+        let lookup = Lookup { fold: self, rows, events };
+        // Refused and cut as they are by now.
+        let status = |c: &ControlEvent| lookup.status_of(&c.event, &c.past);
+        Design::resolve(&earlier, &self.terms, &self.members, &lookup, status).map(Some)
+    }
+
     /// Adds every event of the chosen devices that was looked at before.
     fn add_events<R: Read, E>(
         &self,
@@ -102,11 +138,16 @@ impl Fold {
         let start = self.prefix.term(Kind::Verdict, term);
         let skip = start.len();
         let mut judged = Vec::new();
-        for key in work.lookup(self).keys_after(start)? {
+        for pair in range(work.rows, start) {
+            let (key, giver) = pair?;
             let (seq, rest) = key[skip..].split_first_chunk().expect("keys are our own");
             let (op, _) = rest.split_first_chunk().expect("keys are our own");
-            if (u64::from_be_bytes(*seq), u16::from_be_bytes(*op)) >= stop {
-                judged.push(EventKey::at_end_of(&key));
+            let op = u16::from_be_bytes(*op);
+            if (u64::from_be_bytes(*seq), op) >= stop {
+                let lookup = work.lookup(self);
+                let given = lookup.event(EventKey::at_end_of(&giver))?;
+                let Act::Verdict(verdict) = &given.header().ops[usize::from(op)].act else { unreachable!("a verdict") };
+                judged.extend(self.judged_by(&lookup, verdict)?);
             }
         }
         Ok(judged)

@@ -125,9 +125,10 @@ impl Fold {
         fresh.records.push((row_key, row));
         let key = EventKey { seq: header.seq, tag: event.id().tag(), ..tail.key };
         let state = EventState::Valid { past: tail.past, last: Some(tail.look) };
-        fresh
-            .events
-            .push((self.prefix.event(key), EventRow { id: event.id(), lamport: header.lamport, at, state }.encode()));
+        fresh.events.push((
+            self.prefix.event(key),
+            EventRow { id: event.id(), lamport: header.lamport, at, state, is_judged: false }.encode(),
+        ));
         let list = Some(record.key.list);
         fresh.tail = Some(Tail { key, id: event.id(), lamport: header.lamport, list, ..tail });
         let chain = self.chains.get_mut(&header.chain).expect("the tail's chain is known");

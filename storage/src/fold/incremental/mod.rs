@@ -15,8 +15,10 @@ mod control;
 mod ends;
 mod fresh;
 mod frontier;
+mod judging;
 mod read;
 mod records;
+mod refused;
 mod rows;
 mod step;
 #[cfg(test)]
@@ -28,6 +30,7 @@ pub use archive::{Archive, Entry};
 pub use fresh::{Fresh, makes_a_record};
 pub use frontier::Tip;
 pub use read::Events;
+pub use refused::{RefusedBy, RefusedEvent, RefusedPlace, RefusedValue};
 pub use rows::{ChainRow, EventKey, EventRow, EventState, LogPlace, Look, Prefix};
 pub use step::Steps;
 pub use together::Together;
@@ -54,8 +57,8 @@ use std::{
     sync::Arc,
 };
 use tandem_wire::{
-    Act, ChainEnd, ChainId, DesignDigest, DeviceKey, Event, EventId, EventRef, Invite, ListId, OpRef, RecordId,
-    RecordKey, Role,
+    Act, BindingMode, ChainEnd, ChainId, DesignDigest, DeviceKey, Event, EventId, EventRef, Invite, ListId, OpRef,
+    RecordId, RecordKey, Role,
 };
 
 /// The part of the view that is kept in memory.
@@ -69,6 +72,8 @@ pub struct Fold {
     control: Vec<ControlEvent>,
     /// Devices that a control event makes a member, an owner or an authority, whether that has effect or not.
     named: Arc<BTreeSet<DeviceKey>>,
+    /// Whether any control event binds a mirror, with effect or without.
+    has_mirrors: bool,
     terms: Arc<Terms>,
     stops: Stops,
     members: Arc<Members>,
@@ -110,6 +115,7 @@ impl Fold {
             past_numbers: BTreeMap::new(),
             control: Vec::new(),
             named: Arc::default(),
+            has_mirrors: false,
             terms: Arc::default(),
             stops: Stops::new(),
             members: Arc::default(),
@@ -136,6 +142,7 @@ impl Fold {
             control.push(ControlEvent { event: events.event(row.at)?, past: fold.past(past) });
         }
         fold.named = Arc::new(control.iter().flat_map(|c| named_by(&c.event)).collect());
+        fold.has_mirrors = control.iter().any(|c| binds_a_mirror(&c.event));
         fold.control = control;
         fold.resolve(&Lookup { fold: &fold.clone(), rows, events })?;
         Ok(fold)
@@ -165,7 +172,8 @@ impl Fold {
             return Ok(Applied::Known);
         }
         let before = self.chains[&event.header().chain];
-        let row = EventRow { id: event.id(), lamport: event.header().lamport, at, state: EventState::Held };
+        let (id, lamport) = (event.id(), event.header().lamport);
+        let row = EventRow { id, lamport, at, state: EventState::Held, is_judged: false };
         let applied = self.settle(&mut work, key, row, event)?;
         self.extend_ends(&mut work, event, before);
         let mut queue = self.woken_by(&mut work, Place::from(&event.reference()), applied)?;
@@ -282,7 +290,8 @@ impl Fold {
         if control_changed {
             self.control_changed(work, &[event], &mut again)?;
         }
-        again.remove(&key);
+        // A verdict that waited for it has come first.
+        let row = if again.remove(&key) { work.lookup(self).row(key)?.expect("just written") } else { row };
         self.look_at(work, key, row, event, &past)?;
         for key in again {
             self.look_again(work, key)?;
@@ -301,6 +310,7 @@ impl Fold {
         work.put(&self.prefix.number(Kind::Control, number), &key);
         self.control.push(ControlEvent { event: event.clone(), past: past.clone() });
         Arc::make_mut(&mut self.named).extend(named_by(event));
+        self.has_mirrors |= binds_a_mirror(event);
     }
 
     /// What the event had seen of the control plane: all that its direct past had, and that itself.
@@ -396,6 +406,7 @@ impl Fold {
             }
             masked => work.put(&self.prefix.masked(event.id()), masked),
         }
+        self.note_refusals(work, (key, row.lamport), event, past, (last, look))?;
         if last == Some(look) {
             return Ok(());
         }
@@ -516,16 +527,15 @@ impl Fold {
 
     /// The control plane as the rows have it.
     pub fn control_view<R: Read>(&self, rows: &R) -> Result<ControlView, EngineError> {
-        let mut masked = BTreeMap::new();
+        let mut fates = self.refusals_in(rows)?;
         for pair in range(rows, self.prefix.kind(Kind::Masked)) {
             let (key, value) = pair?;
-            masked.insert(EventId(*key.last_chunk().expect("keys are our own")), decode(&value));
+            fates.masked.insert(EventId(*key.last_chunk().expect("keys are our own")), decode(&value));
         }
-        let mut held = BTreeSet::new();
         for pair in range(rows, self.prefix.kind(Kind::Awaited)) {
             let key = EventKey::at_end_of(&pair?.0);
             let row = rows.get(ROWS, &self.prefix.event(key))?.expect("a held event has a row");
-            held.insert(EventRow::decode(&row).id);
+            fates.held.insert(EventRow::decode(&row).id);
         }
         let mut forks = BTreeSet::new();
         for pair in range(rows, self.prefix.kind(Kind::Fork)) {
@@ -535,7 +545,7 @@ impl Fold {
             let chain = ChainId { device: DeviceKey(*device), number: u32::from_be_bytes(*number) };
             forks.insert((chain, u64::from_be_bytes(seq.try_into().expect("keys are our own"))));
         }
-        Ok(ControlView::of(&self.terms, &self.members, (*self.design).clone(), masked, held, forks))
+        Ok(ControlView::of(&self.terms, &self.members, (*self.design).clone(), fates, forks))
     }
 
     /// The whole view, for tests and small workspaces.
@@ -555,6 +565,11 @@ fn named_by(event: &Event) -> impl Iterator<Item = DeviceKey> + '_ {
         Act::Bind(bind) => Some(bind.authority.device),
         _names_nobody => None,
     })
+}
+
+fn binds_a_mirror(event: &Event) -> bool {
+    let mut acts = event.header().ops.iter().map(|op| &op.act);
+    acts.any(|act| matches!(act, Act::Bind(bind) if bind.mode == BindingMode::Mirror))
 }
 
 /// Every record of a view, in the order of their keys, empty states left out.

@@ -7,7 +7,9 @@ use super::{
 use crate::{
     engine::{EngineError, Read, prefix_end},
     fold::{
-        Chains, ControlEvent, Found, Judged, Known, Past, Standing, Standings, Status, standing, status,
+        Chains, ControlEvent, Found, Judged, Known, Past, Standing, Standings, Status,
+        refusals::{self, Refusals},
+        standing, status,
         validity::{Place, Seen},
     },
 };
@@ -53,23 +55,37 @@ impl<R: Read, E: Events> Lookup<'_, R, E> {
 
     /// All verdicts on an event that is known.
     fn verdicts_on(&self, key: EventKey) -> Result<Vec<Judged>, EngineError> {
-        if self.fold.terms.terms.is_empty() {
+        if self.fold.terms.terms.is_empty() || !self.row(key)?.is_some_and(|row| row.is_judged) {
             return Ok(Vec::new());
         }
+        let of = |row: JudgedRow| {
+            let JudgedRow { term, place, verdict, past, outcome } = row;
+            Judged { term, place, verdict, past: self.fold.past(past), outcome }
+        };
+        Ok(self.judged_rows(key)?.into_iter().map(of).collect())
+    }
+
+    /// The rows of verdicts on an event.
+    pub(super) fn judged_rows(&self, key: EventKey) -> Result<Vec<JudgedRow>, EngineError> {
         let from = self.prefix().judged(key);
         let rows = self.rows.range(ROWS, &from, prefix_end(&from).as_deref());
-        rows.map(|pair| {
-            let row: JudgedRow = decode(&pair?.1);
-            let JudgedRow { term, place, verdict, past, outcome } = row;
-            Ok(Judged { term, place, verdict, past: self.fold.past(past), outcome })
-        })
-        .collect()
+        rows.map(|pair| pair.map(|(key, row)| JudgedRow::of(&key, &row))).collect()
     }
 
     fn standing_of(&self, event: &Event, past: &Past) -> Result<Standing, EngineError> {
         let key = self.key_of(event.header().chain, event.header().seq, event.id().tag()).expect("a valid event");
         let verdicts = self.verdicts_on(key)?;
         standing(event, past, &verdicts, &self.fold.terms, &self.fold.stops, self)
+    }
+
+    /// What mirrors refused of a valid event.
+    pub(super) fn mirrored_of(&self, event: &Event, past: &Past) -> Result<Refusals, EngineError> {
+        if !refusals::has_mirrors(&self.fold.terms) {
+            return Ok(Refusals::new());
+        }
+        let key = self.key_of(event.header().chain, event.header().seq, event.id().tag()).expect("a valid event");
+        let verdicts = self.verdicts_on(key)?;
+        refusals::mirrored(event, past, &verdicts, &self.fold.terms, &self.fold.stops, self)
     }
 
     /// Rule R4 for one valid event, as things stand.

@@ -142,19 +142,39 @@ impl Fold {
             ops.extend(record::ops_on(&event, record, look.live, look.refused, look.by_authority));
             events.insert(event.reference(), key);
         }
-        for op in ops.iter().filter(|op| !op.live) {
-            // Whoever builds on it must not find it replaced.
-            let row = self.prefix.history(record, events[&op.stamp.event], op.stamp.op);
-            if work.rows.get(Table::History, &row)?.is_some_and(|row| !row.is_empty()) {
-                work.rows.put(Table::History, row, []);
+        let (state, replaced) = record::fold_all(ops);
+        let (mut beside, mut told) = (BTreeMap::new(), BTreeSet::new());
+        for replaced in &replaced {
+            let key = self.key_of_op(&replaced.op).expect("what was live is known");
+            beside.insert(self.prefix.history(record, key, replaced.op.op), put_replaced(replaced));
+            told.insert(key);
+        }
+        for (_, key) in events.into_iter().filter(|(event, key)| !state.is_made_of(event) && !told.contains(key)) {
+            beside.insert(self.prefix.history(record, key, NO_OP), Vec::new());
+        }
+        self.write_beside(work.rows, record, beside)?;
+        self.write(work.rows, record, &state);
+        Ok(())
+    }
+
+    /// Makes these the rows beside a record: a dead op must not be found replaced by whoever builds on it.
+    fn write_beside<R: Read>(
+        &self,
+        rows: &mut Overlay<'_, R>,
+        record: RecordKey,
+        mut beside: BTreeMap<Vec<u8>, Vec<u8>>,
+    ) -> Result<(), EngineError> {
+        let start = self.prefix.record(record);
+        let there: Vec<_> =
+            rows.range(Table::History, &start, prefix_end(&start).as_deref()).collect::<Result<_, _>>()?;
+        for (key, row) in there {
+            match beside.remove(&*key) {
+                Some(wanted) if wanted == *row => {}
+                Some(wanted) => rows.put(Table::History, key.to_vec(), wanted),
+                None => rows.delete(Table::History, key.to_vec()),
             }
         }
-        let (state, replaced) = record::fold_all(ops);
-        self.put_replaced(work.rows, record, &replaced);
-        for (_, key) in events.into_iter().filter(|(event, _)| !state.is_made_of(event)) {
-            work.rows.put(Table::History, self.prefix.history(record, key, NO_OP), []);
-        }
-        self.write(work.rows, record, &state);
+        beside.into_iter().for_each(|(key, row)| rows.put(Table::History, key, row));
         Ok(())
     }
 
@@ -267,7 +287,8 @@ impl RecordState {
 }
 
 impl RecordState {
-    fn stamps(&self) -> impl Iterator<Item = &Stamp> {
+    /// All ops that it is made of.
+    pub(crate) fn stamps(&self) -> impl Iterator<Item = &Stamp> {
         let edits = self.creates.iter().chain(&self.restores).map(|edit| &edit.stamp);
         let removals = self.deletes.iter().map(|removal| &removal.stamp);
         let siblings = self.cells.values().flatten().map(|sibling| &sibling.stamp);

@@ -6,7 +6,7 @@ use crate::{
     fold::{Status, record::Replaced, validity::Place},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use tandem_wire::{ChainId, EventId, EventTag, FieldId, OpRef, Outcome, PartPath, RecordKey};
+use tandem_wire::{ChainId, DeviceKey, EventId, EventTag, FieldId, OpRef, Outcome, PartPath, RecordKey};
 
 /// The start of every key of one generation of one workspace's views.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,12 +29,20 @@ pub(super) enum Kind {
     Awaited = b'w',
     /// A judged event, then the verdict → [`JudgedRow`].
     Judged = b'j',
-    /// A term and a verdict's place, then the judged event.
+    /// A term and a verdict's place, then the verdict's event.
     Verdict = b'v',
     /// A judged event that has not come, then the verdict's event and op.
     Unmet = b'u',
     /// Event id → [`Status`] of an event that is not live.
     Masked = b'm',
+    /// Event id → what mirrors refused of it.
+    Mirrored = b'i',
+    /// An answered event, then the event that answers it → the id of the first.
+    Answer = b'a',
+    /// An event, then the event that asks somebody to put it right → the ids of both, and who is asked.
+    HandOn = b'h',
+    /// The lamport of a refused event that nobody answered, the greatest first, then its [`EventKey`].
+    Refused = b'r',
     /// Place with more than one event.
     Fork = b'f',
     /// Number → a control event's [`EventKey`].
@@ -74,7 +82,7 @@ pub struct EventKey {
 }
 
 /// An event's place in the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogPlace {
     /// The run, in order of arrival.
     pub arrival: u64,
@@ -83,7 +91,7 @@ pub struct LogPlace {
 }
 
 /// What the fold knows of an event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EventRow {
     /// Its id.
     pub id: EventId,
@@ -93,10 +101,12 @@ pub struct EventRow {
     pub at: LogPlace,
     /// How far it has come.
     pub state: EventState,
+    /// Whether a verdict on it is known.
+    pub is_judged: bool,
 }
 
 /// How far an event has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventState {
     /// It waits for others.
     Held,
@@ -112,7 +122,7 @@ pub enum EventState {
 }
 
 /// What stage 5 needs to know of a valid event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Look {
     /// It is live.
     pub live: bool,
@@ -123,13 +133,13 @@ pub struct Look {
 }
 
 impl Look {
-    pub(super) fn of(status: &Status, by_authority: bool) -> Self {
+    pub(in crate::fold) fn of(status: &Status, by_authority: bool) -> Self {
         Self { live: status.is_live(), refused: status.is_refused(), by_authority }
     }
 }
 
 /// One verdict on one event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct JudgedRow {
     pub(super) term: OpRef,
     pub(super) place: (u64, u16),
@@ -138,13 +148,36 @@ pub(super) struct JudgedRow {
     pub(super) outcome: Outcome,
 }
 
+impl JudgedRow {
+    /// Term and place: for keys.
+    fn place_bytes(&self) -> Vec<u8> {
+        let (seq, op) = self.place;
+        with(op_bytes(&self.term), &[&seq.to_be_bytes(), &op.to_be_bytes(), &self.verdict.tag().0])
+    }
+
+    /// What its key does not tell.
+    pub(super) fn encode(&self) -> Vec<u8> {
+        encode(&(self.verdict, self.past, self.outcome))
+    }
+
+    /// Of the pair that [`Prefix::judged_by`] and [`JudgedRow::encode`] gave.
+    pub(super) fn of(key: &[u8], row: &[u8]) -> Self {
+        let (key, _tag) = key.split_last_chunk::<16>().expect("keys are our own");
+        let (key, op) = key.split_last_chunk::<2>().expect("keys are our own");
+        let (key, seq) = key.split_last_chunk::<8>().expect("keys are our own");
+        let term = op_of_bytes(key.last_chunk().expect("keys are our own"));
+        let (verdict, past, outcome) = decode(row);
+        Self { term, place: (u64::from_be_bytes(*seq), u16::from_be_bytes(*op)), verdict, past, outcome }
+    }
+}
+
 impl EventRow {
     /// The row of an event, if it is known.
     pub fn get<R: Read>(rows: &R, prefix: Prefix, key: EventKey) -> Result<Option<Self>, EngineError> {
         Ok(rows.get(ROWS, &prefix.event(key))?.map(|bytes| Self::decode(&bytes)))
     }
 
-    /// The bytes that postcard would give: there is one for each event, and ids byte by byte take their time.
+    /// There is one for each event, and postcard takes ids byte by byte.
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(32 + 24);
         out.extend_from_slice(&self.id.0);
@@ -155,7 +188,7 @@ impl EventRow {
             EventState::Held => out.push(0),
             EventState::Invalid => out.push(1),
             EventState::Valid { past, last } => {
-                out.push(2);
+                out.push(if self.is_judged { 3 } else { 2 });
                 put_varint(&mut out, past.into());
                 out.push(u8::from(last.is_some()));
                 if let Some(Look { live, refused, by_authority }) = last {
@@ -170,7 +203,8 @@ impl EventRow {
         let mut rest = Take(bytes);
         let (id, lamport) = (EventId(rest.array()), rest.varint());
         let at = LogPlace { arrival: rest.varint(), index: rest.varint() as u16 };
-        let state = match rest.byte() {
+        let kind = rest.byte();
+        let state = match kind {
             0 => EventState::Held,
             1 => EventState::Invalid,
             _valid => EventState::Valid {
@@ -181,7 +215,7 @@ impl EventRow {
                 }),
             },
         };
-        Self { id, lamport, at, state }
+        Self { id, lamport, at, state, is_judged: kind == 3 }
     }
 }
 
@@ -218,12 +252,36 @@ impl Prefix {
         with(self.kind(Kind::Judged), &[&event.bytes()])
     }
 
+    pub(super) fn judged_by(self, event: EventKey, verdict: &JudgedRow) -> Vec<u8> {
+        with(self.judged(event), &[&verdict.place_bytes()])
+    }
+
+    pub(super) fn verdict(self, verdict: &JudgedRow) -> Vec<u8> {
+        with(self.kind(Kind::Verdict), &[&verdict.place_bytes()])
+    }
+
     pub(super) fn term(self, kind: Kind, term: &OpRef) -> Vec<u8> {
         with(self.kind(kind), &[&op_bytes(term)])
     }
 
     pub(super) fn masked(self, id: EventId) -> Vec<u8> {
         with(self.kind(Kind::Masked), &[&id.0])
+    }
+
+    pub(super) fn mirrored(self, id: EventId) -> Vec<u8> {
+        with(self.kind(Kind::Mirrored), &[&id.0])
+    }
+
+    pub(super) fn answers_to(self, event: EventKey) -> Vec<u8> {
+        with(self.kind(Kind::Answer), &[&event.bytes()])
+    }
+
+    pub(super) fn hand_ons_of(self, event: EventKey) -> Vec<u8> {
+        with(self.kind(Kind::HandOn), &[&event.bytes()])
+    }
+
+    pub(super) fn refused(self, lamport: u64, event: EventKey) -> Vec<u8> {
+        with(self.kind(Kind::Refused), &[&(!lamport).to_be_bytes(), &event.bytes()])
     }
 
     pub(super) fn number(self, kind: Kind, number: u32) -> Vec<u8> {
@@ -254,6 +312,16 @@ pub(super) fn op_bytes(op: &OpRef) -> Vec<u8> {
     bytes.extend_from_slice(&op.op.to_be_bytes());
     bytes.extend_from_slice(&op.tag.0);
     bytes
+}
+
+/// Bytes of [`op_bytes`].
+const OP_BYTES: usize = 32 + 4 + 8 + 2 + 16;
+
+fn op_of_bytes(bytes: &[u8; OP_BYTES]) -> OpRef {
+    let mut rest = Take(bytes);
+    let chain = ChainId { device: DeviceKey(rest.array()), number: u32::from_be_bytes(rest.array()) };
+    let (seq, op) = (u64::from_be_bytes(rest.array()), u16::from_be_bytes(rest.array()));
+    OpRef { chain, seq, op, tag: EventTag(rest.array()) }
 }
 
 impl EventKey {
@@ -338,16 +406,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_of_events_are_what_postcard_makes_of_them() {
+    fn rows_of_events_come_back() {
         let look = |live, refused, by_authority| Some(Look { live, refused, by_authority });
         let valid = |past, last| EventState::Valid { past, last };
         let states = [EventState::Held, EventState::Invalid, valid(0, None), valid(300, look(true, false, true))];
         for state in states.into_iter().chain([valid(u32::MAX, look(false, true, false))]) {
             for (arrival, index) in [(0, 0), (127, 128), (u64::MAX, u16::MAX)] {
-                let at = LogPlace { arrival, index };
-                let row = EventRow { id: EventId([0xa5; 32]), lamport: arrival, at, state };
-                assert_eq!(row.encode(), encode(&row));
-                assert_eq!(EventRow::decode(&row.encode()), row);
+                for is_judged in [false, matches!(state, EventState::Valid { .. })] {
+                    let at = LogPlace { arrival, index };
+                    let row = EventRow { id: EventId([0xa5; 32]), lamport: arrival, at, state, is_judged };
+                    assert_eq!(EventRow::decode(&row.encode()), row);
+                }
             }
         }
     }

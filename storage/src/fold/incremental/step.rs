@@ -100,7 +100,7 @@ impl Fold {
         let Some(earlier) = self.what_it_builds_on(rows, steps, event)? else { return Ok(false) };
         let key = EventKey { seq: event.header().seq, tag: event.id().tag(), ..tail.key };
         let state = EventState::Valid { past: tail.past, last: Some(tail.look) };
-        let row = EventRow { id: event.id(), lamport: event.header().lamport, at, state };
+        let row = EventRow { id: event.id(), lamport: event.header().lamport, at, state, is_judged: false };
         rows.put(ROWS, self.prefix.event(key), row.encode());
         for record in records {
             let state = steps.records.get_mut(&record).expect("just looked up");

@@ -29,6 +29,24 @@ pub fn rows_of(rows: &Overlay<'_, MemorySnapshot>) -> Rows {
     Table::ALL.into_iter().map(|table| (table, all(table))).collect()
 }
 
+/// Fails with the rows that only one of the two has.
+pub fn assert_same_rows(rows: &Overlay<'_, MemorySnapshot>, expected: &Overlay<'_, MemorySnapshot>, when: &str) {
+    let (rows, expected) = (rows_of(rows), rows_of(expected));
+    if rows == expected {
+        return;
+    }
+    for ((table, rows), (_, expected)) in rows.iter().zip(&expected) {
+        let shown = |which: &str, rows: &[(Vec<u8>, Vec<u8>)], others: &[(Vec<u8>, Vec<u8>)]| {
+            for (key, row) in rows.iter().filter(|row| !others.contains(row)) {
+                eprintln!("{which} in {table:?}: {} = {row:?}", key.escape_ascii());
+            }
+        };
+        shown("only here", rows, expected);
+        shown("only expected", expected, rows);
+    }
+    panic!("not the same rows {when}");
+}
+
 pub fn new_record(list: ListId, number: u16) -> RecordKey {
     let mut id = [9; 16];
     // Not in the order of their making.

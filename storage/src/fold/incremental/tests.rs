@@ -391,3 +391,42 @@ fn the_valid_end_of_a_branch_is_before_what_is_held_or_invalid() {
         assert_eq!(fold.valid_ends(rows, &Log(w.events()), chain).unwrap(), [end(valid)].into());
     });
 }
+
+#[test]
+fn a_branch_that_its_binder_had_not_seen_is_judged_when_the_other_one_comes() {
+    let mut w = World::with(&[(A, Role::Writer)]);
+    let first = w.set(A, X, 1, &[]);
+    let seen = w.set(A, X, 2, &[first]);
+    let (mut branch, mut prev) = (Vec::new(), first);
+    for value in [3, 4] {
+        let line = (on_cell(RECORD, Y, tandem_wire::Act::Set, vec![]), tandem_wire::Value::Int(value).encode());
+        let (id, before) = (w.event(prev).id(), w.event(prev).header().clone());
+        prev = w.forge(A, vec![line], |header| {
+            (header.seq, header.lamport) = (before.seq + 1, before.lamport + 1);
+            (header.prev, header.deps) = (Some(id), vec![]);
+        });
+        branch.push(prev);
+    }
+    let marks = w.marks(&[seen]);
+    let bound = w.bind_with(OWNER, tandem_wire::Bind { seen: marks, ..binding(S, Scope::Workspace) });
+    let verdict = w.accept(S, branch[1]);
+    let term = w.term(S);
+    with_fold(&w, |fold, rows| {
+        let log = Log(w.events());
+        let mut docket = crate::docket::Docket::new(term);
+        let mut heard = |fold: &Fold, rows: &Overlay<'_, MemorySnapshot>| -> Vec<EventId> {
+            let cases = docket.take(fold, rows, &log).unwrap();
+            cases.iter().map(|case| case.event.id()).collect()
+        };
+        // As long as only this branch is known, its place is all that tells what the binder had seen.
+        apply(fold, rows, &w, &[Ev(0), Ev(1), bound, first, branch[0], branch[1]]);
+        assert_eq!(heard(fold, rows), [w.event(branch[1]).id()]);
+        apply(fold, rows, &w, &[verdict]);
+        assert!(heard(fold, rows).is_empty());
+        apply(fold, rows, &w, &[seen]);
+        let present = fold.terms().find(&term).unwrap().clone();
+        let waiting = crate::outbox::waiting(fold, rows, &log, &present, A).unwrap();
+        assert_eq!(waiting.into_iter().map(|event| event.id).collect::<Vec<_>>(), [w.event(branch[0]).id()]);
+        assert_eq!(heard(fold, rows), [w.event(branch[0]).id()]);
+    });
+}

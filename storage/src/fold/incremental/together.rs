@@ -60,7 +60,7 @@ impl Fold {
         let past = self.past_of(&work, event)?;
         let number = self.number_of(&mut work, past.clone());
         let state = EventState::Valid { past: number, last: None };
-        let row = EventRow { id: event.id(), lamport: header.lamport, at, state };
+        let row = EventRow { id: event.id(), lamport: header.lamport, at, state, is_judged: false };
         work.put_event(self.prefix, key, row);
         self.extend_chain(&mut work, key, event)?;
         self.frontier.extend(self.prefix, work.rows, event);

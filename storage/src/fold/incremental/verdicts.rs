@@ -1,15 +1,16 @@
 //! Stage 2, event by event: which verdicts are about which events.
 
 use super::{
-    EventKey, EventState, Events, Fold, Work,
-    rows::{JudgedRow, Kind, ROWS, decode, op_bytes, with},
+    EventKey, EventRow, EventState, Events, Fold, Work,
+    read::Lookup,
+    rows::{JudgedRow, Kind, ROWS, op_bytes, with},
 };
 use crate::{
-    engine::{EngineError, Read, prefix_end},
-    fold::validity::Place,
+    engine::{EngineError, Read},
+    fold::{VerdictPlace, validity::Place},
 };
 use std::collections::BTreeSet;
-use tandem_wire::{Act, Event, OpRef, Verdict};
+use tandem_wire::{Act, Event, OpRef, Outcome, Verdict};
 
 impl Fold {
     /// Takes the verdicts that `event` gives, and those that waited for it. Adds every event that they are about to
@@ -64,45 +65,67 @@ impl Fold {
         };
         let place = (given.header().seq, index);
         let row = JudgedRow { term: verdict.term, place, verdict: given.id(), past, outcome: verdict.outcome };
-        let mut control_changed = false;
-        let mut at = Some(last);
+        work.rows.put(ROWS, self.prefix.verdict(&row), giver.bytes());
+        let (mut control_changed, mut at) = (false, Some(last));
         for _ in 0..verdict.count {
             let Some(judged) = at else { break };
-            control_changed |= self.note(work, judged, &row)?;
-            again.insert(judged);
+            control_changed |= self.note(work, judged, &row, again)?;
             at = work.lookup(self).previous(judged)?;
         }
         Ok(control_changed || verdict.last.chain.is_control())
     }
 
-    /// Notes one verdict on one event; says whether the authority contradicts itself there.
+    /// Notes one verdict on one event, which is to be looked at `again` if that may change what it is; says whether the
+    /// authority contradicts itself there.
     fn note<R: Read, E: Events>(
         &self,
         work: &mut Work<'_, '_, R, E>,
         judged: EventKey,
         row: &JudgedRow,
+        again: &mut BTreeSet<EventKey>,
     ) -> Result<bool, EngineError> {
-        let (term, start) = (op_bytes(&row.term), self.prefix.judged(judged));
-        let to = prefix_end(&start);
-        let others: Vec<JudgedRow> = work
-            .rows
-            .range(ROWS, &start, to.as_deref())
-            .map(|pair| Ok(decode(&pair?.1)))
-            .collect::<Result<_, EngineError>>()?;
-        let place_bytes: &[&[u8]] =
-            &[&term, &row.place.0.to_be_bytes(), &row.place.1.to_be_bytes(), &row.verdict.tag().0];
-        work.put(&with(start, place_bytes), row);
-        let inverse = with(self.prefix.kind(Kind::Verdict), place_bytes);
-        work.rows.put(ROWS, with(inverse, &[&judged.bytes()]), []);
-        let mut places: Vec<(u64, u16)> =
-            others.iter().filter(|other| other.term == row.term).map(|other| other.place).chain([row.place]).collect();
+        let event = work.lookup(self).row(judged)?.expect("a judged event is known");
+        let is_live = matches!(event.state, EventState::Valid { last: Some(look), .. } if look.live);
+        if !event.is_judged {
+            work.put_event(self.prefix, judged, EventRow { is_judged: true, ..event });
+        }
+        // Of what takes part, the first word that accepts it changes nothing.
+        if event.is_judged || !is_live || row.outcome != Outcome::Accept {
+            again.insert(judged);
+        }
+        let places: Vec<VerdictPlace> = match event.is_judged {
+            false => Vec::new(),
+            true => {
+                let others = work.lookup(self).judged_rows(judged)?.into_iter();
+                others.filter(|other| other.term == row.term).map(|other| other.place).collect()
+            }
+        };
+        work.rows.put(ROWS, self.prefix.judged_by(judged, row), row.encode());
+        let mut places: Vec<VerdictPlace> = places.into_iter().chain([row.place]).collect();
         places.sort_unstable();
         let Some(second) = places.get(1) else { return Ok(false) };
+        let term = op_bytes(&row.term);
         let before = work.lookup(self).stop_of(term.clone())?;
         if before.is_none_or(|before| *second < before) {
             work.put(&with(self.prefix.kind(Kind::Stop), &[&term]), second);
         }
         Ok(true)
+    }
+
+    /// The events that a verdict is about.
+    pub(super) fn judged_by<R: Read, E: Events>(
+        &self,
+        lookup: &Lookup<'_, R, E>,
+        verdict: &Verdict,
+    ) -> Result<Vec<EventKey>, EngineError> {
+        let mut judged = Vec::new();
+        let mut at = lookup.key_of(verdict.last.chain, verdict.last.seq, verdict.last.id.tag());
+        for _ in 0..verdict.count {
+            let Some(key) = at else { break };
+            judged.push(key);
+            at = lookup.previous(key)?;
+        }
+        Ok(judged)
     }
 
     /// Whether the verdict is in the chain that its term binds, and that binding can ever have effect: nobody else

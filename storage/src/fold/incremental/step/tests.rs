@@ -51,10 +51,10 @@ fn check(w: &World, order: &[usize], mut pause: impl FnMut(usize) -> Pause) -> V
                 plain = Fold::load(PREFIX, &plain_rows, &log).unwrap();
             }
         }
-        assert_eq!(rows_of(&rows), rows_of(&plain_rows), "after event {index}");
+        assert_same_rows(&rows, &plain_rows, &format!("after event {index}"));
     }
     fold.settle_steps(&mut rows, &mut steps);
-    assert_eq!(rows_of(&rows), rows_of(&plain_rows), "at the end");
+    assert_same_rows(&rows, &plain_rows, "at the end");
     let given: Vec<_> = order.iter().map(|index| w.events()[*index].clone()).collect();
     assert_eq!(fold.view(&rows).unwrap(), naive::view(&given));
     quick

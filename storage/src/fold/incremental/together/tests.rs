@@ -36,11 +36,11 @@ fn check(w: &World, order: &[usize], mut waits: impl FnMut(usize) -> bool) -> us
         }
         assert_eq!(format!("{fold:?}"), format!("{plain:?}"), "in memory, after event {index}");
         assert_eq!(fold.view(&rows).unwrap(), plain.view(&plain_rows).unwrap(), "after event {index}");
-        assert_eq!(rows_of(&rows), rows_of(&plain_rows), "after event {index}");
+        assert_same_rows(&rows, &plain_rows, &format!("after event {index}"));
     }
     fold.settle_together(&mut rows, &log, &mut together).unwrap();
     assert!(together.is_empty());
-    assert_eq!(rows_of(&rows), rows_of(&plain_rows), "at the end");
+    assert_same_rows(&rows, &plain_rows, "at the end");
     let given: Vec<_> = order.iter().map(|index| w.events()[*index].clone()).collect();
     assert_eq!(fold.view(&rows).unwrap(), naive::view(&given));
     most

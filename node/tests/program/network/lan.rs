@@ -92,6 +92,13 @@ impl Lan {
         }
     }
 
+    /// From now on these machines and the others reach each other, and none of these another of them, by no packet at all.
+    pub fn keep_apart(&self, group: &[usize]) {
+        for at in group {
+            self.switches.ip(&format!("link set {} type bridge_slave isolated on", far_end(*at)));
+        }
+    }
+
     fn put(&self, at: usize, switch: &str) {
         self.switches.ip(&format!("link set {} master {switch}", far_end(at)));
     }

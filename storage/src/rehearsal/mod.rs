@@ -1,0 +1,263 @@
+//! Rehearsals: a new design is tried on the real rows before it counts.
+//!
+//! The clone of the views is a snapshot: rows keep what was written, and a design is looked through
+//! ([`crate::lens`]), so that nothing is copied but the indexes that the new design asks for. They are made under numbers
+//! of their own beside the live ones, which nobody touches.
+//!
+//! A [`Rehearsal`] is a value that is driven from outside, on whatever thread and in whatever steps: [`Rehearsal::scan`]
+//! until all rows are seen, [`Rehearsal::ingest`] until the entries are written, [`Rehearsal::bring_up`] with what
+//! changed meanwhile, as often as needed; then [`Rehearsal::finish`]. Given up at any point, it leaves rows that nothing
+//! lists, which go when their number is used again.
+
+mod lists;
+mod report;
+mod row;
+mod trying;
+
+pub use report::{Broken, Report, Reported, Unfit};
+
+pub(crate) use trying::Trying;
+
+use self::{lists::ListTrial, row::RowOutcome};
+use crate::{
+    design_file::{check, differences},
+    engine::{Batch, Bytes, Engine, EngineError, Key, Read, Table, prefix_end},
+    fold::{Design, incremental::Prefix},
+    index::{Index, IndexDefinition, definition::wanted, entry::record_of},
+    record_row,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+use tandem_wire::{ListId, RecordId, RecordKey};
+
+/// Entries that are written at a time. Each time others wait for the journal, and it for what they wrote last.
+const ENTRIES_PER_INGESTION: usize = 131_072;
+
+/// A try of a new design.
+pub struct Rehearsal {
+    old: Arc<Design>,
+    new: Arc<Design>,
+    generation: Prefix,
+    indexes: Vec<Index>,
+    /// The lists that the new design touches, each with what is asked of its rows.
+    trials: BTreeMap<ListId, ListTrial>,
+    /// How far the scan has come: a list, and the record that is next in it.
+    next: Option<(ListId, RecordId)>,
+    /// The entries that are not written yet; in their order once the scan is done, the last ones first.
+    entries: Vec<(Key, Bytes)>,
+    are_sorted: bool,
+    /// Fields that are to be unique and have an index already: where their records stand, of which nothing is written.
+    uniques: Vec<Index>,
+    places: Vec<Key>,
+    report: Report,
+}
+
+impl Rehearsal {
+    /// Of `new` in place of `old`, on the rows of a generation. The indexes that it adds get numbers from `number` on.
+    pub fn new(old: Arc<Design>, new: Arc<Design>, generation: Prefix, present: &[Index], number: u32) -> Self {
+        let definitions = wanted(&new);
+        let is_there = |definition: &IndexDefinition| present.iter().any(|index| index.definition == *definition);
+        let added = definitions.into_iter().filter(|definition| !is_there(definition));
+        let indexes: Vec<Index> =
+            added.zip(number..).map(|(definition, number)| Index { number, definition }).collect();
+        let touched: BTreeSet<ListId> = lists::touched(&old, &new);
+        let trials: BTreeMap<ListId, ListTrial> =
+            touched.into_iter().map(|list| (list, ListTrial::new(&old, &new, list, &indexes))).collect();
+        let mut uniques = Vec::new();
+        for (list, trial) in &trials {
+            for by in trial.unique_cells() {
+                if indexes.iter().all(|index| index.definition.list != *list || index.definition.by != by) {
+                    let definition = IndexDefinition { list: *list, by, columns: Vec::new(), made_by: 0 };
+                    uniques.push(Index { number: u32::MAX - uniques.len() as u32, definition });
+                }
+            }
+        }
+        let next = trials.keys().next().map(|list| (*list, RecordId([0; 16])));
+        let mut report = Report::default();
+        report.faults = check(&new);
+        (report.differences, report.touched) = (differences(&old, &new).len(), trials.len());
+        report.indexes = indexes.len();
+        Self {
+            old,
+            new,
+            generation,
+            indexes,
+            trials,
+            next,
+            entries: Vec::new(),
+            are_sorted: false,
+            uniques,
+            places: Vec::new(),
+            report,
+        }
+    }
+
+    /// The design that is tried.
+    pub fn design(&self) -> &Arc<Design> {
+        &self.new
+    }
+
+    /// The indexes that it makes.
+    pub fn indexes(&self) -> &[Index] {
+        &self.indexes
+    }
+
+    /// Removes what an earlier rehearsal may have left under the numbers of its indexes.
+    pub fn clear<E: Engine>(&self, engine: &E) -> Result<(), EngineError> {
+        let mut prefixes = self.indexes.iter().map(|index| index.prefix(self.generation));
+        prefixes.try_for_each(|prefix| engine.drop_prefix(Table::Index, &prefix))
+    }
+
+    /// Whether there are rows to look at: a design whose structure is wrong is not tried on any.
+    pub fn is_worth_it(&self) -> bool {
+        self.report.faults.is_empty()
+    }
+
+    /// Whether there are rows that it has not looked at.
+    pub fn has_more_rows(&self) -> bool {
+        self.next.is_some() && self.is_worth_it()
+    }
+
+    /// Looks at some rows of the clone, at most so many. Says whether there are more.
+    pub fn scan<R: Read>(&mut self, clone: &R, rows: usize) -> Result<bool, EngineError> {
+        let Some((list, from)) = self.next.filter(|_| self.is_worth_it()) else { return Ok(false) };
+        let start = self.generation.record(RecordKey { list, record: from });
+        let of_list = &start[..start.len() - from.0.len()];
+        let (mut seen, mut last) = (0, None);
+        for pair in clone.range(Table::Records, &start, prefix_end(of_list).as_deref()) {
+            let (key, row) = pair?;
+            if seen == rows {
+                last = Some(record_of(&key).1);
+                break;
+            }
+            seen += 1;
+            self.look_at(&key, &row);
+        }
+        self.next = match last {
+            Some(record) => Some((list, record)),
+            None => self.trials.range(list..).nth(1).map(|(list, _)| (*list, RecordId([0; 16]))),
+        };
+        Ok(self.next.is_some())
+    }
+
+    fn look_at(&mut self, key: &[u8], row: &[u8]) {
+        let (list, record) = record_of(key);
+        if !record_row::exists(row) {
+            return;
+        }
+        let trial = &self.trials[&list];
+        let outcome = trial.look_at((&self.old, &self.new), record, row);
+        for index in trial.indexes(&self.indexes) {
+            self.entries.extend(index.entry(self.generation, &self.new, record, row));
+        }
+        for index in self.uniques.iter().filter(|index| index.definition.list == list) {
+            self.places.extend(index.entry(self.generation, &self.new, record, row).map(|(key, _)| key));
+        }
+        self.report.add(RecordKey { list, record }, &outcome);
+    }
+
+    /// Writes some of the entries. Says whether there are more.
+    pub fn ingest<E: Engine>(&mut self, engine: &E) -> Result<bool, EngineError> {
+        if !self.are_sorted {
+            self.entries.sort_unstable_by(|a, b| b.0.cmp(&a.0));
+            self.are_sorted = true;
+            self.find_twins();
+        }
+        let from = self.entries.len().saturating_sub(ENTRIES_PER_INGESTION);
+        let mut some = self.entries.split_off(from);
+        some.reverse();
+        if !some.is_empty() {
+            engine.ingest(Table::Index, &mut some.into_iter())?;
+        }
+        Ok(!self.entries.is_empty())
+    }
+
+    /// Records that share a value of which no two may have the same.
+    fn find_twins(&mut self) {
+        let unique: BTreeMap<Key, (ListId, String)> = self
+            .indexes
+            .iter()
+            .chain(&self.uniques)
+            .filter_map(|index| {
+                let trial = self.trials.get(&index.definition.list)?;
+                let name = trial.newly_unique(&index.definition.by)?;
+                Some((index.prefix(self.generation), (index.definition.list, name)))
+            })
+            .collect();
+        let mut twins = Vec::new();
+        self.places.sort_unstable();
+        let pairs = self.entries.windows(2).map(|pair| (&pair[0].0, &pair[1].0));
+        let pairs = pairs.chain(self.places.windows(2).map(|pair| (&pair[0], &pair[1])));
+        for (one, other) in pairs {
+            let place = |key: &Key| key[..key.len() - 16].to_vec();
+            let Some((list, name)) = unique.get(&one[..12]).filter(|_| place(one) == place(other)) else { continue };
+            if !crate::index::entry::is_without_value(&one[12..]) {
+                let record = RecordId(*one.last_chunk().expect("keys are our own"));
+                twins.push((RecordKey { list: *list, record }, name.clone()));
+            }
+        }
+        self.places = Vec::new();
+        for (key, name) in twins {
+            let message = "another record has this value already".to_owned();
+            let outcome = RowOutcome { broken: vec![(name, message)], ..RowOutcome::default() };
+            self.report.add_failure(key, &outcome);
+        }
+    }
+
+    /// Brings the result from one state of the rows to a later one, of which `changed` are the keys of the records that
+    /// are not the same.
+    pub fn bring_up<R: Read>(
+        &mut self,
+        (before, after): (&R, &R),
+        changed: &BTreeSet<Key>,
+        batch: &mut Batch,
+    ) -> Result<(), EngineError> {
+        // Of a design whose structure is wrong no row was looked at.
+        let is_worth_it = self.is_worth_it();
+        for key in changed.iter().filter(|_| is_worth_it) {
+            let (list, record) = record_of(key);
+            let Some(trial) = self.trials.get(&list) else { continue };
+            let (old_row, new_row) = (before.get(Table::Records, key)?, after.get(Table::Records, key)?);
+            let existing = |row: &Option<crate::engine::Slice>| row.clone().filter(|row| record_row::exists(row));
+            let (old_row, new_row) = (existing(&old_row), existing(&new_row));
+            for index in trial.indexes(&self.indexes) {
+                let entry = |row: &crate::engine::Slice| index.entry(self.generation, &self.new, record, row);
+                let (old, new) = (old_row.as_ref().and_then(entry), new_row.as_ref().and_then(entry));
+                if old == new {
+                    continue;
+                }
+                if let Some((key, _)) = old {
+                    batch.delete(Table::Index, key);
+                }
+                if let Some((key, columns)) = new {
+                    batch.put(Table::Index, key, columns);
+                }
+            }
+            let of = |row: crate::engine::Slice| trial.look_at((&self.old, &self.new), record, &row);
+            let (old, new) = (old_row.map(of), new_row.map(of));
+            let key = RecordKey { list, record };
+            if let Some(outcome) = old {
+                self.report.take_away(key, &outcome);
+            }
+            if let Some(outcome) = new {
+                self.report.add(key, &outcome);
+            }
+        }
+        Ok(())
+    }
+
+    /// What came of it so far.
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// The design, and its indexes, which stand ready.
+    pub fn finish(self) -> (Arc<Design>, Vec<Index>) {
+        (self.new, self.indexes)
+    }
+}
+
+#[cfg(test)]
+mod tests;

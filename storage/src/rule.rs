@@ -1,0 +1,236 @@
+//! Rules: conditions on a change of a record, written in CEL like filters.
+//!
+//! ```text
+//! email.endsWith("@example.org")
+//! before.status != "closed" || role == "manager"
+//! !is_deleted || author == created_by
+//! ```
+//!
+//! A field's name stands for what the record shows after the change, `before.` and its name for what it showed before;
+//! `author` is the name of who made the change, `role` what they may do there (`reader`, `writer`, `designer`,
+//! `manager`), `is_new` and `is_deleted` whether the change makes or removes the record. A field of the same name hides
+//! these. The rest is as in [`crate::filter`].
+
+use crate::{
+    design_rule::fields_of,
+    filter::{Cells, EvalError, Filter, FilterError, Formula, Kind, Meta, Name, Place, Scope, Term},
+    fold::{
+        Design, RecordState,
+        record::{Content, Sibling, Stamp},
+    },
+    guard::{Panicked, guarded},
+};
+use std::collections::{BTreeMap, BTreeSet};
+use tandem_wire::{DeviceKey, FieldId, ListId, PartPath, RecordId, Value};
+
+/// A rule of one list.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    filter: Filter,
+    /// By the names' stand-ins in the filter: the field as it was before the change.
+    before: BTreeMap<FieldId, FieldId>,
+}
+
+/// What follows from a change of one record: fields that are set as part of it.
+#[derive(Debug, Clone)]
+pub struct Workflow {
+    when: Option<Filter>,
+    set: Vec<(FieldId, Formula)>,
+    before: BTreeMap<FieldId, FieldId>,
+}
+
+/// A change of one record.
+#[derive(Debug, Clone, Copy)]
+pub struct RecordChange<'a> {
+    /// The record.
+    pub record: RecordId,
+    /// As it was.
+    pub before: &'a RecordState,
+    /// As it would be.
+    pub after: &'a RecordState,
+    /// The name of who makes the change.
+    pub author: &'a str,
+    /// What they may do: the name of a role.
+    pub role: &'a str,
+    /// Who the devices are.
+    pub names: &'a BTreeMap<DeviceKey, String>,
+}
+
+/// Why a rule said neither yes nor no.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum RuleFailed {
+    /// It would have cost too much.
+    #[error(transparent)]
+    Cost(#[from] EvalError),
+    /// What evaluates it broke.
+    #[error(transparent)]
+    Panicked(#[from] Panicked),
+}
+
+/// What a name that is no field stands for, by its stand-in.
+const AUTHOR: FieldId = FieldId(*b"rule: author....");
+const ROLE: FieldId = FieldId(*b"rule: role......");
+const IS_NEW: FieldId = FieldId(*b"rule: is new....");
+const IS_DELETED: FieldId = FieldId(*b"rule: is deleted");
+
+impl Rule {
+    /// Reads a rule; everything that can be wrong with it is known here. `names` are those of fields that are to be
+    /// called otherwise than in the design.
+    pub fn parse(
+        source: &str,
+        design: &Design,
+        list: ListId,
+        names: &BTreeMap<String, FieldId>,
+    ) -> Result<Self, FilterError> {
+        let (scope, before) = scope(design, list, names);
+        Ok(Self { filter: Filter::parse(source, &scope)?, before })
+    }
+
+    /// Whether it is meant for the removal of records, too: it says `is_deleted`.
+    pub fn asks_of_deletes(&self) -> bool {
+        self.filter.reads().contains(&Place::Cell(IS_DELETED, PartPath::default()))
+    }
+
+    /// Whether the rule lets a change through.
+    pub fn allows(&self, change: &RecordChange<'_>) -> Result<bool, RuleFailed> {
+        let cells = ChangeCells { before: &self.before, change };
+        Ok(guarded(|| self.filter.matches(&cells))??)
+    }
+}
+
+impl Workflow {
+    /// Reads a workflow: when it acts, and what it sets then. The names are those of rules.
+    pub fn parse(
+        when: Option<&str>,
+        set: impl Iterator<Item = (FieldId, String)>,
+        design: &Design,
+        list: ListId,
+        names: &BTreeMap<String, FieldId>,
+    ) -> Result<Self, FilterError> {
+        let (scope, before) = scope(design, list, names);
+        let when = when.map(|when| Filter::parse(when, &scope)).transpose()?;
+        let set = set.map(|(field, source)| Ok((field, Formula::parse(&source, &scope)?)));
+        Ok(Self { when, set: set.collect::<Result<_, FilterError>>()?, before })
+    }
+
+    /// What it sets, if the change is one that it waits for.
+    pub fn follows(&self, change: &RecordChange<'_>) -> Result<Vec<(FieldId, Value)>, RuleFailed> {
+        let cells = ChangeCells { before: &self.before, change };
+        let all = guarded(|| {
+            let matches = self.when.as_ref().map_or(Ok(true), |when| when.matches(&cells))?;
+            let set = self.set.iter().filter(|_| matches);
+            set.map(|(field, formula)| Ok((*field, formula.value(&cells)?))).collect::<Result<_, EvalError>>()
+        });
+        Ok(all??)
+    }
+
+    /// The fields of which a change may set it off.
+    pub fn waits_for(&self) -> BTreeSet<FieldId> {
+        let read = self.when.as_ref().map(|when| fields_of(when.reads())).unwrap_or_default();
+        read.into_iter().map(|field| self.before.get(&field).copied().unwrap_or(field)).collect()
+    }
+
+    /// The fields that it sets.
+    pub fn sets(&self) -> impl Iterator<Item = FieldId> {
+        self.set.iter().map(|(field, _)| *field)
+    }
+}
+
+fn scope(design: &Design, list: ListId, names: &BTreeMap<String, FieldId>) -> (Scope, BTreeMap<FieldId, FieldId>) {
+    let mut scope = Scope::of_named(design, list, names);
+    let mut before = BTreeMap::new();
+    let mut dotted = Vec::new();
+    for name in &scope.names {
+        let stand_in = before_of(name.field);
+        before.insert(stand_in, name.field);
+        dotted.push(Name { name: format!("before.{}", name.name), field: stand_in, ..name.clone() });
+    }
+    let told = [("author", AUTHOR, Kind::Text), ("role", ROLE, Kind::Text)]
+        .into_iter()
+        .chain([("is_new", IS_NEW, Kind::Bool), ("is_deleted", IS_DELETED, Kind::Bool)]);
+    for (name, field, kind) in told {
+        if !scope.names.iter().any(|known| known.name == name) {
+            let name = name.to_owned();
+            let (part, choices) = (PartPath::default(), Vec::new());
+            dotted.push(Name { name, field, part, kind, many: false, choices });
+        }
+    }
+    scope.names.extend(dotted);
+    (scope, before)
+}
+
+/// Stands for a field as it was before the change.
+fn before_of(field: FieldId) -> FieldId {
+    let hash = blake3::derive_key("tandem 1 rule: before", &field.0);
+    FieldId(*hash.first_chunk().expect("32 bytes"))
+}
+
+/// The canonical bytes of what a cell shows.
+fn shown(siblings: &[Sibling]) -> Option<&[u8]> {
+    match &siblings.first()?.content {
+        Content::Value(bytes) => Some(bytes),
+        Content::Removed | Content::NewerVersionNeeded => None,
+    }
+}
+
+struct ChangeCells<'a> {
+    before: &'a BTreeMap<FieldId, FieldId>,
+    change: &'a RecordChange<'a>,
+}
+
+impl<'a> ChangeCells<'a> {
+    /// The state that a field is of, and the field.
+    fn of(&self, field: FieldId) -> (&'a RecordState, FieldId) {
+        match self.before.get(&field) {
+            Some(field) => (self.change.before, *field),
+            None => (self.change.after, field),
+        }
+    }
+}
+
+impl Cells for ChangeCells<'_> {
+    fn cell(&self, field: FieldId, part: &PartPath) -> Term<'_> {
+        let RecordChange { before, after, author, role, .. } = *self.change;
+        match field {
+            AUTHOR => Term::Text(author.into()),
+            ROLE => Term::Text(role.into()),
+            IS_NEW => Term::Bool(!before.exists() && after.exists()),
+            IS_DELETED => Term::Bool(before.exists() && !after.exists()),
+            field => {
+                let (state, field) = self.of(field);
+                let siblings = state.cells.get(&(field, part.clone()));
+                siblings.and_then(|siblings| shown(siblings)).map_or(Term::Null, Term::decode)
+            }
+        }
+    }
+
+    fn cells(&self, field: FieldId) -> Vec<(PartPath, Term<'_>)> {
+        let (state, field) = self.of(field);
+        let own = state.cells.iter().filter(|((of, _), _)| *of == field);
+        let shown = own.filter_map(|((_, part), siblings)| Some((part.clone(), Term::decode(shown(siblings)?))));
+        shown.filter(|(_, term)| *term != Term::Null).collect()
+    }
+
+    fn meta(&self, meta: Meta) -> Term<'_> {
+        let state = self.change.after;
+        let first = state.creates.iter().map(|edit| edit.stamp).min_by_key(|stamp| stamp.wall_ms);
+        let edits = state.creates.iter().chain(&state.restores).map(|edit| edit.stamp);
+        let all = edits.chain(state.cells.values().flatten().map(|sibling| sibling.stamp));
+        let last = all.max_by_key(|stamp| stamp.wall_ms);
+        let name = |stamp: Option<Stamp>| {
+            let name = stamp.and_then(|stamp| self.change.names.get(&stamp.event.chain.device));
+            name.map_or(Term::Null, |name| Term::Text(name.as_str().into()))
+        };
+        let instant = |stamp: Option<Stamp>| stamp.map_or(Term::Null, |stamp| Term::DateTime(stamp.wall_ms as i64));
+        match meta {
+            Meta::Id => Term::Record(self.change.record),
+            Meta::Created => instant(first),
+            Meta::Modified => instant(last),
+            Meta::CreatedBy => name(first),
+            Meta::ModifiedBy => name(last),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
