@@ -146,14 +146,17 @@ impl Report {
         list.failed.entry(key.record).or_default().extend(outcome.broken.iter().cloned().chain(raw));
     }
 
+    /// Takes back what a record was counted for. Of one that was never counted like that, which is a fault of the caller,
+    /// the counts are wrong and nothing worse.
     pub(super) fn take_away(&mut self, key: RecordKey, outcome: &RowOutcome) {
-        self.records -= 1;
-        self.changed -= u64::from(outcome.changed);
-        self.warnings -= outcome.warnings;
-        self.unchecked -= outcome.unchecked;
-        self.undecided -= outcome.undecided;
+        let less = |count: &mut u64, by: u64| *count = count.saturating_sub(by);
+        less(&mut self.records, 1);
+        less(&mut self.changed, u64::from(outcome.changed));
+        less(&mut self.warnings, outcome.warnings);
+        less(&mut self.unchecked, outcome.unchecked);
+        less(&mut self.undecided, outcome.undecided);
         let list = self.lists.entry(key.list).or_default();
-        list.records -= 1;
+        less(&mut list.records, 1);
         if outcome.fails() && list.failed.remove(&key.record).is_none() {
             list.more_failed = list.more_failed.saturating_sub(1);
         }
