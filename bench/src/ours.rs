@@ -206,6 +206,12 @@ impl Ours {
         self.commit(self.name(id, name.into()));
     }
 
+    /// The same, without waiting for it.
+    pub fn hand_in(&self, id: &[u8; 16], name: String) -> Pending {
+        let command = Command::Change(alone(self.name(id, name)));
+        self.workspace.submit_patiently(vec![command]).expect("an edit can be handed in")
+    }
+
     /// The same for many names, each in an event of its own, made durable in groups.
     pub fn edit_grouped(&self, id: &[u8; 16], names: &mut dyn Iterator<Item = String>) {
         self.edit_all(names.map(|name| (*id, name)));

@@ -2,8 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 use tandem_storage::engine::{
-    Batch, Bytes, Durability, Engine, EngineError, Fault, Key, MemoryEngine, MemorySnapshot, RangeIter, Read, Slice,
-    Table,
+    Batch, Durability, Engine, EngineError, Fault, MemoryEngine, MemorySnapshot, RangeIter, Read, Slice, Table,
 };
 
 /// A [`MemoryEngine`] with a fuse: the n-th write from now fails, and with it all writes after it. A crash between any
@@ -105,7 +104,7 @@ impl Engine for Disk {
         tampers(&self.memory, batch).into_iter().try_for_each(|batch| self.memory.commit(batch, durability))
     }
 
-    fn ingest(&self, table: Table, entries: &mut dyn Iterator<Item = (Key, Bytes)>) -> Result<(), EngineError> {
+    fn ingest(&self, table: Table, entries: &mut dyn Iterator<Item = (Slice, Slice)>) -> Result<(), EngineError> {
         self.count_write();
         self.memory.ingest(table, entries)
     }

@@ -7,8 +7,12 @@ use crate::{
     engine::{EngineError, Read, Slice, Table, prefix_end},
     fold::incremental::{Events, LogPlace},
 };
-use std::{cell::RefCell, collections::BTreeMap, sync::Arc};
-use tandem_wire::{Event, Run};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    sync::Arc,
+};
+use tandem_wire::{Event, Op, Run};
 
 /// Runs whose events are kept decoded: full ones take about 200 KB each.
 const CACHED_RUNS: usize = 64;
@@ -48,6 +52,8 @@ pub struct LogReader<'a, R> {
     rows: &'a R,
     workspace: u32,
     cache: RefCell<Cache>,
+    /// The run of which a single op was read last.
+    peeked: Cell<Option<u64>>,
 }
 
 /// Runs by their numbers, each with when it was used last.
@@ -79,7 +85,7 @@ impl Cache {
 impl<'a, R: Read> LogReader<'a, R> {
     /// Of the workspace with this number.
     pub fn new(rows: &'a R, workspace: u32) -> Self {
-        Self { rows, workspace, cache: RefCell::default() }
+        Self { rows, workspace, cache: RefCell::default(), peeked: Cell::default() }
     }
 
     /// The events of a run that is in the log.
@@ -109,6 +115,17 @@ impl<'a, R: Read> LogReader<'a, R> {
 impl<R: Read> Events for LogReader<'_, R> {
     fn event(&self, at: LogPlace) -> Result<Arc<Event>, EngineError> {
         Ok(self.run(at.arrival)?[usize::from(at.index)].clone())
+    }
+
+    /// Of a run that nothing else was asked of, no more is read than that op.
+    fn op(&self, at: LogPlace, op: u16) -> Result<Option<Op>, EngineError> {
+        let is_known = self.cache.borrow_mut().get(at.arrival).is_some();
+        if is_known || self.peeked.replace(Some(at.arrival)) == Some(at.arrival) {
+            return Ok(self.event(at)?.header().ops.get(usize::from(op)).cloned());
+        }
+        let bytes = self.rows.get(Table::Log, &key(self.workspace, at.arrival))?;
+        let bytes = bytes.expect("what the views point at is in the log");
+        Ok(Run::peek_op(&bytes, at.index.into(), op.into()))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Making views of a log: run after run in the order of their arrival, a batch at a time.
 
 use crate::{
-    engine::{Batch, Durability, Engine, EngineError, Overlay, Table},
+    engine::{Batch, Durability, Engine, EngineError, Overlay, Table, shared},
     fence::Fence,
     fold::incremental::{Applied, Fold, Fresh, LogPlace, Prefix, Steps, Together, makes_a_record},
     index::entry::Before,
@@ -152,7 +152,7 @@ impl<'a, E: Engine> Replay<'a, E> {
 
     fn ingest(&self, mut fresh: Fresh) -> Result<(), EngineError> {
         let (records, events) = fresh.take_rows();
-        self.engine.ingest(Table::Records, &mut records.into_iter())?;
-        self.engine.ingest(Table::Events, &mut events.into_iter())
+        self.engine.ingest(Table::Records, &mut records.into_iter().map(shared))?;
+        self.engine.ingest(Table::Events, &mut events.into_iter().map(shared))
     }
 }

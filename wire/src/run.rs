@@ -113,6 +113,23 @@ impl Run {
         }
         Ok(Self { events: stored.events()?, signature: *signature })
     }
+
+    /// One op of one event of a run that this node has verified before, both counted from 0. It reads no further, and
+    /// hashes nothing. `None` where there is none.
+    pub fn peek_op(bytes: &[u8], event: usize, op: usize) -> Option<Op> {
+        let (_, content) = envelope::open(bytes).ok()?;
+        let (head, rest) = postcard::take_from_bytes::<Head>(content).ok()?;
+        let (count, mut rest) = postcard::take_from_bytes::<usize>(rest).ok()?;
+        if event >= count {
+            return None;
+        }
+        for _before in 0..event {
+            rest = postcard::take_from_bytes::<StoredEvent>(rest).ok()?.1;
+        }
+        let (mut stored, _) = postcard::take_from_bytes::<StoredEvent>(rest).ok()?;
+        stored.ops.truncate(op + 1);
+        head.lookup().ops(stored.ops)?.into_iter().nth(op)
+    }
 }
 
 /// What [`Run::sign`] signs with, if these events can be a run.
@@ -151,6 +168,14 @@ fn shared(header: &Header) -> (WorkspaceId, ChainId, DesignDigest, Option<ActorI
 
 #[derive(Deserialize)]
 struct Stored {
+    head: Head,
+    #[serde(deserialize_with = "bounded::list::<_, _, RUN_EVENTS_MAX>")]
+    events: Vec<StoredEvent>,
+}
+
+/// What the events of a run share.
+#[derive(Deserialize)]
+struct Head {
     workspace: WorkspaceId,
     device: DeviceKey,
     number: u32,
@@ -167,8 +192,6 @@ struct Stored {
     /// Lists and fields that the events are about.
     #[serde(deserialize_with = "bounded::list::<_, _, RUN_BYTES_MAX>")]
     names: Vec<[u8; 16]>,
-    #[serde(deserialize_with = "bounded::list::<_, _, RUN_EVENTS_MAX>")]
-    events: Vec<StoredEvent>,
 }
 
 #[derive(Deserialize)]
@@ -280,14 +303,21 @@ fn put_stored<E: Borrow<Event>>(out: &mut Vec<u8>, events: &[E]) {
     out.extend_from_slice(&body);
 }
 
+impl Head {
+    fn lookup(&self) -> Lookup<'_> {
+        Lookup { own: self.device, devices: &self.devices, names: &self.names }
+    }
+}
+
 impl Stored {
     fn events(self) -> Result<Vec<Event>, BadRun> {
-        if self.lamport == 0 || self.lamport > SEQ_MAX || self.seq > SEQ_MAX || self.wall_ms > WALL_MS_MAX {
+        let head = &self.head;
+        if head.lamport == 0 || head.lamport > SEQ_MAX || head.seq > SEQ_MAX || head.wall_ms > WALL_MS_MAX {
             return Err(BadRun::Damaged);
         }
-        let lookup = Lookup { own: self.device, devices: &self.devices, names: &self.names };
-        let chain = ChainId { device: self.device, number: self.number };
-        let (mut prev, mut lamport, mut wall_ms) = (self.prev, self.lamport - 1, self.wall_ms as i64);
+        let lookup = head.lookup();
+        let chain = ChainId { device: head.device, number: head.number };
+        let (mut prev, mut lamport, mut wall_ms) = (head.prev, head.lamport - 1, head.wall_ms as i64);
         let mut events: Vec<Event> = Vec::with_capacity(self.events.len());
         for (index, stored) in self.events.into_iter().enumerate() {
             lamport = (lamport + 1).checked_add(stored.lamport_step).ok_or(BadRun::Damaged)?;
@@ -295,16 +325,16 @@ impl Stored {
             let deps = stored.deps.iter().map(|dep| lookup.event_ref(dep)).collect::<Option<_>>();
             let resubmits = stored.resubmits.as_ref().map(|event| lookup.event_ref(event).ok_or(BadRun::Damaged));
             let header = Header {
-                workspace: self.workspace,
+                workspace: head.workspace,
                 chain,
-                seq: self.seq + index as u64,
+                seq: head.seq + index as u64,
                 prev,
                 deps: deps.ok_or(BadRun::Damaged)?,
                 lamport,
                 wall_ms: u64::try_from(wall_ms).map_err(|_| BadRun::Damaged)?,
-                design: self.design,
-                actor: self.actor,
-                batch: self.batch,
+                design: head.design,
+                actor: head.actor,
+                batch: head.batch,
                 resubmits: resubmits.transpose()?,
                 ops: lookup.ops(stored.ops).ok_or(BadRun::Damaged)?,
             };

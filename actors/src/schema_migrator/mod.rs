@@ -1,7 +1,7 @@
 //! The actor that rehearses designs: it looks through a new design at a clone of the live views, beside the workspace
 //! actor, which goes on meanwhile.
 //!
-//! One rehearsal is one actor, on a thread of its own where the node has threads. The steps are those of
+//! One rehearsal is one actor, on a thread of its own where the node has threads; others help it to look at rows. The steps are those of
 //! [`tandem_storage::rehearsal`]: *compare* the designs, *clone* (a snapshot), *load* the present design and
 //! *incorporate* the new one in it, *validate* on every row, then bring the result up to the present and hand it to the
 //! workspace, which *merges* the design, or tells everybody why not and *waits* for the next one. Nothing that is live is
@@ -11,18 +11,24 @@ use crate::{command::Refused, outside::Outside, runtime::Runtime, workspace::Pro
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, Recipient};
 use std::{
     collections::BTreeSet,
+    iter,
+    panic::resume_unwind,
     sync::{Arc, atomic::Ordering::Relaxed},
+    thread::{self, available_parallelism},
 };
 use tandem_storage::{
     EngineError,
     engine::{Batch, Durability, Engine, Key},
-    rehearsal::{Rehearsal, Reported},
+    rehearsal::{Looked, Rehearsal, Reported, Rows},
 };
 use tandem_wire::OpRef;
 use tokio::sync::oneshot;
 
-/// Rows that are looked at in one step.
-const ROWS_PER_STEP: usize = 4_096;
+/// Rows that are looked at in one step, by all threads together.
+const ROWS_PER_STEP: usize = 8_192;
+
+/// Threads that look at rows, where there are so many cores: beside them the members' work goes on.
+const THREADS_MAX: usize = 4;
 
 /// Records that may have changed meanwhile for the workspace to bring the rest up itself: that takes it no longer than a
 /// small group.
@@ -92,6 +98,7 @@ pub(crate) struct SchemaMigrator<E: Engine> {
     work: Option<(Rehearsal, Arc<E::Snapshot>)>,
     stage: Stage,
     rounds: u32,
+    threads: usize,
     progress: Progress,
     tells: Tells<E>,
 }
@@ -122,7 +129,9 @@ impl<E: Engine> UnderWay<E> {
         outside: Outside,
     ) -> Self {
         let runtime = Runtime::start("tandem-migrator", outside.is_here());
-        let actor = SchemaMigrator { engine, work: Some(work), stage: Stage::Clearing, rounds: 0, progress, tells };
+        let threads = if outside.is_here() { 1 } else { available_parallelism().map_or(1, usize::from) };
+        let (work, threads) = (Some(work), threads.min(THREADS_MAX));
+        let actor = SchemaMigrator { engine, work, stage: Stage::Clearing, rounds: 0, threads, progress, tells };
         let migrator = runtime.call(move || actor.start());
         let purpose = Some(purpose);
         Self { purpose, migrator, runtime, began_ms: outside.now_ms() }
@@ -135,6 +144,18 @@ impl<E: Engine> UnderWay<E> {
     }
 }
 
+/// What is seen in some rows, by this thread and others.
+fn look_at(rehearsal: &Rehearsal, rows: &Rows, threads: usize) -> Vec<Looked> {
+    let mut parts = rows.parts(threads);
+    let Some(own) = parts.next() else { return Vec::new() };
+    thread::scope(|scope| {
+        let others: Vec<_> = parts.map(|part| scope.spawn(|| rehearsal.look_at(part))).collect();
+        let own = rehearsal.look_at(own);
+        let join = |other: thread::ScopedJoinHandle<'_, Looked>| other.join().unwrap_or_else(|why| resume_unwind(why));
+        iter::once(own).chain(others.into_iter().map(join)).collect()
+    })
+}
+
 #[expect(clippy::disallowed_methods, reason = "one message is under way at a time: they do not pile up")]
 impl<E: Engine> SchemaMigrator<E> {
     fn step(&mut self, ctx: &mut Context<Self>) -> Result<(), EngineError> {
@@ -145,17 +166,20 @@ impl<E: Engine> SchemaMigrator<E> {
                 self.stage = Stage::Scanning;
             }
             Stage::Scanning => {
-                if !rehearsal.scan(&**clone, ROWS_PER_STEP)? {
+                let rows = rehearsal.read(&**clone, ROWS_PER_STEP)?;
+                for looked in look_at(rehearsal, &rows, self.threads) {
+                    rehearsal.add(looked);
+                }
+                if !rehearsal.has_more_rows() {
                     self.stage = Stage::Ingesting;
                 }
                 self.progress.store(rehearsal.report().records, Relaxed);
             }
             Stage::Ingesting => {
-                if !rehearsal.ingest(&*self.engine)? {
-                    self.stage = Stage::CatchingUp;
-                    self.tells.meanwhile.do_send(Meanwhile);
-                    return Ok(());
-                }
+                rehearsal.ingest(&*self.engine)?;
+                self.stage = Stage::CatchingUp;
+                self.tells.meanwhile.do_send(Meanwhile);
+                return Ok(());
             }
             Stage::CatchingUp => return Ok(()),
         }

@@ -72,17 +72,27 @@ impl<'a, R: Read> DraftLog<'a, R> {
     }
 }
 
+impl<R: Read> DraftLog<'_, R> {
+    /// An event that is in hand, without reading the log.
+    fn unstored(&self, at: LogPlace) -> Option<Arc<Event>> {
+        let runs = self.runs.borrow();
+        let own = || runs.get(&at.arrival).map(|run| &run[..]);
+        let decoded = || self.decoded.and_then(|decoded| decoded.get(&at.arrival)).map(|run| &run[..]);
+        let recent = || self.recent.iter().rev().find(|(arrival, _)| *arrival == at.arrival).map(|(_, run)| &run[..]);
+        let run = own().or_else(decoded).or_else(recent)?;
+        Some(run[usize::from(at.index)].clone())
+    }
+}
+
 impl<R: Read> Events for DraftLog<'_, R> {
     fn event(&self, at: LogPlace) -> Result<Arc<Event>, EngineError> {
-        if let Some(run) = self.runs.borrow().get(&at.arrival) {
-            return Ok(run[usize::from(at.index)].clone());
-        }
-        if let Some(run) = self.decoded.and_then(|decoded| decoded.get(&at.arrival)) {
-            return Ok(run[usize::from(at.index)].clone());
-        }
-        match self.recent.iter().rev().find(|(arrival, _)| *arrival == at.arrival) {
-            Some((_, run)) => Ok(run[usize::from(at.index)].clone()),
-            None => self.stored.event(at),
+        self.unstored(at).map_or_else(|| self.stored.event(at), Ok)
+    }
+
+    fn op(&self, at: LogPlace, op: u16) -> Result<Option<Op>, EngineError> {
+        match self.unstored(at) {
+            Some(event) => Ok(event.header().ops.get(usize::from(op)).cloned()),
+            None => self.stored.op(at, op),
         }
     }
 }

@@ -172,6 +172,7 @@ pub struct Rehearsing<E: Engine> {
     rehearsal: Rehearsal,
     clone: E::Snapshot,
     is_cleared: bool,
+    is_written: bool,
     /// See [`Rehearsing::pretend`].
     pretends: bool,
 }
@@ -181,7 +182,7 @@ impl<E: Engine> Core<E> {
     pub fn begin_due_rehearsal(&mut self) -> Result<Option<Rehearsing<E>>, EngineError> {
         let Some((proposal, design)) = self.due_rehearsal()? else { return Ok(None) };
         let (rehearsal, clone) = self.begin_rehearsal(design);
-        Ok(Some(Rehearsing { proposal, rehearsal, clone, is_cleared: false, pretends: false }))
+        Ok(Some(Rehearsing { proposal, rehearsal, clone, is_cleared: false, is_written: false, pretends: false }))
     }
 
     /// The end of a rehearsal of which all steps are done: brings it up to the present, and gives what is to be told of it,
@@ -216,7 +217,11 @@ impl<E: Engine> Rehearsing<E> {
             self.rehearsal.scan(&self.clone, rows)?;
             return Ok(true);
         }
-        self.rehearsal.ingest(engine)
+        if !self.is_written {
+            self.rehearsal.ingest(engine)?;
+            self.is_written = true;
+        }
+        Ok(false)
     }
 
     /// Whether all rows were looked at; the entries of indexes may still have to be written.

@@ -3,7 +3,10 @@
 use super::Ours;
 use serde_json::json;
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -114,8 +117,8 @@ impl Ours {
         }
     }
 
-    /// Tries a design while names are edited, one every `every`. Gives how long it took, what was found, and how long
-    /// each edit waited.
+    /// Tries a design while names are edited, one every `every`, whether or not those before are done: as by many people.
+    /// Gives how long it took, what was found, and how long each edit waited from when it was due.
     pub fn rehearse(
         &self,
         file: &DesignFile,
@@ -123,18 +126,28 @@ impl Ours {
         every: Duration,
     ) -> (Duration, Reported, Vec<Duration>) {
         let done = AtomicBool::new(false);
+        let (handed_in, to_await) = mpsc::channel();
         thread::scope(|scope| {
-            let editing = scope.spawn(|| {
+            let done = &done;
+            scope.spawn(move || {
+                let mut due = now();
+                for number in 0.. {
+                    if done.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    let pending = self.hand_in(&ids[number % ids.len()], format!("edited {number}"));
+                    handed_in.send((due, pending)).expect("it is awaited");
+                    due += every;
+                    while now() < due {
+                        thread::park_timeout(due.saturating_duration_since(now()));
+                    }
+                }
+            });
+            let waiting = scope.spawn(move || {
                 let mut waited = Vec::new();
-                let mut next = crate::clock::now();
-                while !done.load(Ordering::Relaxed) {
-                    let id = &ids[waited.len() % ids.len()];
-                    let name = format!("edited {}", waited.len());
-                    self.edit(id, &name);
-                    // From when it was due: who waits for one edit has the next ones waiting, too.
-                    waited.push(now().saturating_duration_since(next));
-                    next += every;
-                    thread::park_timeout(next.saturating_duration_since(now()));
+                for (due, pending) in to_await {
+                    pending.wait().expect("an edit is answered").remove(0).expect("an edit can be made");
+                    waited.push(now().saturating_duration_since(due));
                 }
                 waited
             });
@@ -142,7 +155,7 @@ impl Ours {
                 self.workspace.rehearse_with(file, &mut |_| {}).expect("a design can be rehearsed")
             });
             done.store(true, Ordering::Relaxed);
-            (took, reported, editing.join().expect("edits go on"))
+            (took, reported, waiting.join().expect("edits go on"))
         })
     }
 }

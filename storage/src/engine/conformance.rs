@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::{collection::vec, prelude::*, sample::select};
 
-use super::{Batch, Bytes, DROP_KEYS_PER_BATCH, Durability, Engine, Key, Overlay, RangeIter, Read, Table};
+use super::{Batch, Bytes, DROP_KEYS_PER_BATCH, Durability, Engine, Key, Overlay, RangeIter, Read, Table, shared};
 
 /// A name, and what is asserted of an empty engine.
 type Case<E> = (&'static str, fn(&E));
@@ -150,7 +150,7 @@ fn a_range_stays_as_it_was<E: Engine>(engine: &E) {
 fn ingested_entries_join_the_others<E: Engine>(engine: &E) {
     commit(engine, &[(Table::Index, b"a", Some(b"old")), (Table::Index, b"z", Some(b"old"))]);
     let before = engine.snapshot();
-    let mut entries = (0..5000u32).map(|n| (format!("m{n:05}").into_bytes(), n.to_be_bytes().to_vec()));
+    let mut entries = (0..5000u32).map(|n| (format!("m{n:05}").into_bytes(), n.to_be_bytes().to_vec())).map(shared);
     engine.ingest(Table::Index, &mut entries).expect("ingest");
     engine.ingest(Table::Index, &mut std::iter::empty()).expect("ingest nothing");
 

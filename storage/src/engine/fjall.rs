@@ -29,7 +29,7 @@ pub use dir::{DataDir, mark_damaged};
 pub use journal::Mended;
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, ErrorKind},
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock, mpsc},
@@ -61,6 +61,12 @@ const OPEN_FILES_MAX: usize = 400;
 
 /// Full memtables of a table that may wait to be flushed while its writers go on.
 const SEALED_MAX: usize = 1;
+
+/// Where fjall keeps the files of a table, in the table's folder; their names are numbers that grow.
+const TABLE_FILES: &str = "tables";
+
+/// So many of them are written back before an ingestion ends: its own last one, and what came into between.
+const NEWEST_FILES: usize = 4;
 
 /// How often a flush looks whether the workers are done.
 const FLUSH_POLL: Duration = Duration::from_millis(1);
@@ -257,9 +263,10 @@ impl Engine for FjallEngine {
         writes.commit().map_err(|error| self.tables.write_error(error))
     }
 
-    fn ingest(&self, table: Table, entries: &mut dyn Iterator<Item = (Key, Bytes)>) -> Result<(), EngineError> {
+    fn ingest(&self, table: Table, entries: &mut dyn Iterator<Item = (Slice, Slice)>) -> Result<(), EngineError> {
         self.check_alive()?;
         let finish = self.tables.write(table, entries)?;
+        self.tables.write_back(table);
         self.join(finish)
     }
 
@@ -273,7 +280,7 @@ impl Engine for FjallEngine {
                 let (done, after) = mpsc::sync_channel(1);
                 let before = before.replace(after);
                 ingestions.push(scope.spawn(move || {
-                    let finish = self.tables.write(table, &mut entries.into_iter())?;
+                    let finish = self.tables.write(table, entries.into_iter())?;
                     if before.is_some_and(|before| before.recv().is_err()) {
                         // The one before tells why.
                         return Ok(());
@@ -359,18 +366,31 @@ impl Tables {
     }
 
     /// Writes the files of an ingestion. Nobody sees them before what this gives is called.
-    fn write(
+    fn write<K: AsRef<[u8]> + Into<Slice>, V: Into<Slice>, I: Iterator<Item = (K, V)>>(
         &self,
         table: Table,
-        entries: &mut dyn Iterator<Item = (Key, Bytes)>,
-    ) -> Result<impl FnOnce() -> Result<(), fjall::Error> + use<'_>, EngineError> {
+        entries: I,
+    ) -> Result<impl FnOnce() -> Result<(), fjall::Error> + use<'_, K, V, I>, EngineError> {
         let failed = |error| self.write_error(error);
         let mut ingestion = self.of(table).start_ingestion().map_err(failed)?;
         for (key, value) in entries {
-            check_key(&key);
-            ingestion.write(key, value).map_err(failed)?;
+            check_key(key.as_ref());
+            ingestion.write(key.into(), value.into()).map_err(failed)?;
         }
         Ok(|| ingestion.finish())
+    }
+
+    /// Has the newest files of a table written to the disk, among them those of an ingestion that is not finished: what
+    /// that has left to write is little then, and commits wait for it. Nothing depends on it.
+    fn write_back(&self, table: Table) {
+        let Ok(files) = fs::read_dir(self.of(table).path().join(TABLE_FILES)) else { return };
+        let numbered = |file: io::Result<fs::DirEntry>| file.ok()?.file_name().to_str()?.parse::<u64>().ok();
+        let mut numbers: Vec<u64> = files.filter_map(numbered).collect();
+        numbers.sort_unstable();
+        for number in numbers.iter().rev().take(NEWEST_FILES) {
+            let path = self.of(table).path().join(TABLE_FILES).join(number.to_string());
+            let _ = File::open(path).and_then(|file| file.sync_data());
+        }
     }
 
     /// The range keeps its own hold on the snapshot.

@@ -7,9 +7,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use super::{
-    Batch, Bytes, Durability, Engine, EngineError, Key, RangeIter, Read, Slice, Table, batch::check_key, bounds,
-};
+use super::{Batch, Durability, Engine, EngineError, Key, RangeIter, Read, Slice, Table, batch::check_key, bounds};
 
 /// An engine without a disk, for tests and the simulator.
 ///
@@ -122,10 +120,11 @@ impl Engine for MemoryEngine {
         }
     }
 
-    fn ingest(&self, table: Table, entries: &mut dyn Iterator<Item = (Key, Bytes)>) -> Result<(), EngineError> {
+    fn ingest(&self, table: Table, entries: &mut dyn Iterator<Item = (Slice, Slice)>) -> Result<(), EngineError> {
         let mut batch = Batch::default();
         let mut last = Key::new();
         for (key, value) in entries {
+            let (key, value) = (key.to_vec(), value.to_vec());
             assert!(last < key, "ingested keys must ascend: {last:x?} is not before {key:x?}");
             last.clone_from(&key);
             batch.put(table, key, value);
@@ -325,7 +324,7 @@ mod tests {
             |engine| engine.flush().unwrap(),
             |engine| engine.commit(Batch::default(), Durability::Synced).unwrap(),
             |engine| put(engine, b"a", Durability::Synced).unwrap(),
-            |engine| engine.ingest(Table::Log, &mut [(b"a".to_vec(), b"v".to_vec())].into_iter()).unwrap(),
+            |engine| engine.ingest(Table::Log, &mut [(b"a".into(), b"v".into())].into_iter()).unwrap(),
         ];
         for point in points {
             let engine = MemoryEngine::default();

@@ -38,6 +38,11 @@ pub type Bytes = Vec<u8>;
 /// long as it is.
 pub use ::fjall::Slice;
 
+/// A pair, as [`Engine::ingest`] takes it.
+pub fn shared((key, value): (Key, Bytes)) -> (Slice, Slice) {
+    (key.into(), value.into())
+}
+
 /// Pairs in key order, read lazily. An error does not end it by itself: callers stop at the first.
 pub type RangeIter<'a> = Box<dyn Iterator<Item = Result<(Slice, Slice), EngineError>> + 'a>;
 
@@ -171,11 +176,11 @@ pub trait Engine: Read + Send + Sync + 'static {
     ///
     /// # Panics
     /// If keys are not strictly ascending.
-    fn ingest(&self, table: Table, entries: &mut dyn Iterator<Item = (Key, Bytes)>) -> Result<(), EngineError>;
+    fn ingest(&self, table: Table, entries: &mut dyn Iterator<Item = (Slice, Slice)>) -> Result<(), EngineError>;
 
     /// The same for several tables. They come to be visible and durable one after the other, in this order.
     fn ingest_all(&self, tables: Vec<(Table, Vec<(Key, Bytes)>)>) -> Result<(), EngineError> {
-        tables.into_iter().try_for_each(|(table, entries)| self.ingest(table, &mut entries.into_iter()))
+        tables.into_iter().try_for_each(|(table, entries)| self.ingest(table, &mut entries.into_iter().map(shared)))
     }
 
     /// The sync point: everything committed so far is durable when it returns.

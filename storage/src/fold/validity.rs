@@ -39,6 +39,11 @@ pub trait Known {
 
     /// The whole of an event that was found valid.
     fn event(&self, place: Place) -> Result<Arc<Event>, EngineError>;
+
+    /// One op of an event that was found valid; nothing where it has not so many.
+    fn op(&self, place: Place, op: u16) -> Result<Option<Op>, EngineError> {
+        Ok(self.event(place)?.header().ops.get(usize::from(op)).cloned())
+    }
 }
 
 /// What rule R2 says of an event.
@@ -131,7 +136,7 @@ pub fn judge(event: &Event, known: &impl Known) -> Result<Validity, EngineError>
     if !waits_for.is_empty() {
         return Ok(Validity::Held(waits_for));
     }
-    let checked = check(event, &found).map_or_else(|why| Ok(Err(why)), |()| check_ops(event, known))?;
+    let checked = check(event, &found).map_or_else(|why| Ok(Err(why)), |()| check_ops(event, &found, known))?;
     Ok(checked.map_or_else(Validity::Invalid, |()| Validity::Valid))
 }
 
@@ -166,13 +171,16 @@ fn check(event: &Event, found: &BTreeMap<Place, Seen>) -> Result<(), Invalid> {
 }
 
 /// The rules on ops that refer to other ops.
-fn check_ops(event: &Event, known: &impl Known) -> Result<Result<(), Invalid>, EngineError> {
+fn check_ops(
+    event: &Event,
+    found: &BTreeMap<Place, Seen>,
+    known: &impl Known,
+) -> Result<Result<(), Invalid>, EngineError> {
     for op in &event.header().ops {
         for reference in op.references() {
-            let named = known.event(Place::from(&reference))?;
-            let target = named.header().ops.get(reference.op as usize);
-            let fits = target.is_some_and(|target| may_name(op, target));
-            if !fits || named.header().lamport >= event.header().lamport {
+            let place = Place::from(&reference);
+            let fits = known.op(place, reference.op)?.is_some_and(|target| may_name(op, &target));
+            if !fits || found[&place].lamport >= event.header().lamport {
                 return Ok(Err(Invalid::Reference));
             }
         }

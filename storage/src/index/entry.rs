@@ -74,13 +74,28 @@ impl Index {
         record: RecordId,
         cells: &[CellRow<'_>],
     ) -> (Key, Bytes) {
+        let (mut key, mut columns) = (Vec::with_capacity(96), Vec::new());
+        self.put_entry((&mut key, &mut columns), generation, design, record, cells);
+        (key, columns)
+    }
+
+    /// Makes these bytes the entry of a record with these cells.
+    pub(crate) fn put_entry(
+        &self,
+        (key, columns): (&mut Vec<u8>, &mut Bytes),
+        generation: Prefix,
+        design: &Design,
+        record: RecordId,
+        cells: &[CellRow<'_>],
+    ) {
         let shows = |path| shown(design, cells, path);
-        let mut key = Vec::with_capacity(96);
+        key.clear();
         key.extend_from_slice(&generation.bytes());
         key.extend_from_slice(&self.number.to_be_bytes());
-        put_place(&mut key, shows(&self.definition.by).as_deref(), design);
+        put_place(key, shows(&self.definition.by).as_deref(), design);
         key.extend_from_slice(&record.0);
-        (key, put_columns(self.definition.columns.iter().map(shows)))
+        columns.clear();
+        put_columns(columns, self.definition.columns.iter().map(shows));
     }
 }
 
@@ -127,18 +142,16 @@ fn shows_anywhere(design: &Design, cells: &[CellRow<'_>], field: FieldId, value:
 }
 
 /// The columns of an entry, from the canonical bytes of what they show.
-pub(crate) fn put_columns<'a>(shows: impl Iterator<Item = Option<Shown<'a>>>) -> Bytes {
-    let mut columns = Vec::new();
+pub(crate) fn put_columns<'a>(columns: &mut Bytes, shows: impl Iterator<Item = Option<Shown<'a>>>) {
     for value in shows {
         match value {
             None => columns.push(0),
             Some(value) => {
-                put_varint(&mut columns, value.len() as u64 + 1);
+                put_varint(columns, value.len() as u64 + 1);
                 columns.extend_from_slice(&value);
             }
         }
     }
-    columns
 }
 
 /// What [`put_columns`] was given.

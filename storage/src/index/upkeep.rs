@@ -2,7 +2,7 @@
 
 use super::{Index, IndexDefinition};
 use crate::{
-    engine::{Batch, Bytes, Durability, Engine, EngineError, Key, Read, Table, prefix_end},
+    engine::{Batch, Bytes, Durability, Engine, EngineError, Key, Read, Table, prefix_end, shared},
     fold::{
         Design,
         incremental::{Prefix, rows_of_list},
@@ -92,7 +92,7 @@ fn make<E: Engine>(engine: &E, generation: Prefix, index: &Index, design: &Desig
 
 fn ingest<E: Engine>(engine: &E, entries: &mut Vec<(Key, Bytes)>) -> Result<(), EngineError> {
     entries.sort_unstable();
-    engine.ingest(Table::Index, &mut entries.drain(..))
+    engine.ingest(Table::Index, &mut entries.drain(..).map(shared))
 }
 
 /// How many entries of an index do not follow from the records, or are missing.

@@ -172,7 +172,8 @@ fn read_decimal(text: &str) -> Option<Decimal> {
     }
     let fraction = fraction.trim_end_matches('0');
     let scale = u8::try_from(fraction.len()).ok().filter(|scale| *scale <= DECIMAL_SCALE_MAX)?;
-    let mantissa: i128 = format!("{whole}{fraction}").parse().ok()?;
+    let mut digits = whole.bytes().chain(fraction.bytes()).map(|digit| i128::from(digit - b'0'));
+    let mantissa = digits.try_fold(0_i128, |all, digit| all.checked_mul(10)?.checked_add(digit))?;
     Decimal::new(if text.starts_with('-') { -mantissa } else { mantissa }, scale)
 }
 

@@ -387,10 +387,12 @@ fn forms(base: BaseType, choices: &Choices) -> u32 {
 
 /// Whether what a cell shows is kept raw: it was written under another type, and the present one cannot hold it.
 pub fn is_raw(ty: &FieldType, part: &PartPath, value: &Value) -> bool {
-    let mut one = ty.clone();
-    one.many = false;
-    let is_kept_element = ty.many && part.is_empty() && fits(&one, part, value);
-    !fits(ty, part, value) && !is_kept_element
+    let is_kept_element = || {
+        let mut one = ty.clone();
+        one.many = false;
+        ty.many && part.is_empty() && fits(&one, part, value)
+    };
+    !fits(ty, part, value) && !is_kept_element()
 }
 
 /// A record as its lenses show it, for formulas and rules.
@@ -407,12 +409,17 @@ impl<'l, 'a: 'l, W: Written<'a>> LensCells<'l, 'a, W> {
     pub fn new(design: &'l Design, written: &'l W, left: &'l Cell<u32>) -> Self {
         Self { lenses: design.lenses(), written, depth: 0, left, row: PhantomData }
     }
+
+    /// What a cell shows.
+    pub(crate) fn term(&self, field: FieldId, part: &PartPath) -> Term<'a> {
+        let shown = self.lenses.shown_within(self.written, field, part, (self.depth, self.left));
+        shown.map_or(Term::Null, Term::of_shown)
+    }
 }
 
 impl<'a, W: Written<'a>> Cells for LensCells<'_, 'a, W> {
     fn cell(&self, field: FieldId, part: &PartPath) -> Term<'_> {
-        let shown = self.lenses.shown_within(self.written, field, part, (self.depth, self.left));
-        shown.map_or(Term::Null, Term::of_shown)
+        self.term(field, part)
     }
 
     fn cells(&self, field: FieldId) -> Vec<(PartPath, Term<'_>)> {

@@ -95,8 +95,9 @@ impl<'a, R: Read> Plan<'a, R> {
         let can = self.query.filters.is_empty() && condition.is_none_or(is_covered);
         let Some(index) = self.index(covers).filter(|_| can) else {
             let of = |found: Found| {
-                let shows = cells.iter().map(|(field, part)| self.shown(&found.row, *field, part));
-                Columns { id: found.id, shows: put_columns(shows).into() }
+                let mut shows = Vec::new();
+                put_columns(&mut shows, cells.iter().map(|(field, part)| self.shown(&found.row, *field, part)));
+                Columns { id: found.id, shows: shows.into() }
             };
             return Ok(self.records()?.map(of));
         };

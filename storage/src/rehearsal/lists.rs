@@ -3,16 +3,20 @@
 use super::row::RowOutcome;
 use crate::{
     constraint::Constraint,
-    design_rule::{DesignRule, Finding, Severity},
-    filter::Filter,
+    design_rule::{DesignRule, Finding, Severity, fields_of},
+    filter::{Cells, Filter, Meta, Term},
     fold::Design,
     form::FormDefinition,
     index::{CellPath, Index, ViewDefinition},
-    lens::{LensCells, MADE_MAX, is_raw, to_text},
+    lens::{LensCells, MADE_MAX, Written, is_raw, to_text},
     query::Condition,
-    record_row::{self, CellRow},
+    record_row::{self, CellRow, NOTHING},
 };
-use std::{borrow::Cow, cell::Cell, collections::BTreeSet};
+use std::{
+    borrow::Cow,
+    cell::{Cell, RefCell},
+    collections::BTreeSet,
+};
 use tandem_wire::{
     ElementId, FieldId, ListId, PartPath, RecordId, Value,
     design::{ElementKind, FieldType, Property},
@@ -47,7 +51,9 @@ pub(super) struct ListTrial {
     /// By name, so that a rule that is not new counts only where it held before.
     old_rules: Vec<DesignRule>,
     /// Conditions of views and forms: they decide, or they do not.
-    conditions: Vec<(String, Filter)>,
+    conditions: Vec<Filter>,
+    /// Fields that these and the rules read and that show what was written: what they show is looked up once a record.
+    read: Vec<FieldId>,
     /// Places of the new indexes of this list.
     indexes: Vec<usize>,
 }
@@ -83,19 +89,21 @@ impl ListTrial {
         for (id, _) in of_list(ElementKind::View) {
             let condition = ViewDefinition::of(new, *id).and_then(|view| view.condition(new, list, ""));
             let filter = condition.and_then(Result::ok).map(|condition: Condition| condition.filter().clone());
-            conditions.extend(filter.map(|filter| (format!("view {}", new.name(*id)), filter)));
+            conditions.extend(filter);
         }
         for (id, _) in of_list(ElementKind::Form) {
             let Some(form) = FormDefinition::of(new, *id) else { continue };
             let scope = form.scope(new, list);
             let fields = form.sections.iter().flat_map(|section| &section.fields);
-            let read = fields.filter_map(|field| field.condition(&scope)?.ok());
-            conditions.extend(read.map(|filter| (format!("form {}", new.name(*id)), filter)));
+            conditions.extend(fields.filter_map(|field| field.condition(&scope)?.ok()));
         }
         let of_index = |(_, index): &(usize, &Index)| index.definition.list == list;
         let indexes = indexes.iter().enumerate().filter(of_index).map(|(place, _)| place).collect();
         let (rules, old_rules) = (new.rules().list(list).to_vec(), old.rules().list(list).to_vec());
-        Self { fields, rules, old_rules, conditions, indexes }
+        let by_conditions = conditions.iter().flat_map(|filter| fields_of(filter.reads()));
+        let read: BTreeSet<FieldId> = by_conditions.chain(rules.iter().flat_map(DesignRule::reads)).collect();
+        let read = read.into_iter().filter(|field| !new.lenses().makes_something(*field)).collect();
+        Self { fields, rules, old_rules, conditions, read, indexes }
     }
 
     /// The new indexes of this list.
@@ -116,16 +124,20 @@ impl ListTrial {
     }
 
     /// What becomes of a record.
-    pub(super) fn look_at(&self, (old, new): (&Design, &Design), record: RecordId, row: &[u8]) -> RowOutcome {
-        let cells: Vec<CellRow<'_>> = record_row::cells(row).collect();
-        let written = &cells[..];
+    pub(super) fn look_at(
+        &self,
+        (old, new): (&Design, &Design),
+        record: RecordId,
+        written: &[CellRow<'_>],
+    ) -> RowOutcome {
         let mut outcome = RowOutcome::default();
         for field in self.fields.iter().filter(|field| field.differs) {
             field.look_at((old, new), &written, &mut outcome);
         }
         let left = Cell::new(MADE_MAX);
-        let shown = Shown { cells: LensCells::new(new, &written, &left), record };
-        for (_, filter) in &self.conditions {
+        let seen = RefCell::new(vec![None; self.read.len()]);
+        let shown = Shown { cells: LensCells::new(new, &written, &left), record, read: &self.read, seen };
+        for filter in &self.conditions {
             outcome.undecided += u64::from(filter.matches(&shown).is_err());
         }
         for rule in &self.rules {
@@ -179,18 +191,19 @@ impl FieldTrial {
     }
 
     fn look_at(&self, (old, new): (&Design, &Design), written: &&[CellRow<'_>], outcome: &mut RowOutcome) {
-        let whole = PartPath::default();
         let parts = written.iter().filter(|cell| cell.field == self.field).map(CellRow::part);
-        let parts: BTreeSet<PartPath> = parts.chain([whole]).collect();
+        let parts = parts.filter(|part| !part.is_empty());
         let mut shows_something = false;
-        for part in &parts {
-            let after = new.lenses().shown(written, self.field, part);
-            let before = self.old.as_ref().and_then(|_| old.lenses().shown(written, self.field, part));
-            let value = after.as_deref().and_then(record_row::value);
-            shows_something |= value.is_some();
-            outcome.changed |= before.as_deref().and_then(record_row::value) != value;
-            if let Some(value) = value {
-                self.look_at_value((before, &value), part, outcome);
+        for part in std::iter::once(PartPath::default()).chain(parts) {
+            // Bytes are canonical: they are alike where the values are.
+            let something = |shows: &Cow<'_, [u8]>| **shows != NOTHING;
+            let after = new.lenses().shown(written, self.field, &part).filter(something);
+            let before = self.old.as_ref().and_then(|_| old.lenses().shown(written, self.field, &part));
+            let before = before.filter(something);
+            shows_something |= after.is_some();
+            outcome.changed |= before != after;
+            if let Some(value) = after.as_deref().and_then(record_row::value) {
+                self.look_at_value((before, &value), &part, outcome);
             }
         }
         let newly_required = self.is_required && self.old.as_ref().is_none_or(|old| !old.is_required);
@@ -205,8 +218,9 @@ impl FieldTrial {
         part: &PartPath,
         outcome: &mut RowOutcome,
     ) {
-        let before = before.as_deref().and_then(record_row::value);
+        let before = || before.as_deref().and_then(record_row::value);
         if is_raw(&self.ty, part, value) {
+            let before = before();
             let old = self.old.as_ref().and_then(|old| old.ty.as_ref()).zip(before.as_ref());
             if old.is_none_or(|(ty, before)| !is_raw(ty, part, before)) {
                 let text = to_text(value).unwrap_or_else(|| "a value without a text".into());
@@ -216,6 +230,7 @@ impl FieldTrial {
         }
         let breaches = self.constraint.as_ref().is_some_and(|constraint| constraint.breach(value).is_some());
         let breached = || {
+            let before = before();
             let old = self.old.as_ref().and_then(|old| old.constraint.as_ref()).zip(before.as_ref());
             old.is_some_and(|(constraint, before)| constraint.breach(before).is_some())
         };
@@ -230,21 +245,27 @@ impl FieldTrial {
 struct Shown<'l, 'a: 'l, W> {
     cells: LensCells<'l, 'a, W>,
     record: RecordId,
+    /// See [`ListTrial::read`].
+    read: &'l [FieldId],
+    /// What these show, once it was asked for.
+    seen: RefCell<Vec<Option<Term<'a>>>>,
 }
 
-impl<'a, W: crate::lens::Written<'a>> crate::filter::Cells for Shown<'_, 'a, W> {
-    fn cell(&self, field: FieldId, part: &PartPath) -> crate::filter::Term<'_> {
-        self.cells.cell(field, part)
+impl<'a, W: Written<'a>> Cells for Shown<'_, 'a, W> {
+    fn cell(&self, field: FieldId, part: &PartPath) -> Term<'_> {
+        let place = self.read.iter().position(|read| *read == field).filter(|_| part.is_empty());
+        let Some(place) = place else { return self.cells.term(field, part) };
+        self.seen.borrow_mut()[place].get_or_insert_with(|| self.cells.term(field, part)).clone()
     }
 
-    fn cells(&self, field: FieldId) -> Vec<(PartPath, crate::filter::Term<'_>)> {
+    fn cells(&self, field: FieldId) -> Vec<(PartPath, Term<'_>)> {
         self.cells.cells(field)
     }
 
-    fn meta(&self, meta: crate::filter::Meta) -> crate::filter::Term<'_> {
+    fn meta(&self, meta: Meta) -> Term<'_> {
         match meta {
-            crate::filter::Meta::Id => crate::filter::Term::Record(self.record),
-            _times_and_authors => crate::filter::Term::Null,
+            Meta::Id => Term::Record(self.record),
+            _times_and_authors => Term::Null,
         }
     }
 }

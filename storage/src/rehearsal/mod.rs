@@ -4,11 +4,13 @@
 //! ([`crate::lens`]), so that nothing is copied but the indexes that the new design asks for. They are made under numbers
 //! of their own beside the live ones, which nobody touches.
 //!
-//! A [`Rehearsal`] is a value that is driven from outside, on whatever thread and in whatever steps: [`Rehearsal::scan`]
-//! until all rows are seen, [`Rehearsal::ingest`] until the entries are written, [`Rehearsal::bring_up`] with what
-//! changed meanwhile, as often as needed; then [`Rehearsal::finish`]. Given up at any point, it leaves rows that nothing
-//! lists, which go when their number is used again.
+//! A [`Rehearsal`] is a value that is driven from outside, on whatever threads and in whatever steps: [`Rehearsal::scan`]
+//! until all rows are seen (or [`Rehearsal::read`], [`Rehearsal::look_at`] on several threads, and [`Rehearsal::add`]),
+//! [`Rehearsal::ingest`] once, [`Rehearsal::bring_up`] with what changed meanwhile, as often as needed; then
+//! [`Rehearsal::finish`]. Given up at any point, it leaves rows that nothing lists, which go when their number is used
+//! again.
 
+mod entries;
 mod lists;
 mod report;
 mod row;
@@ -18,10 +20,10 @@ pub use report::{Broken, Report, Reported, Unfit};
 
 pub(crate) use trying::Trying;
 
-use self::{lists::ListTrial, row::RowOutcome};
+use self::{entries::Entries, lists::ListTrial, row::RowOutcome};
 use crate::{
     design_file::{check, differences},
-    engine::{Batch, Bytes, Engine, EngineError, Key, Read, Table, prefix_end},
+    engine::{Batch, Engine, EngineError, Key, Read, Slice, Table, prefix_end},
     fold::{Design, incremental::Prefix},
     index::{Index, IndexDefinition, definition::wanted, entry::record_of},
     record_row,
@@ -31,9 +33,6 @@ use std::{
     sync::Arc,
 };
 use tandem_wire::{ListId, RecordId, RecordKey};
-
-/// Entries that are written at a time. Each time others wait for the journal, and it for what they wrote last.
-const ENTRIES_PER_INGESTION: usize = 131_072;
 
 /// A try of a new design.
 pub struct Rehearsal {
@@ -45,13 +44,30 @@ pub struct Rehearsal {
     trials: BTreeMap<ListId, ListTrial>,
     /// How far the scan has come: a list, and the record that is next in it.
     next: Option<(ListId, RecordId)>,
-    /// The entries that are not written yet; in their order once the scan is done, the last ones first.
-    entries: Vec<(Key, Bytes)>,
-    are_sorted: bool,
+    /// The entries that are not written yet.
+    entries: Entries,
     /// Fields that are to be unique and have an index already: where their records stand, of which nothing is written.
     uniques: Vec<Index>,
-    places: Vec<Key>,
+    places: Entries,
     report: Report,
+}
+
+/// Rows of the clone, to be looked at.
+pub struct Rows(Vec<(Slice, Slice)>);
+
+/// What was seen in some rows.
+#[derive(Default)]
+pub struct Looked {
+    entries: Entries,
+    places: Entries,
+    report: Report,
+}
+
+impl Rows {
+    /// In so many parts, about as large, for as many threads.
+    pub fn parts(&self, count: usize) -> impl Iterator<Item = &[(Slice, Slice)]> {
+        self.0.chunks(self.0.len().div_ceil(count.max(1)).max(1))
+    }
 }
 
 impl Rehearsal {
@@ -86,10 +102,9 @@ impl Rehearsal {
             indexes,
             trials,
             next,
-            entries: Vec::new(),
-            are_sorted: false,
+            entries: Entries::default(),
             uniques,
-            places: Vec::new(),
+            places: Entries::default(),
             report,
         }
     }
@@ -122,56 +137,70 @@ impl Rehearsal {
 
     /// Looks at some rows of the clone, at most so many. Says whether there are more.
     pub fn scan<R: Read>(&mut self, clone: &R, rows: usize) -> Result<bool, EngineError> {
-        let Some((list, from)) = self.next.filter(|_| self.is_worth_it()) else { return Ok(false) };
+        let rows = self.read(clone, rows)?;
+        let looked = self.look_at(&rows.0);
+        self.add(looked);
+        Ok(self.has_more_rows())
+    }
+
+    /// The next rows of the clone, at most so many.
+    pub fn read<R: Read>(&mut self, clone: &R, rows: usize) -> Result<Rows, EngineError> {
+        let mut read = Vec::new();
+        let Some((list, from)) = self.next.filter(|_| self.is_worth_it()) else { return Ok(Rows(read)) };
         let start = self.generation.record(RecordKey { list, record: from });
         let of_list = &start[..start.len() - from.0.len()];
-        let (mut seen, mut last) = (0, None);
+        let mut last = None;
         for pair in clone.range(Table::Records, &start, prefix_end(of_list).as_deref()) {
             let (key, row) = pair?;
-            if seen == rows {
+            if read.len() == rows {
                 last = Some(record_of(&key).1);
                 break;
             }
-            seen += 1;
-            self.look_at(&key, &row);
+            read.push((key, row));
         }
         self.next = match last {
             Some(record) => Some((list, record)),
             None => self.trials.range(list..).nth(1).map(|(list, _)| (*list, RecordId([0; 16]))),
         };
-        Ok(self.next.is_some())
+        Ok(Rows(read))
     }
 
-    fn look_at(&mut self, key: &[u8], row: &[u8]) {
-        let (list, record) = record_of(key);
-        if !record_row::exists(row) {
-            return;
+    /// What the new design makes of some rows; the order of rows does not matter.
+    pub fn look_at(&self, rows: &[(Slice, Slice)]) -> Looked {
+        let mut looked = Looked::default();
+        let (mut cells, mut key, mut columns) = (Vec::new(), Vec::new(), Vec::new());
+        for (row_key, row) in rows.iter().filter(|(_, row)| record_row::exists(row)) {
+            let (list, record) = record_of(row_key);
+            let trial = &self.trials[&list];
+            cells.clear();
+            cells.extend(record_row::cells(row));
+            let outcome = trial.look_at((&self.old, &self.new), record, &cells);
+            looked.report.add(RecordKey { list, record }, &outcome);
+            for index in trial.indexes(&self.indexes) {
+                index.put_entry((&mut key, &mut columns), self.generation, &self.new, record, &cells);
+                looked.entries.push(&key, &columns);
+            }
+            for index in self.uniques.iter().filter(|index| index.definition.list == list) {
+                index.put_entry((&mut key, &mut columns), self.generation, &self.new, record, &cells);
+                looked.places.push(&key, &[]);
+            }
         }
-        let trial = &self.trials[&list];
-        let outcome = trial.look_at((&self.old, &self.new), record, row);
-        for index in trial.indexes(&self.indexes) {
-            self.entries.extend(index.entry(self.generation, &self.new, record, row));
-        }
-        for index in self.uniques.iter().filter(|index| index.definition.list == list) {
-            self.places.extend(index.entry(self.generation, &self.new, record, row).map(|(key, _)| key));
-        }
-        self.report.add(RecordKey { list, record }, &outcome);
+        looked
     }
 
-    /// Writes some of the entries. Says whether there are more.
-    pub fn ingest<E: Engine>(&mut self, engine: &E) -> Result<bool, EngineError> {
-        if !self.are_sorted {
-            self.entries.sort_unstable_by(|a, b| b.0.cmp(&a.0));
-            self.are_sorted = true;
-            self.find_twins();
-        }
-        let from = self.entries.len().saturating_sub(ENTRIES_PER_INGESTION);
-        let mut some = self.entries.split_off(from);
-        some.reverse();
-        if !some.is_empty() {
-            engine.ingest(Table::Index, &mut some.into_iter())?;
-        }
-        Ok(!self.entries.is_empty())
+    /// Takes what was seen in some rows.
+    pub fn add(&mut self, looked: Looked) {
+        self.entries.append(looked.entries);
+        self.places.append(looked.places);
+        self.report.merge(looked.report);
+    }
+
+    /// Writes the entries, once all rows were looked at.
+    pub fn ingest<E: Engine>(&mut self, engine: &E) -> Result<(), EngineError> {
+        self.entries.sort();
+        self.find_twins();
+        let entries = std::mem::take(&mut self.entries);
+        engine.ingest(Table::Index, &mut entries.iter())
     }
 
     /// Records that share a value of which no two may have the same.
@@ -186,19 +215,20 @@ impl Rehearsal {
                 Some((index.prefix(self.generation), (index.definition.list, name)))
             })
             .collect();
+        if unique.is_empty() {
+            return;
+        }
         let mut twins = Vec::new();
-        self.places.sort_unstable();
-        let pairs = self.entries.windows(2).map(|pair| (&pair[0].0, &pair[1].0));
-        let pairs = pairs.chain(self.places.windows(2).map(|pair| (&pair[0], &pair[1])));
-        for (one, other) in pairs {
-            let place = |key: &Key| key[..key.len() - 16].to_vec();
+        let mut places = std::mem::take(&mut self.places);
+        places.sort();
+        for (one, other) in self.entries.pairs().chain(places.pairs()) {
+            let place = |key: &[u8]| key[..key.len() - 16].to_vec();
             let Some((list, name)) = unique.get(&one[..12]).filter(|_| place(one) == place(other)) else { continue };
             if !crate::index::entry::is_without_value(&one[12..]) {
                 let record = RecordId(*one.last_chunk().expect("keys are our own"));
                 twins.push((RecordKey { list: *list, record }, name.clone()));
             }
         }
-        self.places = Vec::new();
         for (key, name) in twins {
             let message = "another record has this value already".to_owned();
             let outcome = RowOutcome { broken: vec![(name, message)], ..RowOutcome::default() };
@@ -220,10 +250,10 @@ impl Rehearsal {
             let (list, record) = record_of(key);
             let Some(trial) = self.trials.get(&list) else { continue };
             let (old_row, new_row) = (before.get(Table::Records, key)?, after.get(Table::Records, key)?);
-            let existing = |row: &Option<crate::engine::Slice>| row.clone().filter(|row| record_row::exists(row));
+            let existing = |row: &Option<Slice>| row.clone().filter(|row| record_row::exists(row));
             let (old_row, new_row) = (existing(&old_row), existing(&new_row));
             for index in trial.indexes(&self.indexes) {
-                let entry = |row: &crate::engine::Slice| index.entry(self.generation, &self.new, record, row);
+                let entry = |row: &Slice| index.entry(self.generation, &self.new, record, row);
                 let (old, new) = (old_row.as_ref().and_then(entry), new_row.as_ref().and_then(entry));
                 if old == new {
                     continue;
@@ -235,7 +265,10 @@ impl Rehearsal {
                     batch.put(Table::Index, key, columns);
                 }
             }
-            let of = |row: crate::engine::Slice| trial.look_at((&self.old, &self.new), record, &row);
+            let of = |row: Slice| {
+                let cells: Vec<_> = record_row::cells(&row).collect();
+                trial.look_at((&self.old, &self.new), record, &cells)
+            };
             let (old, new) = (old_row.map(of), new_row.map(of));
             let key = RecordKey { list, record };
             if let Some(outcome) = old {

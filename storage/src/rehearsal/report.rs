@@ -133,17 +133,30 @@ impl Report {
         self.add_failure(key, outcome);
     }
 
+    /// Counts what was seen in other records as well.
+    pub(super) fn merge(&mut self, other: Self) {
+        self.records += other.records;
+        self.changed += other.changed;
+        self.warnings += other.warnings;
+        self.unchecked += other.unchecked;
+        self.undecided += other.undecided;
+        for (of, seen) in other.lists {
+            let list = self.lists.entry(of).or_default();
+            list.records += seen.records;
+            list.more_failed += seen.more_failed;
+            for (record, faults) in seen.failed {
+                list.add_failure(record, faults);
+            }
+        }
+    }
+
     pub(super) fn add_failure(&mut self, key: RecordKey, outcome: &RowOutcome) {
         if !outcome.fails() {
             return;
         }
-        let list = self.lists.entry(key.list).or_default();
-        if list.failed.len() >= FAILED_MAX && !list.failed.contains_key(&key.record) {
-            list.more_failed += 1;
-            return;
-        }
         let raw = outcome.raw.iter().map(|(field, value)| (format!("{TYPE_OF}{field}"), value.clone()));
-        list.failed.entry(key.record).or_default().extend(outcome.broken.iter().cloned().chain(raw));
+        let faults = outcome.broken.iter().cloned().chain(raw).collect();
+        self.lists.entry(key.list).or_default().add_failure(key.record, faults);
     }
 
     /// Takes back what a record was counted for. Of one that was never counted like that, which is a fault of the caller,
@@ -255,6 +268,16 @@ impl Report {
             held: self.held,
             took_ms,
         }
+    }
+}
+
+impl ListReport {
+    fn add_failure(&mut self, record: RecordId, faults: Vec<(String, String)>) {
+        if self.failed.len() >= FAILED_MAX && !self.failed.contains_key(&record) {
+            self.more_failed += 1;
+            return;
+        }
+        self.failed.entry(record).or_default().extend(faults);
     }
 }
 

@@ -11,9 +11,7 @@ use std::{
 };
 use tandem_storage::{
     EngineError, Load, Query, Reader, Store,
-    engine::{
-        Batch, Bytes, Durability, Engine, Fault, Key, MemoryEngine, MemorySnapshot, RangeIter, Read, Slice, Table,
-    },
+    engine::{Batch, Durability, Engine, Fault, MemoryEngine, MemorySnapshot, RangeIter, Read, Slice, Table},
     log,
     query::{Sort, winner},
 };
@@ -87,7 +85,7 @@ impl Engine for Full {
         self.memory.commit(batch, durability)
     }
 
-    fn ingest(&self, table: Table, entries: &mut dyn Iterator<Item = (Key, Bytes)>) -> Result<(), EngineError> {
+    fn ingest(&self, table: Table, entries: &mut dyn Iterator<Item = (Slice, Slice)>) -> Result<(), EngineError> {
         if self.refuses.lock().unwrap().ingestions.contains(&table) {
             return Err(full());
         }

@@ -71,7 +71,9 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::engine::{Batch, Durability, Engine, FjallEngine, Options, Read, Slice, Table, conformance::batch};
+    use crate::engine::{
+        Batch, Durability, Engine, FjallEngine, Options, Read, Slice, Table, conformance::batch, shared,
+    };
 
     fn open(dir: &Path) -> FjallEngine {
         FjallEngine::open(dir, Options { cache_bytes: 1 << 20, write_buffer_bytes: 1 << 20 }).unwrap()
@@ -210,7 +212,7 @@ mod tests {
                     }
                     Step::Ingest(key) => {
                         let entries = next(Table::Log, key, true).map(|value| (vec![key], value));
-                        engine.ingest(Table::Log, &mut entries.into_iter()).unwrap();
+                        engine.ingest(Table::Log, &mut entries.into_iter().map(shared)).unwrap();
                     }
                     Step::Flush => engine.flush().unwrap(),
                     Step::Kill => {

@@ -6,7 +6,10 @@ use tempfile::TempDir;
 use std::fs;
 
 use super::*;
-use crate::engine::conformance::{batch, check_run, conformance, steps};
+use crate::engine::{
+    conformance::{batch, check_run, conformance, steps},
+    shared,
+};
 
 fn open(dir: &TempDir) -> Result<FjallEngine, EngineError> {
     FjallEngine::open(dir.path(), Options { cache_bytes: 1 << 20, write_buffer_bytes: 1 << 20 })
@@ -51,7 +54,8 @@ fn reopening_finds_all_commits() {
                 engine.flush().unwrap();
             }
         }
-        let mut entries = (0..ingested).map(|n| ([&[round as u8, 255][..], &n.to_be_bytes()].concat(), vec![]));
+        let mut entries =
+            (0..ingested).map(|n| ([&[round as u8, 255][..], &n.to_be_bytes()].concat(), vec![])).map(shared);
         engine.ingest(Table::Log, &mut entries).unwrap();
         if round >= 2 {
             engine.flush().unwrap();
@@ -116,7 +120,7 @@ fn a_refused_directory_is_left_byte_identical() {
 fn a_damaged_table_file_is_reported() {
     let dir = tempfile::tempdir().unwrap();
     let engine = open(&dir).unwrap();
-    let mut entries = (0..5000u32).map(|n| (n.to_be_bytes().to_vec(), n.to_le_bytes().repeat(30)));
+    let mut entries = (0..5000u32).map(|n| (n.to_be_bytes().to_vec(), n.to_le_bytes().repeat(30))).map(shared);
     engine.ingest(Table::Records, &mut entries).unwrap();
     drop(engine);
     let (path, mut bytes) = files(&dir.path().join("tables/keyspaces"))

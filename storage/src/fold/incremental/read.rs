@@ -14,12 +14,17 @@ use crate::{
     },
 };
 use std::sync::Arc;
-use tandem_wire::{ChainId, Event, EventId, EventTag, Mark};
+use tandem_wire::{ChainId, Event, EventId, EventTag, Mark, Op};
 
 /// Gives the events of the log.
 pub trait Events {
     /// The event at this place.
     fn event(&self, at: LogPlace) -> Result<Arc<Event>, EngineError>;
+
+    /// One op of the event at this place; nothing where it has not so many.
+    fn op(&self, at: LogPlace, op: u16) -> Result<Option<Op>, EngineError> {
+        Ok(self.event(at)?.header().ops.get(usize::from(op)).cloned())
+    }
 }
 
 /// A fold, the rows below it, and the log: everything that the rules ask of.
@@ -120,6 +125,12 @@ impl<R: Read, E: Events> Known for Lookup<'_, R, E> {
     fn event(&self, place: Place) -> Result<Arc<Event>, EngineError> {
         let key = self.key_of(place.chain, place.seq, place.tag).expect("one that was found");
         self.event(key)
+    }
+
+    fn op(&self, place: Place, op: u16) -> Result<Option<Op>, EngineError> {
+        let key = self.key_of(place.chain, place.seq, place.tag).expect("one that was found");
+        let row = self.row(key)?.expect("a known event has a row");
+        self.events.op(row.at, op)
     }
 }
 
