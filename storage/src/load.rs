@@ -4,7 +4,7 @@
 //! it had made of the log's new end is taken away at the next start, and the end is applied in the ordinary way.
 
 use crate::{
-    engine::{Batch, Bytes, Durability, Engine, EngineError, Key, Overlay, Read, Table},
+    engine::{Batch, Bytes, Durability, Engine, EngineError, Key, Overlay, Read, SortedEntries, Table, shared},
     fold::incremental::{Fold, Fresh, LogPlace},
     index::{Index, entry::record_of},
     log::{self, events_of},
@@ -94,7 +94,10 @@ pub(crate) fn load<E: Engine>(
     // The log first: what is there without it could not be found again to be taken away.
     let (log, views) =
         ((Table::Log, runs), [(Table::Index, entries), (Table::Records, records), (Table::Events, events)]);
-    engine.ingest_all([log].into_iter().chain(views).collect())?;
+    let sorted = |(table, entries): (Table, Vec<(Key, Bytes)>)| -> (Table, SortedEntries<'_>) {
+        (table, Box::new(entries.into_iter().map(shared)))
+    };
+    engine.ingest_all([log].into_iter().chain(views).map(sorted).collect())?;
     Ok((fold, end))
 }
 

@@ -18,14 +18,14 @@ use std::{
 };
 use tandem_storage::{
     EngineError,
-    engine::{Batch, Durability, Engine, Key},
-    rehearsal::{Looked, Rehearsal, Reported, Rows},
+    engine::{Batch, Durability, Engine, Key, Read},
+    rehearsal::{Looked, Part, Rehearsal, Reported},
 };
 use tandem_wire::OpRef;
 use tokio::sync::oneshot;
 
-/// Rows that are looked at in one step, by all threads together.
-const ROWS_PER_STEP: usize = 8_192;
+/// Rows that each thread looks at in one step.
+const ROWS_PER_STEP: usize = 4_096;
 
 /// Threads that look at rows, where there are so many cores: beside them the members' work goes on.
 const THREADS_MAX: usize = 4;
@@ -144,15 +144,20 @@ impl<E: Engine> UnderWay<E> {
     }
 }
 
-/// What is seen in some rows, by this thread and others.
-fn look_at(rehearsal: &Rehearsal, rows: &Rows, threads: usize) -> Vec<Looked> {
-    let mut parts = rows.parts(threads);
-    let Some(own) = parts.next() else { return Vec::new() };
+/// What is seen in some parts, the first by this thread, the others by threads of their own.
+fn look_through<R: Read + Sync>(
+    rehearsal: &Rehearsal,
+    clone: &R,
+    parts: Vec<Part>,
+) -> Result<Vec<Looked>, EngineError> {
+    let mut parts = parts.into_iter();
+    let Some(own) = parts.next() else { return Ok(Vec::new()) };
+    let look = |part| rehearsal.look_through(clone, part, ROWS_PER_STEP);
     thread::scope(|scope| {
-        let others: Vec<_> = parts.map(|part| scope.spawn(|| rehearsal.look_at(part))).collect();
-        let own = rehearsal.look_at(own);
-        let join = |other: thread::ScopedJoinHandle<'_, Looked>| other.join().unwrap_or_else(|why| resume_unwind(why));
-        iter::once(own).chain(others.into_iter().map(join)).collect()
+        let others: Vec<_> = parts.map(|part| scope.spawn(move || look(part))).collect();
+        let own = look(own);
+        let joined = others.into_iter().map(|other| other.join().unwrap_or_else(|why| resume_unwind(why)));
+        iter::once(own).chain(joined).collect()
     })
 }
 
@@ -166,8 +171,8 @@ impl<E: Engine> SchemaMigrator<E> {
                 self.stage = Stage::Scanning;
             }
             Stage::Scanning => {
-                let rows = rehearsal.read(&**clone, ROWS_PER_STEP)?;
-                for looked in look_at(rehearsal, &rows, self.threads) {
+                let parts: Vec<Part> = iter::from_fn(|| rehearsal.take_part()).take(self.threads).collect();
+                for looked in look_through(rehearsal, &**clone, parts)? {
                     rehearsal.add(looked);
                 }
                 if !rehearsal.has_more_rows() {

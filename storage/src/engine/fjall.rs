@@ -46,7 +46,7 @@ use fjall::{
 use closing::Closing;
 
 use super::{
-    Batch, Bytes, Durability, Engine, EngineError, Key, RangeIter, Read, Slice, Table, batch::check_key, bounds,
+    Batch, Durability, Engine, EngineError, RangeIter, Read, Slice, SortedEntries, Table, batch::check_key, bounds,
 };
 
 /// At this size of all journals together, the keyspaces that the oldest one waits for are flushed.
@@ -65,7 +65,11 @@ const SEALED_MAX: usize = 1;
 /// Where fjall keeps the files of a table, in the table's folder; their names are numbers that grow.
 const TABLE_FILES: &str = "tables";
 
-/// So many of them are written back before an ingestion ends: its own last one, and what came into between.
+/// What an ingestion has written is written back each time it has come to so many bytes: written at its end, it would
+/// keep the disk from whoever commits meanwhile.
+const WRITTEN_BACK_BYTES: usize = 4 << 20;
+
+/// So many of them are written back: an ingestion's own last one, and what came into between.
 const NEWEST_FILES: usize = 4;
 
 /// How often a flush looks whether the workers are done.
@@ -266,21 +270,20 @@ impl Engine for FjallEngine {
     fn ingest(&self, table: Table, entries: &mut dyn Iterator<Item = (Slice, Slice)>) -> Result<(), EngineError> {
         self.check_alive()?;
         let finish = self.tables.write(table, entries)?;
-        self.tables.write_back(table);
         self.join(finish)
     }
 
     /// The files are written side by side.
-    fn ingest_all(&self, tables: Vec<(Table, Vec<(Key, Bytes)>)>) -> Result<(), EngineError> {
+    fn ingest_all(&self, parts: Vec<(Table, SortedEntries<'_>)>) -> Result<(), EngineError> {
         self.check_alive()?;
         thread::scope(|scope| {
             let mut before: Option<mpsc::Receiver<()>> = None;
-            let mut ingestions = Vec::with_capacity(tables.len());
-            for (table, entries) in tables {
+            let mut ingestions = Vec::with_capacity(parts.len());
+            for (table, mut entries) in parts {
                 let (done, after) = mpsc::sync_channel(1);
                 let before = before.replace(after);
                 ingestions.push(scope.spawn(move || {
-                    let finish = self.tables.write(table, entries.into_iter())?;
+                    let finish = self.tables.write(table, &mut entries)?;
                     if before.is_some_and(|before| before.recv().is_err()) {
                         // The one before tells why.
                         return Ok(());
@@ -366,17 +369,24 @@ impl Tables {
     }
 
     /// Writes the files of an ingestion. Nobody sees them before what this gives is called.
-    fn write<K: AsRef<[u8]> + Into<Slice>, V: Into<Slice>, I: Iterator<Item = (K, V)>>(
+    fn write(
         &self,
         table: Table,
-        entries: I,
-    ) -> Result<impl FnOnce() -> Result<(), fjall::Error> + use<'_, K, V, I>, EngineError> {
+        entries: &mut dyn Iterator<Item = (Slice, Slice)>,
+    ) -> Result<impl FnOnce() -> Result<(), fjall::Error> + use<'_>, EngineError> {
         let failed = |error| self.write_error(error);
         let mut ingestion = self.of(table).start_ingestion().map_err(failed)?;
+        let mut bytes = 0;
         for (key, value) in entries {
-            check_key(key.as_ref());
-            ingestion.write(key.into(), value.into()).map_err(failed)?;
+            check_key(&key);
+            bytes += key.len() + value.len();
+            ingestion.write(key, value).map_err(failed)?;
+            if bytes >= WRITTEN_BACK_BYTES {
+                bytes = 0;
+                self.write_back(table);
+            }
         }
+        self.write_back(table);
         Ok(|| ingestion.finish())
     }
 

@@ -38,6 +38,9 @@ pub type Bytes = Vec<u8>;
 /// long as it is.
 pub use ::fjall::Slice;
 
+/// Pairs in key order, for [`Engine::ingest_all`].
+pub type SortedEntries<'a> = Box<dyn Iterator<Item = (Slice, Slice)> + Send + 'a>;
+
 /// A pair, as [`Engine::ingest`] takes it.
 pub fn shared((key, value): (Key, Bytes)) -> (Slice, Slice) {
     (key.into(), value.into())
@@ -178,9 +181,9 @@ pub trait Engine: Read + Send + Sync + 'static {
     /// If keys are not strictly ascending.
     fn ingest(&self, table: Table, entries: &mut dyn Iterator<Item = (Slice, Slice)>) -> Result<(), EngineError>;
 
-    /// The same for several tables. They come to be visible and durable one after the other, in this order.
-    fn ingest_all(&self, tables: Vec<(Table, Vec<(Key, Bytes)>)>) -> Result<(), EngineError> {
-        tables.into_iter().try_for_each(|(table, entries)| self.ingest(table, &mut entries.into_iter().map(shared)))
+    /// The same for several tables, or parts of one. They come to be visible and durable one after the other, in this order.
+    fn ingest_all(&self, parts: Vec<(Table, SortedEntries<'_>)>) -> Result<(), EngineError> {
+        parts.into_iter().try_for_each(|(table, mut entries)| self.ingest(table, &mut entries))
     }
 
     /// The sync point: everything committed so far is durable when it returns.

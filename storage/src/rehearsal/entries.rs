@@ -1,10 +1,13 @@
 //! Entries of indexes: gathered in any order, given back in that of their keys. There may be millions, so that they take
 //! little more memory than their bytes.
 
-use crate::engine::Slice;
+use crate::engine::SortedEntries;
 
 /// Bytes that are taken from the system at a time.
 const CHUNK_BYTES: usize = 64 * 1024;
+
+/// Entries that are worth a file of their own.
+const PART_MIN: usize = 100_000;
 
 /// Keys of one generation begin alike, with so many bytes.
 const ALIKE_BYTES: usize = 8;
@@ -60,8 +63,12 @@ impl Entries {
         self.places.windows(2).map(|pair| (pair[0].key(&self.chunks), pair[1].key(&self.chunks)))
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (Slice, Slice)> {
-        self.places.iter().map(|place| (place.key(&self.chunks).into(), place.value(&self.chunks).into()))
+    /// All of them, in at most so many parts: each in order, and after those before.
+    pub(super) fn parts(&self, count: usize) -> impl Iterator<Item = SortedEntries<'_>> {
+        let size = self.places.len().div_ceil(count).max(PART_MIN);
+        self.places.chunks(size).map(|places| -> SortedEntries<'_> {
+            Box::new(places.iter().map(|place| (place.key(&self.chunks).into(), place.value(&self.chunks).into())))
+        })
     }
 }
 
@@ -87,6 +94,7 @@ fn head(key: &[u8]) -> u128 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::Slice;
     use proptest::prelude::*;
 
     proptest! {
@@ -105,7 +113,7 @@ mod tests {
             entries.sort();
             let expect: Vec<(Slice, Slice)> =
                 all.iter().map(|(key, value)| (key.as_bytes().into(), value.as_bytes().into())).collect();
-            prop_assert_eq!(entries.iter().collect::<Vec<_>>(), expect);
+            prop_assert_eq!(entries.parts(2).flatten().collect::<Vec<_>>(), expect);
             let pairs = all.keys().zip(all.keys().skip(1)).map(|(a, b)| (a.as_bytes(), b.as_bytes()));
             prop_assert!(entries.pairs().eq(pairs));
         }
@@ -117,7 +125,7 @@ mod tests {
         entries.push(b"b", &vec![7; 3 * CHUNK_BYTES]);
         entries.push(b"a", b"");
         entries.sort();
-        let sizes: Vec<usize> = entries.iter().map(|(_, value)| value.len()).collect();
+        let sizes: Vec<usize> = entries.parts(1).flatten().map(|(_, value)| value.len()).collect();
         assert_eq!(sizes, [0, 3 * CHUNK_BYTES]);
     }
 }

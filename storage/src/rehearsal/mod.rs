@@ -5,10 +5,9 @@
 //! of their own beside the live ones, which nobody touches.
 //!
 //! A [`Rehearsal`] is a value that is driven from outside, on whatever threads and in whatever steps: [`Rehearsal::scan`]
-//! until all rows are seen (or [`Rehearsal::read`], [`Rehearsal::look_at`] on several threads, and [`Rehearsal::add`]),
-//! [`Rehearsal::ingest`] once, [`Rehearsal::bring_up`] with what changed meanwhile, as often as needed; then
-//! [`Rehearsal::finish`]. Given up at any point, it leaves rows that nothing lists, which go when their number is used
-//! again.
+//! until all rows are seen (or, on several threads at once, what it consists of), [`Rehearsal::ingest`] once,
+//! [`Rehearsal::bring_up`] with what changed meanwhile, as often as needed; then [`Rehearsal::finish`]. Given up at any
+//! point, it leaves rows that nothing lists, which go when their number is used again.
 
 mod entries;
 mod lists;
@@ -34,6 +33,12 @@ use std::{
 };
 use tandem_wire::{ListId, RecordId, RecordKey};
 
+/// Parts of a list that can be looked at side by side.
+const PARTS: usize = 64;
+
+/// So many files of entries are written side by side, where there are as many as it pays for.
+const INGESTIONS: usize = 2;
+
 /// A try of a new design.
 pub struct Rehearsal {
     old: Arc<Design>,
@@ -42,8 +47,8 @@ pub struct Rehearsal {
     indexes: Vec<Index>,
     /// The lists that the new design touches, each with what is asked of its rows.
     trials: BTreeMap<ListId, ListTrial>,
-    /// How far the scan has come: a list, and the record that is next in it.
-    next: Option<(ListId, RecordId)>,
+    /// What was not looked at yet, the first part last.
+    parts: Vec<Part>,
     /// The entries that are not written yet.
     entries: Entries,
     /// Fields that are to be unique and have an index already: where their records stand, of which nothing is written.
@@ -52,8 +57,14 @@ pub struct Rehearsal {
     report: Report,
 }
 
-/// Rows of the clone, to be looked at.
-pub struct Rows(Vec<(Slice, Slice)>);
+/// Rows of a list that lie beside each other and are to be looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    list: ListId,
+    from: RecordId,
+    /// Without this one; none for all that follow.
+    to: Option<RecordId>,
+}
 
 /// What was seen in some rows.
 #[derive(Default)]
@@ -61,12 +72,20 @@ pub struct Looked {
     entries: Entries,
     places: Entries,
     report: Report,
+    /// The rows of the part that were not looked at.
+    rest: Option<Part>,
 }
 
-impl Rows {
-    /// In so many parts, about as large, for as many threads.
-    pub fn parts(&self, count: usize) -> impl Iterator<Item = &[(Slice, Slice)]> {
-        self.0.chunks(self.0.len().div_ceil(count.max(1)).max(1))
+impl Part {
+    /// A list in parts of about the same size, by the first byte of the records' ids, which are random.
+    fn of(list: ListId) -> impl DoubleEndedIterator<Item = Self> {
+        let start =
+            |number: usize| RecordId(std::array::from_fn(|at| if at == 0 { (number * 256 / PARTS) as u8 } else { 0 }));
+        (0..PARTS).map(move |number| Self {
+            list,
+            from: start(number),
+            to: (number + 1 < PARTS).then(|| start(number + 1)),
+        })
     }
 }
 
@@ -90,7 +109,7 @@ impl Rehearsal {
                 }
             }
         }
-        let next = trials.keys().next().map(|list| (*list, RecordId([0; 16])));
+        let parts = trials.keys().rev().flat_map(|list| Part::of(*list).rev()).collect();
         let mut report = Report::default();
         report.faults = check(&new);
         (report.differences, report.touched) = (differences(&old, &new).len(), trials.len());
@@ -101,7 +120,7 @@ impl Rehearsal {
             generation,
             indexes,
             trials,
-            next,
+            parts,
             entries: Entries::default(),
             uniques,
             places: Entries::default(),
@@ -132,48 +151,52 @@ impl Rehearsal {
 
     /// Whether there are rows that it has not looked at.
     pub fn has_more_rows(&self) -> bool {
-        self.next.is_some() && self.is_worth_it()
+        !self.parts.is_empty() && self.is_worth_it()
     }
 
     /// Looks at some rows of the clone, at most so many. Says whether there are more.
     pub fn scan<R: Read>(&mut self, clone: &R, rows: usize) -> Result<bool, EngineError> {
-        let rows = self.read(clone, rows)?;
-        let looked = self.look_at(&rows.0);
-        self.add(looked);
+        let mut left = rows;
+        while left > 0 {
+            let Some(part) = self.take_part() else { break };
+            let looked = self.look_through(clone, part, left)?;
+            left -= looked.report.records.min(left as u64) as usize;
+            self.add(looked);
+        }
         Ok(self.has_more_rows())
     }
 
-    /// The next rows of the clone, at most so many.
-    pub fn read<R: Read>(&mut self, clone: &R, rows: usize) -> Result<Rows, EngineError> {
-        let mut read = Vec::new();
-        let Some((list, from)) = self.next.filter(|_| self.is_worth_it()) else { return Ok(Rows(read)) };
-        let start = self.generation.record(RecordKey { list, record: from });
-        let of_list = &start[..start.len() - from.0.len()];
-        let mut last = None;
-        for pair in clone.range(Table::Records, &start, prefix_end(of_list).as_deref()) {
-            let (key, row) = pair?;
-            if read.len() == rows {
-                last = Some(record_of(&key).1);
-                break;
-            }
-            read.push((key, row));
-        }
-        self.next = match last {
-            Some(record) => Some((list, record)),
-            None => self.trials.range(list..).nth(1).map(|(list, _)| (*list, RecordId([0; 16]))),
-        };
-        Ok(Rows(read))
+    /// Some rows that were not looked at yet.
+    pub fn take_part(&mut self) -> Option<Part> {
+        self.parts.pop().filter(|_| self.is_worth_it())
     }
 
-    /// What the new design makes of some rows; the order of rows does not matter.
-    pub fn look_at(&self, rows: &[(Slice, Slice)]) -> Looked {
+    /// Looks at rows of a part, at most so many.
+    pub fn look_through<R: Read>(&self, clone: &R, part: Part, rows: usize) -> Result<Looked, EngineError> {
+        let start = self.generation.record(RecordKey { list: part.list, record: part.from });
+        let end = match part.to {
+            Some(to) => Some(self.generation.record(RecordKey { list: part.list, record: to })),
+            None => prefix_end(&start[..start.len() - part.from.0.len()]),
+        };
+        let mut pairs = clone.range(Table::Records, &start, end.as_deref());
+        let mut looked = self.look_at(pairs.by_ref().take(rows))?;
+        if let Some(pair) = pairs.next() {
+            looked.rest = Some(Part { from: record_of(&pair?.0).1, ..part });
+        }
+        Ok(looked)
+    }
+
+    fn look_at(&self, rows: impl Iterator<Item = Result<(Slice, Slice), EngineError>>) -> Result<Looked, EngineError> {
         let mut looked = Looked::default();
-        let (mut cells, mut key, mut columns) = (Vec::new(), Vec::new(), Vec::new());
-        for (row_key, row) in rows.iter().filter(|(_, row)| record_row::exists(row)) {
-            let (list, record) = record_of(row_key);
+        let (mut key, mut columns) = (Vec::new(), Vec::new());
+        for pair in rows {
+            let (row_key, row) = pair?;
+            if !record_row::exists(&row) {
+                continue;
+            }
+            let (list, record) = record_of(&row_key);
             let trial = &self.trials[&list];
-            cells.clear();
-            cells.extend(record_row::cells(row));
+            let cells: Vec<_> = record_row::cells(&row).collect();
             let outcome = trial.look_at((&self.old, &self.new), record, &cells);
             looked.report.add(RecordKey { list, record }, &outcome);
             for index in trial.indexes(&self.indexes) {
@@ -185,7 +208,7 @@ impl Rehearsal {
                 looked.places.push(&key, &[]);
             }
         }
-        looked
+        Ok(looked)
     }
 
     /// Takes what was seen in some rows.
@@ -193,6 +216,7 @@ impl Rehearsal {
         self.entries.append(looked.entries);
         self.places.append(looked.places);
         self.report.merge(looked.report);
+        self.parts.extend(looked.rest);
     }
 
     /// Writes the entries, once all rows were looked at.
@@ -200,7 +224,7 @@ impl Rehearsal {
         self.entries.sort();
         self.find_twins();
         let entries = std::mem::take(&mut self.entries);
-        engine.ingest(Table::Index, &mut entries.iter())
+        engine.ingest_all(entries.parts(INGESTIONS).map(|part| (Table::Index, part)).collect())
     }
 
     /// Records that share a value of which no two may have the same.
