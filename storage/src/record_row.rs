@@ -262,6 +262,11 @@ impl<'a> CellRow<'a> {
         self.field == field && is_part()
     }
 
+    /// Whether it is the field as a whole.
+    pub fn is_whole(&self) -> bool {
+        self.part == [0]
+    }
+
     /// Where inside the field.
     pub fn part(&self) -> PartPath {
         if self.part == [0] {

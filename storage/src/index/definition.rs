@@ -34,6 +34,13 @@ pub struct IndexDefinition {
     pub made_by: u64,
 }
 
+impl IndexDefinition {
+    /// The cells that an entry depends on.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &CellPath> {
+        std::iter::once(&self.by).chain(&self.columns)
+    }
+}
+
 /// How a view sorts and what it shows, as [`Property::Definition`] of its element holds it in JSON. What this version
 /// does not know is left alone.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

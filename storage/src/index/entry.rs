@@ -62,8 +62,7 @@ impl Index {
 
     /// Whether two rows of a record have the same entry.
     fn shows_alike(&self, design: &Design, one: &[CellRow<'_>], other: &[CellRow<'_>]) -> bool {
-        let mut cells = std::iter::once(&self.definition.by).chain(&self.definition.columns);
-        cells.all(|path| shown(design, one, path) == shown(design, other, path))
+        self.definition.paths().all(|path| shown(design, one, path) == shown(design, other, path))
     }
 
     /// The entry of a record with these cells.
@@ -75,27 +74,24 @@ impl Index {
         cells: &[CellRow<'_>],
     ) -> (Key, Bytes) {
         let (mut key, mut columns) = (Vec::with_capacity(96), Vec::new());
-        self.put_entry((&mut key, &mut columns), generation, design, record, cells);
+        self.put_entry((&mut key, &mut columns), (generation, design, record), |path| shown(design, cells, path));
         (key, columns)
     }
 
-    /// Makes these bytes the entry of a record with these cells.
-    pub(crate) fn put_entry(
+    /// Makes these bytes the entry of a record whose cells show this.
+    pub(crate) fn put_entry<'a>(
         &self,
         (key, columns): (&mut Vec<u8>, &mut Bytes),
-        generation: Prefix,
-        design: &Design,
-        record: RecordId,
-        cells: &[CellRow<'_>],
+        (generation, design, record): (Prefix, &Design, RecordId),
+        shows: impl Fn(&CellPath) -> Option<Shown<'a>>,
     ) {
-        let shows = |path| shown(design, cells, path);
         key.clear();
         key.extend_from_slice(&generation.bytes());
         key.extend_from_slice(&self.number.to_be_bytes());
         put_place(key, shows(&self.definition.by).as_deref(), design);
         key.extend_from_slice(&record.0);
         columns.clear();
-        put_columns(columns, self.definition.columns.iter().map(shows));
+        put_columns(columns, self.definition.columns.iter().map(&shows));
     }
 }
 

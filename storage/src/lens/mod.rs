@@ -63,7 +63,7 @@ pub struct Lenses(BTreeMap<FieldId, Lens>);
 
 /// What one field shows.
 #[derive(Debug, Clone)]
-struct Lens {
+pub(crate) struct Lens {
     list: ListId,
     ty: FieldType,
     /// The forms of values that are shown as they are.
@@ -267,6 +267,11 @@ impl Lenses {
         self.0.get(&field).is_some_and(Lens::makes_something)
     }
 
+    /// The lens of a field that shows nothing but what was written into it.
+    pub(crate) fn plain(&self, field: FieldId) -> Option<&Lens> {
+        self.0.get(&field).filter(|lens| !lens.makes_something())
+    }
+
     /// The fields that one is made of or computed from.
     pub fn reads(&self, field: FieldId) -> Vec<FieldId> {
         self.0.get(&field).map(Lens::reads).unwrap_or_default()
@@ -311,6 +316,19 @@ impl Lens {
         };
         lens.default = default.map(|value| lens.convert(&value).unwrap_or(value).encode());
         Some(lens)
+    }
+
+    /// What a field shows that shows nothing but what was written into it; as a whole, where `whole` was written.
+    pub(crate) fn plainly_shown<'a>(
+        &self,
+        written: &impl Written<'a>,
+        field: FieldId,
+        whole: Option<Option<&'a [u8]>>,
+    ) -> Option<Shown<'a>> {
+        match whole {
+            Some(shows) => shows.map(|bytes| self.show(bytes)),
+            None => self.first_of_many(written, field),
+        }
     }
 
     fn show<'a>(&self, bytes: &'a [u8]) -> Shown<'a> {

@@ -2,9 +2,13 @@
 //! little more memory than their bytes.
 
 use crate::engine::SortedEntries;
+use std::hint::black_box;
 
 /// Bytes that are taken from the system at a time.
 const CHUNK_BYTES: usize = 64 * 1024;
+
+/// Entries that are fetched from memory at once.
+const TOGETHER: usize = 32;
 
 /// Entries that are worth a file of their own.
 const PART_MIN: usize = 100_000;
@@ -67,7 +71,12 @@ impl Entries {
     pub(super) fn parts(&self, count: usize) -> impl Iterator<Item = SortedEntries<'_>> {
         let size = self.places.len().div_ceil(count).max(PART_MIN);
         self.places.chunks(size).map(|places| -> SortedEntries<'_> {
-            Box::new(places.iter().map(|place| (place.key(&self.chunks).into(), place.value(&self.chunks).into())))
+            let together = places.chunks(TOGETHER).flat_map(|places| {
+                // In their order they lie all over the memory: it gives several at once as fast as one.
+                black_box(places.iter().fold(0, |all, place| all ^ place.key(&self.chunks)[0]));
+                places
+            });
+            Box::new(together.map(|place| (place.key(&self.chunks).into(), place.value(&self.chunks).into())))
         })
     }
 }

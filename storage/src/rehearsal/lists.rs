@@ -1,22 +1,21 @@
 //! What a new design asks of the rows of one list.
 
-use super::row::RowOutcome;
+use super::{
+    glance::{Asked, Asking, Glance},
+    row::RowOutcome,
+};
 use crate::{
     constraint::Constraint,
     design_rule::{DesignRule, Finding, Severity, fields_of},
-    filter::{Cells, Filter, Meta, Term},
+    filter::Filter,
     fold::Design,
     form::FormDefinition,
     index::{CellPath, Index, ViewDefinition},
-    lens::{LensCells, MADE_MAX, Written, is_raw, to_text},
+    lens::{LensCells, MADE_MAX, is_raw, to_text},
     query::Condition,
     record_row::{self, CellRow, NOTHING},
 };
-use std::{
-    borrow::Cow,
-    cell::{Cell, RefCell},
-    collections::BTreeSet,
-};
+use std::{borrow::Cow, cell::Cell, collections::BTreeSet};
 use tandem_wire::{
     ElementId, FieldId, ListId, PartPath, RecordId, Value,
     design::{ElementKind, FieldType, Property},
@@ -52,8 +51,7 @@ pub(super) struct ListTrial {
     old_rules: Vec<DesignRule>,
     /// Conditions of views and forms: they decide, or they do not.
     conditions: Vec<Filter>,
-    /// Fields that these and the rules read and that show what was written: what they show is looked up once a record.
-    read: Vec<FieldId>,
+    asked: Asked,
     /// Places of the new indexes of this list.
     indexes: Vec<usize>,
 }
@@ -79,7 +77,8 @@ struct OldField {
 
 impl ListTrial {
     pub(super) fn new(old: &Design, new: &Design, list: ListId, indexes: &[Index]) -> Self {
-        let fields = new.fields(list).into_iter().filter_map(|field| FieldTrial::new(old, new, list, field)).collect();
+        let fields = new.fields(list).into_iter().filter_map(|field| FieldTrial::new(old, new, list, field));
+        let fields: Vec<FieldTrial> = fields.collect();
         let of_list = |kind: ElementKind| {
             new.elements.iter().filter(move |(_, element)| {
                 element.kind == kind.number() && element.parent == Some(list.into()) && !element.is_dropped()
@@ -97,13 +96,15 @@ impl ListTrial {
             let fields = form.sections.iter().flat_map(|section| &section.fields);
             conditions.extend(fields.filter_map(|field| field.condition(&scope)?.ok()));
         }
-        let of_index = |(_, index): &(usize, &Index)| index.definition.list == list;
-        let indexes = indexes.iter().enumerate().filter(of_index).map(|(place, _)| place).collect();
+        let of_list = || indexes.iter().enumerate().filter(|(_, index)| index.definition.list == list);
         let (rules, old_rules) = (new.rules().list(list).to_vec(), old.rules().list(list).to_vec());
         let by_conditions = conditions.iter().flat_map(|filter| fields_of(filter.reads()));
-        let read: BTreeSet<FieldId> = by_conditions.chain(rules.iter().flat_map(DesignRule::reads)).collect();
-        let read = read.into_iter().filter(|field| !new.lenses().makes_something(*field)).collect();
-        Self { fields, rules, old_rules, conditions, read, indexes }
+        let by_indexes = of_list().flat_map(|(_, index)| index.definition.paths()).map(|(field, _)| *field);
+        let different = fields.iter().filter(|field| field.differs).map(|field| field.field);
+        let asked = by_conditions.chain(rules.iter().flat_map(DesignRule::reads)).chain(by_indexes).chain(different);
+        let asked = Asked::of(new, asked);
+        let indexes = of_list().map(|(place, _)| place).collect();
+        Self { fields, rules, old_rules, conditions, asked, indexes }
     }
 
     /// The new indexes of this list.
@@ -123,20 +124,19 @@ impl ListTrial {
         self.fields.iter().find(of).map(|field| format!("unique {}", field.name))
     }
 
+    /// A record, as the new design shows it.
+    pub(super) fn glance<'l, 'a: 'l>(&'l self, new: &'l Design, cells: &'l [CellRow<'a>]) -> Glance<'l, 'a> {
+        Glance::new(&self.asked, new, cells)
+    }
+
     /// What becomes of a record.
-    pub(super) fn look_at(
-        &self,
-        (old, new): (&Design, &Design),
-        record: RecordId,
-        written: &[CellRow<'_>],
-    ) -> RowOutcome {
+    pub(super) fn look_at(&self, old: &Design, record: RecordId, glance: &Glance<'_, '_>) -> RowOutcome {
         let mut outcome = RowOutcome::default();
         for field in self.fields.iter().filter(|field| field.differs) {
-            field.look_at((old, new), &written, &mut outcome);
+            field.look_at(old, glance, &mut outcome);
         }
         let left = Cell::new(MADE_MAX);
-        let seen = RefCell::new(vec![None; self.read.len()]);
-        let shown = Shown { cells: LensCells::new(new, &written, &left), record, read: &self.read, seen };
+        let shown = Asking { glance, record, left: &left };
         for filter in &self.conditions {
             outcome.undecided += u64::from(filter.matches(&shown).is_err());
         }
@@ -147,8 +147,9 @@ impl ListTrial {
                 continue;
             }
             let before = self.old_rules.iter().find(|before| before.id == rule.id);
-            let was_broken = before
-                .is_some_and(|before| before.judge(&LensCells::new(old, &written, &Cell::new(MADE_MAX))) == finding);
+            let was_broken = before.is_some_and(|before| {
+                before.judge(&LensCells::new(old, &glance.cells, &Cell::new(MADE_MAX))) == finding
+            });
             match finding {
                 Finding::Unchecked(_) if rule.is_newer() || was_broken => outcome.unchecked += 1,
                 Finding::Unchecked(why) => outcome.broken.push((rule.name.clone(), format!("unchecked: {why}"))),
@@ -190,14 +191,17 @@ impl FieldTrial {
         })
     }
 
-    fn look_at(&self, (old, new): (&Design, &Design), written: &&[CellRow<'_>], outcome: &mut RowOutcome) {
+    fn look_at(&self, old: &Design, glance: &Glance<'_, '_>, outcome: &mut RowOutcome) {
+        let written = &glance.cells;
         let parts = written.iter().filter(|cell| cell.field == self.field).map(CellRow::part);
         let parts = parts.filter(|part| !part.is_empty());
         let mut shows_something = false;
         for part in std::iter::once(PartPath::default()).chain(parts) {
             // Bytes are canonical: they are alike where the values are.
             let something = |shows: &Cow<'_, [u8]>| **shows != NOTHING;
-            let after = new.lenses().shown(written, self.field, &part).filter(something);
+            let path = (self.field, part);
+            let after = glance.shown(&path).filter(something);
+            let part = path.1;
             let before = self.old.as_ref().and_then(|_| old.lenses().shown(written, self.field, &part));
             let before = before.filter(something);
             shows_something |= after.is_some();
@@ -237,35 +241,6 @@ impl FieldTrial {
         if breaches && !breached() {
             let text = to_text(value).unwrap_or_default();
             outcome.broken.push((format!("values of {}", self.name), format!("{text:?} is not what it may hold")));
-        }
-    }
-}
-
-/// A record as the new design shows it.
-struct Shown<'l, 'a: 'l, W> {
-    cells: LensCells<'l, 'a, W>,
-    record: RecordId,
-    /// See [`ListTrial::read`].
-    read: &'l [FieldId],
-    /// What these show, once it was asked for.
-    seen: RefCell<Vec<Option<Term<'a>>>>,
-}
-
-impl<'a, W: Written<'a>> Cells for Shown<'_, 'a, W> {
-    fn cell(&self, field: FieldId, part: &PartPath) -> Term<'_> {
-        let place = self.read.iter().position(|read| *read == field).filter(|_| part.is_empty());
-        let Some(place) = place else { return self.cells.term(field, part) };
-        self.seen.borrow_mut()[place].get_or_insert_with(|| self.cells.term(field, part)).clone()
-    }
-
-    fn cells(&self, field: FieldId) -> Vec<(PartPath, Term<'_>)> {
-        self.cells.cells(field)
-    }
-
-    fn meta(&self, meta: Meta) -> Term<'_> {
-        match meta {
-            Meta::Id => Term::Record(self.record),
-            _times_and_authors => Term::Null,
         }
     }
 }

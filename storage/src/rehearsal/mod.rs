@@ -10,6 +10,7 @@
 //! point, it leaves rows that nothing lists, which go when their number is used again.
 
 mod entries;
+mod glance;
 mod lists;
 mod report;
 mod row;
@@ -197,14 +198,16 @@ impl Rehearsal {
             let (list, record) = record_of(&row_key);
             let trial = &self.trials[&list];
             let cells: Vec<_> = record_row::cells(&row).collect();
-            let outcome = trial.look_at((&self.old, &self.new), record, &cells);
+            let glance = trial.glance(&self.new, &cells);
+            let outcome = trial.look_at(&self.old, record, &glance);
             looked.report.add(RecordKey { list, record }, &outcome);
+            let place = (self.generation, &*self.new, record);
             for index in trial.indexes(&self.indexes) {
-                index.put_entry((&mut key, &mut columns), self.generation, &self.new, record, &cells);
+                index.put_entry((&mut key, &mut columns), place, |path| glance.shown(path));
                 looked.entries.push(&key, &columns);
             }
             for index in self.uniques.iter().filter(|index| index.definition.list == list) {
-                index.put_entry((&mut key, &mut columns), self.generation, &self.new, record, &cells);
+                index.put_entry((&mut key, &mut columns), place, |path| glance.shown(path));
                 looked.places.push(&key, &[]);
             }
         }
@@ -291,7 +294,7 @@ impl Rehearsal {
             }
             let of = |row: Slice| {
                 let cells: Vec<_> = record_row::cells(&row).collect();
-                trial.look_at((&self.old, &self.new), record, &cells)
+                trial.look_at(&self.old, record, &trial.glance(&self.new, &cells))
             };
             let (old, new) = (old_row.map(of), new_row.map(of));
             let key = RecordKey { list, record };
