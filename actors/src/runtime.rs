@@ -60,6 +60,13 @@ impl Runtime {
         }
     }
 
+    /// Has a thread of its own give way to the process's others, as do those that it starts from now on.
+    pub(crate) fn give_way(&self) {
+        if let Self::Own { .. } = self {
+            self.call(give_way);
+        }
+    }
+
     /// Ends the thread, and what runs there.
     pub(crate) fn stop(self) {
         if let Self::Own { system, thread } = self {
@@ -68,4 +75,14 @@ impl Runtime {
             let _ = thread.join();
         }
     }
+}
+
+/// The priority of threads that give way, where others have 0 and the least is 19.
+#[cfg(target_os = "linux")]
+const NICE: i32 = 10;
+
+/// Only Linux has priorities of threads by this call; elsewhere it would be the whole process.
+fn give_way() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::setpriority_process(None, NICE);
 }

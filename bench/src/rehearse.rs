@@ -66,7 +66,7 @@ pub fn figures(lab: &mut Lab) -> Vec<Figure> {
     figures
 }
 
-/// A folder with all that is in it.
+/// A folder with all that is in it, so that nothing of it is still on its way to the disk.
 fn copy(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).expect("a folder can be read") {
         let path = entry.expect("a folder can be read").path();
@@ -76,6 +76,7 @@ fn copy(from: &Path, to: &Path) {
             copy(&path, &target);
         } else {
             std::fs::copy(&path, &target).expect("a file can be copied");
+            std::fs::File::open(&target).and_then(|copy| copy.sync_all()).expect("a file can be synced");
         }
     }
 }

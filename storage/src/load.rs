@@ -8,7 +8,7 @@ use crate::{
     fold::incremental::{Fold, Fresh, LogPlace},
     index::{Index, entry::record_of},
     log::{self, events_of},
-    record_row::{self, CellRow},
+    record_row,
 };
 use std::{sync::Arc, thread};
 use tandem_wire::Event;
@@ -49,7 +49,7 @@ impl LoadBuilder {
         }
         let (key, row) = fresh.last_record().expect("just made");
         let (list, record) = record_of(key);
-        let cells: Vec<CellRow<'_>> = record_row::cells(row).collect();
+        let cells = record_row::all_cells(row);
         let concerned = self.indexes.iter().filter(|index| index.definition.list == list);
         entries.extend(concerned.map(|index| index.entry_of(fold.prefix(), fold.design(), record, &cells)));
         Ok(true)

@@ -59,6 +59,9 @@ enum Shows<'a> {
 /// The canonical bytes of [`Value::Null`]: what an empty cell shows.
 pub const NOTHING: [u8; 1] = [0];
 
+/// Cells that most rows have at most.
+const CELLS: usize = 16;
+
 const VALUE: u8 = 0;
 const REMOVED: u8 = 1;
 const NEWER_VERSION_NEEDED: u8 = 2;
@@ -191,7 +194,14 @@ pub fn value(shows: &[u8]) -> Option<Value> {
     (shows != NOTHING).then(|| Value::decode(shows).expect("bodies were checked"))
 }
 
-/// The cells of a row in the order of their addresses.
+/// The cells of a row in the order of their addresses, all at once.
+pub fn all_cells(row: &[u8]) -> Vec<CellRow<'_>> {
+    let mut all = Vec::with_capacity(CELLS);
+    all.extend(cells(row));
+    all
+}
+
+/// The same, one after the other.
 pub fn cells(row: &[u8]) -> impl Iterator<Item = CellRow<'_>> {
     parts(row).1
 }

@@ -13,7 +13,7 @@ use std::{
     collections::BTreeSet,
     iter,
     panic::resume_unwind,
-    sync::{Arc, atomic::Ordering::Relaxed},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
     thread::{self, available_parallelism},
 };
 use tandem_storage::{
@@ -24,8 +24,9 @@ use tandem_storage::{
 use tandem_wire::OpRef;
 use tokio::sync::oneshot;
 
-/// Rows that each thread looks at in one step.
-const ROWS_PER_STEP: usize = 4_096;
+/// Rows that a thread looks at at a time, and parts of lists that are looked at in one step, for each thread.
+const ROWS_AT_A_TIME: usize = 65_536;
+const PARTS_PER_STEP: usize = 4;
 
 /// Threads that look at rows, where there are so many cores: beside them the members' work goes on.
 const THREADS_MAX: usize = 4;
@@ -129,6 +130,7 @@ impl<E: Engine> UnderWay<E> {
         outside: Outside,
     ) -> Self {
         let runtime = Runtime::start("tandem-migrator", outside.is_here());
+        runtime.give_way();
         let threads = if outside.is_here() { 1 } else { available_parallelism().map_or(1, usize::from) };
         let (work, threads) = (Some(work), threads.min(THREADS_MAX));
         let actor = SchemaMigrator { engine, work, stage: Stage::Clearing, rounds: 0, threads, progress, tells };
@@ -144,20 +146,25 @@ impl<E: Engine> UnderWay<E> {
     }
 }
 
-/// What is seen in some parts, the first by this thread, the others by threads of their own.
+/// What is seen in some parts, by so many threads, this one among them.
 fn look_through<R: Read + Sync>(
     rehearsal: &Rehearsal,
     clone: &R,
     parts: Vec<Part>,
+    threads: usize,
 ) -> Result<Vec<Looked>, EngineError> {
-    let mut parts = parts.into_iter();
-    let Some(own) = parts.next() else { return Ok(Vec::new()) };
-    let look = |part| rehearsal.look_through(clone, part, ROWS_PER_STEP);
+    let parts = Mutex::new(parts);
+    let next = || parts.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    let look = || -> Result<Vec<Looked>, EngineError> {
+        iter::from_fn(next).map(|part| rehearsal.look_through(clone, part, ROWS_AT_A_TIME)).collect()
+    };
     thread::scope(|scope| {
-        let others: Vec<_> = parts.map(|part| scope.spawn(move || look(part))).collect();
-        let own = look(own);
-        let joined = others.into_iter().map(|other| other.join().unwrap_or_else(|why| resume_unwind(why)));
-        iter::once(own).chain(joined).collect()
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(look)).collect();
+        let mut looked = look()?;
+        for other in others {
+            looked.append(&mut other.join().unwrap_or_else(|why| resume_unwind(why))?);
+        }
+        Ok(looked)
     })
 }
 
@@ -171,8 +178,8 @@ impl<E: Engine> SchemaMigrator<E> {
                 self.stage = Stage::Scanning;
             }
             Stage::Scanning => {
-                let parts: Vec<Part> = iter::from_fn(|| rehearsal.take_part()).take(self.threads).collect();
-                for looked in look_through(rehearsal, &**clone, parts)? {
+                let parts = iter::from_fn(|| rehearsal.take_part()).take(PARTS_PER_STEP * self.threads).collect();
+                for looked in look_through(rehearsal, &**clone, parts, self.threads)? {
                     rehearsal.add(looked);
                 }
                 if !rehearsal.has_more_rows() {

@@ -244,7 +244,7 @@ pub(crate) fn follow<R: Read>(
 
 /// The cells of a record's row, where it exists.
 fn cells_of(row: &[u8]) -> Option<Vec<CellRow<'_>>> {
-    record_row::exists(row).then(|| record_row::cells(row).collect())
+    record_row::exists(row).then(|| record_row::all_cells(row))
 }
 
 /// The list and record of a key in [`Table::Records`].

@@ -9,6 +9,7 @@ use crate::{
     filter::{Term, read_date, read_date_time, read_duration},
 };
 use jiff::{Span, Timestamp, civil::Date};
+use std::borrow::Cow;
 use tandem_wire::{Decimal, Value, design::BaseType, limits::DECIMAL_SCALE_MAX};
 
 /// Milliseconds of a day.
@@ -26,25 +27,28 @@ pub fn convert(value: &Value, base: BaseType, choices: &Choices) -> Option<Value
     if matches!(value, Value::Text(text) if text.trim().is_empty()) {
         return Some(Value::Null);
     }
+    if base == BaseType::Choice {
+        return to_choice(value, choices);
+    }
+    let plain = plain(value, choices)?;
     match base {
-        BaseType::Bool => to_bool(&plain(value, choices)?),
-        BaseType::Int => to_int(&plain(value, choices)?),
-        BaseType::Decimal => to_decimal(&plain(value, choices)?),
-        BaseType::Float => to_float(&plain(value, choices)?),
-        BaseType::Text => to_text(&plain(value, choices)?).map(Value::Text),
-        BaseType::Date => to_date(&plain(value, choices)?),
-        BaseType::DateTime => to_date_time(&plain(value, choices)?),
-        BaseType::Duration => to_duration(&plain(value, choices)?),
-        BaseType::Choice => to_choice(value, choices),
+        BaseType::Bool => to_bool(&plain),
+        BaseType::Int => to_int(&plain),
+        BaseType::Decimal => to_decimal(&plain),
+        BaseType::Float => to_float(&plain),
+        BaseType::Text => to_text(&plain).map(Value::Text),
+        BaseType::Date => to_date(&plain),
+        BaseType::DateTime => to_date_time(&plain),
+        BaseType::Duration => to_duration(&plain),
         _no_values_of_other_types => None,
     }
 }
 
 /// A choice stands for its name where choices are not what is asked for.
-fn plain(value: &Value, choices: &Choices) -> Option<Value> {
+fn plain<'v>(value: &'v Value, choices: &Choices) -> Option<Cow<'v, Value>> {
     match value {
-        Value::Choice(choice) => choices.name(*choice).map(|name| Value::Text(name.into())),
-        other => Some(other.clone()),
+        Value::Choice(choice) => choices.name(*choice).map(|name| Cow::Owned(Value::Text(name.into()))),
+        other => Some(Cow::Borrowed(other)),
     }
 }
 

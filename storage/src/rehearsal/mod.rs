@@ -197,7 +197,7 @@ impl Rehearsal {
             }
             let (list, record) = record_of(&row_key);
             let trial = &self.trials[&list];
-            let cells: Vec<_> = record_row::cells(&row).collect();
+            let cells = record_row::all_cells(&row);
             let glance = trial.glance(&self.new, &cells);
             let outcome = trial.look_at(&self.old, record, &glance);
             looked.report.add(RecordKey { list, record }, &outcome);
@@ -293,7 +293,7 @@ impl Rehearsal {
                 }
             }
             let of = |row: Slice| {
-                let cells: Vec<_> = record_row::cells(&row).collect();
+                let cells = record_row::all_cells(&row);
                 trial.look_at(&self.old, record, &trial.glance(&self.new, &cells))
             };
             let (old, new) = (old_row.map(of), new_row.map(of));
