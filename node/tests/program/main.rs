@@ -3,6 +3,8 @@
 mod cli;
 #[cfg(unix)]
 mod daemon;
+#[cfg(unix)]
+mod designs;
 mod docs;
 mod import;
 mod keeping;

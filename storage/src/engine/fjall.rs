@@ -67,7 +67,7 @@ const TABLE_FILES: &str = "tables";
 
 /// What an ingestion has written is written back each time it has come to so many bytes: written at its end, it would
 /// keep the disk from whoever commits meanwhile.
-const WRITTEN_BACK_BYTES: usize = 4 << 20;
+const WRITTEN_BACK_BYTES: usize = 1 << 20;
 
 /// So many of them are written back: an ingestion's own last one, and what came into between.
 const NEWEST_FILES: usize = 4;

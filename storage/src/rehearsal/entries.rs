@@ -2,7 +2,7 @@
 //! little more memory than their bytes.
 
 use crate::engine::SortedEntries;
-use std::hint::black_box;
+use std::{cmp::Ordering, hint::black_box, iter};
 
 /// Bytes that are taken from the system at a time.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -10,8 +10,8 @@ const CHUNK_BYTES: usize = 64 * 1024;
 /// Entries that are fetched from memory at once.
 const TOGETHER: usize = 32;
 
-/// Entries that are worth a file of their own.
-const PART_MIN: usize = 100_000;
+/// So many entries are worth two files.
+const SPLIT_MIN: usize = 200_000;
 
 /// Keys of one generation begin alike, with so many bytes.
 const ALIKE_BYTES: usize = 8;
@@ -59,7 +59,7 @@ impl Entries {
     /// Puts them in the order of their keys.
     pub(super) fn sort(&mut self) {
         let chunks = &self.chunks;
-        self.places.sort_unstable_by(|a, b| a.head.cmp(&b.head).then_with(|| a.key(chunks).cmp(b.key(chunks))));
+        self.places.sort_unstable_by(|a, b| a.order(b, chunks));
     }
 
     /// Keys that follow one another.
@@ -67,21 +67,39 @@ impl Entries {
         self.places.windows(2).map(|pair| (pair[0].key(&self.chunks), pair[1].key(&self.chunks)))
     }
 
-    /// All of them, in at most so many parts: each in order, and after those before.
-    pub(super) fn parts(&self, count: usize) -> impl Iterator<Item = SortedEntries<'_>> {
-        let size = self.places.len().div_ceil(count).max(PART_MIN);
-        self.places.chunks(size).map(|places| -> SortedEntries<'_> {
-            let together = places.chunks(TOGETHER).flat_map(|places| {
-                // In their order they lie all over the memory: it gives several at once as fast as one.
-                black_box(places.iter().fold(0, |all, place| all ^ place.key(&self.chunks)[0]));
-                places
-            });
-            Box::new(together.map(|place| (place.key(&self.chunks).into(), place.value(&self.chunks).into())))
-        })
+    /// All of them, in two parts if it pays: each in order, and after the one before. A part is put in order when it is
+    /// asked for its first, on whatever thread that is.
+    pub(super) fn parts(&mut self) -> Vec<SortedEntries<'_>> {
+        let Self { chunks, places } = self;
+        let chunks = &**chunks;
+        let middle = if places.len() < SPLIT_MIN { 0 } else { places.len() / 2 };
+        if middle > 0 {
+            places.select_nth_unstable_by(middle, |a, b| a.order(b, chunks));
+        }
+        let (first, second) = places.split_at_mut(middle);
+        let parts = [first, second].into_iter().filter(|places| !places.is_empty());
+        parts.map(|places| in_order(places, chunks)).collect()
     }
 }
 
+fn in_order<'e>(places: &'e mut [Place], chunks: &'e [Vec<u8>]) -> SortedEntries<'e> {
+    let sorted = iter::once_with(move || {
+        places.sort_unstable_by(|a, b| a.order(b, chunks));
+        &*places
+    });
+    let together = sorted.flat_map(|places| places.chunks(TOGETHER)).flat_map(|places| {
+        // In their order they lie all over the memory: it gives several at once as fast as one.
+        black_box(places.iter().fold(0, |all, place| all ^ place.key(chunks)[0]));
+        places
+    });
+    Box::new(together.map(|place| (place.key(chunks).into(), place.value(chunks).into())))
+}
+
 impl Place {
+    fn order(&self, other: &Self, chunks: &[Vec<u8>]) -> Ordering {
+        self.head.cmp(&other.head).then_with(|| self.key(chunks).cmp(other.key(chunks)))
+    }
+
     fn key<'c>(&self, chunks: &'c [Vec<u8>]) -> &'c [u8] {
         &chunks[self.chunk as usize][self.start as usize..][..self.key_bytes as usize]
     }
@@ -119,13 +137,26 @@ mod tests {
                 to.push(key.as_bytes(), value.as_bytes());
             }
             entries.append(others);
-            entries.sort();
             let expect: Vec<(Slice, Slice)> =
                 all.iter().map(|(key, value)| (key.as_bytes().into(), value.as_bytes().into())).collect();
-            prop_assert_eq!(entries.parts(2).flatten().collect::<Vec<_>>(), expect);
+            prop_assert_eq!(entries.parts().into_iter().flatten().collect::<Vec<_>>(), expect);
+            entries.sort();
             let pairs = all.keys().zip(all.keys().skip(1)).map(|(a, b)| (a.as_bytes(), b.as_bytes()));
             prop_assert!(entries.pairs().eq(pairs));
         }
+    }
+
+    #[test]
+    fn many_come_in_two_parts() {
+        let mut entries = Entries::default();
+        // Every one once, in no order.
+        let number = |at: usize| (at * 7919 % SPLIT_MIN) as u32;
+        (0..SPLIT_MIN).for_each(|at| entries.push(&number(at).to_be_bytes(), &[]));
+        let parts = entries.parts();
+        assert_eq!(parts.len(), 2);
+        let keys: Vec<Slice> = parts.into_iter().flatten().map(|(key, _)| key).collect();
+        let expect: Vec<Slice> = (0..SPLIT_MIN as u32).map(|number| number.to_be_bytes().into()).collect();
+        assert_eq!(keys, expect);
     }
 
     #[test]
@@ -133,8 +164,7 @@ mod tests {
         let mut entries = Entries::default();
         entries.push(b"b", &vec![7; 3 * CHUNK_BYTES]);
         entries.push(b"a", b"");
-        entries.sort();
-        let sizes: Vec<usize> = entries.parts(1).flatten().map(|(_, value)| value.len()).collect();
+        let sizes: Vec<usize> = entries.parts().into_iter().flatten().map(|(_, value)| value.len()).collect();
         assert_eq!(sizes, [0, 3 * CHUNK_BYTES]);
     }
 }

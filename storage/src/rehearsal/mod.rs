@@ -37,9 +37,6 @@ use tandem_wire::{ListId, RecordId, RecordKey};
 /// Parts of a list that can be looked at side by side.
 const PARTS: usize = 64;
 
-/// So many files of entries are written side by side, where there are as many as it pays for.
-const INGESTIONS: usize = 2;
-
 /// A try of a new design.
 pub struct Rehearsal {
     old: Arc<Design>,
@@ -224,10 +221,9 @@ impl Rehearsal {
 
     /// Writes the entries, once all rows were looked at.
     pub fn ingest<E: Engine>(&mut self, engine: &E) -> Result<(), EngineError> {
-        self.entries.sort();
         self.find_twins();
-        let entries = std::mem::take(&mut self.entries);
-        engine.ingest_all(entries.parts(INGESTIONS).map(|part| (Table::Index, part)).collect())
+        let mut entries = std::mem::take(&mut self.entries);
+        engine.ingest_all(entries.parts().into_iter().map(|part| (Table::Index, part)).collect())
     }
 
     /// Records that share a value of which no two may have the same.
@@ -247,6 +243,7 @@ impl Rehearsal {
         }
         let mut twins = Vec::new();
         let mut places = std::mem::take(&mut self.places);
+        self.entries.sort();
         places.sort();
         for (one, other) in self.entries.pairs().chain(places.pairs()) {
             let place = |key: &[u8]| key[..key.len() - 16].to_vec();

@@ -13,6 +13,18 @@ proptest! {
     }
 
     #[test]
+    fn a_single_op_is_read_as_with_its_run(run in any_run()) {
+        let bytes = run.encode();
+        for (event, header) in run.events().iter().map(Event::header).enumerate() {
+            for (op, expect) in header.ops.iter().enumerate() {
+                prop_assert_eq!(Run::peek_op(&bytes, event, op), Some(expect.clone()));
+            }
+            prop_assert_eq!(Run::peek_op(&bytes, event, header.ops.len()), None);
+        }
+        prop_assert_eq!(Run::peek_op(&bytes, run.events().len(), 0), None);
+    }
+
+    #[test]
     fn a_second_encoder_writes_the_same(run in any_run()) {
         let events = run.events().iter().map(|event| (event.header().clone(), event.payload().clone())).collect();
         prop_assert_eq!(second::run(events, &key()), run.encode());

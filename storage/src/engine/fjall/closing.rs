@@ -65,7 +65,7 @@ fn empty(tables: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeMap, fs};
+    use std::{collections::BTreeMap, fs, path::PathBuf};
 
     use proptest::prelude::*;
     use tempfile::TempDir;
@@ -157,13 +157,32 @@ mod tests {
         Ok(())
     }
 
-    /// A copy of what is on the disk now.
+    /// Every file, with its length.
+    fn files(dir: &Path) -> io::Result<BTreeMap<PathBuf, u64>> {
+        let mut files = BTreeMap::new();
+        for file in fs::read_dir(dir)? {
+            let path = file?.path();
+            match path.is_dir() {
+                true => files.append(&mut self::files(&path)?),
+                false => drop(files.insert(path.clone(), fs::metadata(path)?.len())),
+            }
+        }
+        Ok(files)
+    }
+
+    /// A copy of what is on the disk at one moment.
     fn image(dir: &TempDir) -> TempDir {
-        loop {
+        let try_once = || -> io::Result<Option<TempDir>> {
             let image = tempfile::tempdir().unwrap();
-            match copy(dir.path(), image.path()) {
-                Ok(()) => return image,
-                // A compaction took a file away meanwhile.
+            let before = files(dir.path())?;
+            copy(dir.path(), image.path())?;
+            Ok((before == files(dir.path())?).then_some(image))
+        };
+        loop {
+            match try_once() {
+                Ok(Some(image)) => return image,
+                // A compaction put other files in place of some meanwhile.
+                Ok(None) => {}
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => panic!("{error}"),
             }
