@@ -16,7 +16,7 @@ use tandem_storage::{
     query::flags,
     store,
 };
-use tandem_wire::{Act, Event, EventId, OpRef, Run, TableDigest, Target, Value};
+use tandem_wire::{Act, CellKey, Event, EventId, OpRef, Run, TableDigest, Target, Value};
 
 /// What the model says that these answers leave; a broken expectation is kept in it and told by [`shown_is_the_model`].
 pub(super) fn model_after(
@@ -77,8 +77,8 @@ pub(super) fn model_after(
             (_, Err(refused)) if refused.code() == "rule" && has_rules(core) => {}
             (Err(code), _) => wrong(&mut model, format!("refused as {code}")),
             (Ok(after), Ok(done)) if (after == model) == done.events.is_empty() => model = after,
-            // What a default showed is cleared.
-            (Ok(after), Ok(_)) if after == model && clears_what_is_made(core, command) => {}
+            // What a default showed is cleared, or the first of many.
+            (Ok(after), Ok(_)) if after == model && clears_what_is_made(core, &model, command) => {}
             (Ok(after), _) => {
                 let expected = if after == model { "nothing" } else { "done" };
                 wrong(&mut model, expected.into());
@@ -88,12 +88,16 @@ pub(super) fn model_after(
     model
 }
 
-fn clears_what_is_made(core: &Core<Disk>, command: &Command) -> bool {
+fn clears_what_is_made(core: &Core<Disk>, model: &Model, command: &Command) -> bool {
     let Command::Change(transaction) = command else { return false };
     let lenses = core.store().fold().design().lenses();
+    let has_elements = |cell: &CellKey| {
+        let written = model.records.get(&cell.record).into_iter().flat_map(|record| record.cells.keys());
+        cell.part.is_empty() && written.into_iter().any(|(field, part)| *field == cell.field && !part.is_empty())
+    };
     transaction.changes.iter().any(|change| match change {
         Change::Set(cell, Value::Null) | Change::SetRaw(cell, Value::Null) | Change::Resolve(cell, Value::Null) => {
-            lenses.makes_something(cell.field)
+            lenses.makes_something(cell.field) || has_elements(cell)
         }
         _other => false,
     })

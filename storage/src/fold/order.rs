@@ -2,7 +2,7 @@
 
 use super::{ControlEvent, Members, Standings, members::control_key};
 use crate::EngineError;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use tandem_wire::EventId;
 
 /// All control events, none before what it had seen; where that leaves a choice, accepted ones first in the
@@ -12,16 +12,22 @@ pub fn control_order<'a>(
     members: &Members,
     standings: &impl Standings,
 ) -> Result<Vec<&'a ControlEvent>, EngineError> {
-    // By event: how much of its past is still to come, and who waits for it.
-    let mut missing: BTreeMap<EventId, usize> = BTreeMap::new();
-    let mut waiting: BTreeMap<EventId, Vec<usize>> = BTreeMap::new();
-    let mut keys = Vec::new();
+    let mut by_id: Vec<(EventId, usize)> = control.iter().enumerate().map(|(i, c)| (c.event.id(), i)).collect();
+    by_id.sort_unstable();
+    // By place: how much of its past is still to come, and who waits for it.
+    let mut missing = Vec::with_capacity(control.len());
+    let mut waiting = vec![Vec::new(); control.len()];
+    let mut keys = Vec::with_capacity(control.len());
     for (i, c) in control.iter().enumerate() {
         let rank = members.rank(c.event.header().chain.device).unwrap_or(usize::MAX);
         keys.push(control_key(&c.event, &standings.of(c)?, rank, 0));
-        missing.insert(c.event.id(), c.past.len());
+        missing.push(c.past.len());
+        // Both are in the order of the ids.
+        let mut places = by_id.iter();
         for before in c.past.iter() {
-            waiting.entry(*before).or_default().push(i);
+            if let Some((_, place)) = places.find(|(id, _)| id == before) {
+                waiting[*place].push(i);
+            }
         }
     }
     let mut ready: BTreeSet<_> =
@@ -29,10 +35,9 @@ pub fn control_order<'a>(
     let mut ordered = Vec::new();
     while let Some((_, i)) = ready.pop_first() {
         ordered.push(&control[i]);
-        for next in waiting.remove(&control[i].event.id()).unwrap_or_default() {
-            let missing = missing.get_mut(&control[next].event.id()).expect("entered above");
-            *missing -= 1;
-            if *missing == 0 {
+        for next in std::mem::take(&mut waiting[i]) {
+            missing[next] -= 1;
+            if missing[next] == 0 {
                 ready.insert((keys[next], next));
             }
         }
