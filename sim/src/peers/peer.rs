@@ -401,6 +401,11 @@ impl Peer {
             }
             None => then,
         };
+        self.see_to_designs()
+    }
+
+    /// Begins the rehearsal that is due.
+    fn see_to_designs(&mut self) -> Result<(), EngineError> {
         let Some(core) = &mut self.core else { return Ok(()) };
         if self.rehearsing.is_none()
             && let Some(rehearsing) = core.begin_due_rehearsal()?
@@ -442,6 +447,8 @@ impl Peer {
         }
         let proposal = rehearsing.proposal();
         let Some((mut group, fits)) = core.end_of_rehearsal(rehearsing, clock_ms)? else {
+            // Perhaps the design has changed, and it is another one now.
+            self.see_to_designs()?;
             return Ok(Done::Step("given-up"));
         };
         // What it finds when it tries again counts.
