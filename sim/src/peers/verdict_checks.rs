@@ -217,8 +217,13 @@ impl<'a> Found<'a> {
             let by = element.properties[&Property::Unique.number()].by;
             let puts: Vec<&Arc<Event>> = self.events.values().filter(|event| is_put(event, *id)).collect();
             let Some(by) = puts.iter().find(|event| event.op_ref(by.op) == by) else { continue };
+            // What is proposed holds from its merge on.
+            let of_it = |proposal: &OpRef| by.op_ref(proposal.op) == *proposal;
+            let proposals = self.control.design.proposals.iter();
+            let merged = proposals.filter(|(proposal, _)| of_it(proposal)).find_map(|(_, state)| state.merged);
+            let merge = merged.and_then(|merge| self.events.values().find(|event| event.op_ref(merge.op) == merge));
             if puts.iter().all(|other| descendants(&self.events, other.id()).contains(&by.id())) {
-                unique.push((id.as_field(), descendants(&self.events, by.id())));
+                unique.push((id.as_field(), descendants(&self.events, merge.unwrap_or(by).id())));
             }
         }
         unique
