@@ -365,8 +365,7 @@ fn check_design_rules(design: &Design, changed: &Changed) -> Result<(), Ruling> 
     for rule in rules.filter(|rule| rule.definition.severity == Severity::Error) {
         let (code, message) = match rule.judge_state(design, &changed.after) {
             Finding::Holds => continue,
-            // Of a later version: it is not guessed at.
-            Finding::Unchecked(_) if rule.is_newer() => continue,
+            Finding::Unchecked(_) if rule.is_unread() => continue,
             finding if changed.before.exists() && rule.judge_state(design, &changed.before) == finding => continue,
             Finding::Broken => (RefusalCode::RULE, rule.definition.message.clone()),
             Finding::Unchecked(error) => {

@@ -67,7 +67,7 @@ pub(super) fn validate(design: &Design, change: &RuleChange<'_>) -> Result<(), R
     for rule in rules.filter(|rule| rule.definition.severity == Severity::Error) {
         let message = match rule.judge_state(design, &change.after) {
             Finding::Holds => continue,
-            Finding::Unchecked(_) if rule.is_newer() => continue,
+            Finding::Unchecked(_) if rule.is_unread() => continue,
             finding if change.before.exists() && rule.judge_state(design, change.before) == finding => continue,
             Finding::Broken => rule.definition.message.clone(),
             Finding::Unchecked(why) => format!("it could not be evaluated: {why}"),

@@ -3,7 +3,11 @@
 
 use crate::party::{Node, Party, codes, text};
 use std::collections::BTreeMap;
-use tandem_actors::{Change, Command, Refused, command::MemberChange, workspace::plain_cell};
+use tandem_actors::{
+    Change, Command, Refused,
+    command::{MemberChange, ServerChange},
+    workspace::plain_cell,
+};
 use tandem_storage::{
     design_file::{DesignFile, FieldSpec, RuleSpec, Scalar, export},
     engine::{Engine, Read, Table},
@@ -12,7 +16,7 @@ use tandem_storage::{
 };
 use tandem_wire::{
     Act, FieldId, OpRef, Role, Value,
-    design::{BaseType, FieldType},
+    design::{BaseType, FieldType, Property},
 };
 
 /// The server's design, made another.
@@ -198,6 +202,27 @@ fn a_rule_of_the_design_speaks_at_the_member_and_at_the_server() {
     let refused =
         party.bob.try_do(Command::Change(tandem_actors::Transaction { changes: vec![young], ..Default::default() }));
     assert!(matches!(&refused, Err(Refused::Rule { message, .. }) if message == "too young"), "{refused:?}");
+}
+
+#[test]
+fn a_rule_that_reads_a_field_that_is_gone_stops_nobody() {
+    let mut party = Party::new();
+    let term = party.ada.core.store().fold().present_terms().next().unwrap().binding;
+    party.ada.does(Command::Servers(ServerChange::Unbind(term)));
+    let (check, message) = (Some("age >= 18".into()), "too young".into());
+    let rule = RuleSpec { name: "grown".into(), check, message, ..RuleSpec::default() };
+    let mut file = export(party.ada.core.store().fold().design());
+    file.lists[0].rules.push(rule);
+    party.ada.does(Command::ApplyDesign(Box::new(file)));
+    // As when another designer drops it while the rule is being made.
+    let (property, value) = (Property::Dropped, Value::Bool(true));
+    party.ada.does(Command::Put { element: party.age.into(), property, value });
+    party.ada.create(party.record(1), &[(party.name, text("Eve"))]);
+    party.bind();
+    party.bob.hears(&party.ada);
+    party.bob.create(party.record(2), &[(party.name, text("Fay"))]);
+    party.meet();
+    assert_eq!(party.ada.codes(), BTreeMap::new());
 }
 
 #[test]

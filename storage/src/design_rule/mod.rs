@@ -185,7 +185,13 @@ impl DesignRule {
         self.judge(&LensCells::new(design, &StateCells(state), &Cell::new(MADE_MAX)))
     }
 
-    /// Whether it needs a later version: then it is not guessed at, anywhere.
+    /// Whether it cannot be read here: it needs a later version, or a field that it reads is gone, as where one
+    /// dropped it while another made the rule. Such a rule is not guessed at, and stops nobody.
+    pub fn is_unread(&self) -> bool {
+        self.body.is_err()
+    }
+
+    /// Whether it needs a later version.
     pub fn is_newer(&self) -> bool {
         matches!(self.body, Err(Unread::Newer(_)))
     }
