@@ -124,21 +124,17 @@ impl Command {
     /// The least role that may do it.
     pub fn needed_role(&self) -> Role {
         match self {
-            Self::Change(_) | Self::Undo(_) | Self::Resend(_) | Self::Discard(_) | Self::HandOn { .. } => Role::Writer,
-            Self::CreateList { .. }
-            | Self::AddFields { .. }
-            | Self::CreateView { .. }
-            | Self::AddChoices { .. }
-            | Self::ApplyDesign(_)
-            | Self::RevertDesign(_)
-            | Self::Put { .. } => Role::Designer,
-            Self::Rehearsed { .. } => Role::Writer,
-            Self::Members(_) | Self::Servers(_) => Role::Manager,
+            Self::Change(_)
+            | Self::Undo(_)
+            | Self::Resend(_)
+            | Self::Discard(_)
+            | Self::HandOn { .. }
+            | Self::Rehearsed { .. } => Role::Writer,
+            _step if self.changes_the_design() => Role::Designer,
+            _about_who_takes_part => Role::Manager,
         }
     }
-}
 
-impl Command {
     /// Whether it takes a step of the design.
     pub fn changes_the_design(&self) -> bool {
         match self {

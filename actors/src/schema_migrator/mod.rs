@@ -1,11 +1,11 @@
 //! The actor that rehearses designs: it looks through a new design at a clone of the live views, beside the workspace
 //! actor, which goes on meanwhile.
 //!
-//! One rehearsal is one actor, on a thread of its own where the node has threads; others help it to look at rows. The steps are those of
-//! [`tandem_storage::rehearsal`]: *compare* the designs, *clone* (a snapshot), *load* the present design and
-//! *incorporate* the new one in it, *validate* on every row, then bring the result up to the present and hand it to the
-//! workspace, which *merges* the design, or tells everybody why not and *waits* for the next one. Nothing that is live is
-//! touched before that.
+//! One rehearsal is one actor, on a thread of its own where the node has threads; others help it to look at rows, and all
+//! of them give way to who edits. The steps are those of [`tandem_storage::rehearsal`]: *compare* the designs, *clone* (a
+//! snapshot), *load* the present design and *incorporate* the new one in it, *validate* on every row, then bring the
+//! result up to the present and hand it to the workspace, which *merges* the design, or tells everybody why not and
+//! *waits* for the next one. Nothing that is live is touched before that.
 
 use crate::{command::Refused, outside::Outside, runtime::Runtime, workspace::Progress};
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, Recipient};
