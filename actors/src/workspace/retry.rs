@@ -22,8 +22,8 @@ use tandem_storage::{
     log::LogReader,
 };
 use tandem_wire::{
-    Act, ChainId, DeviceKey, ElementId, Event, EventRef, Op, OpRef, Outcome, RefusalCode, Role, RuleName, RulesText,
-    Target,
+    Act, ChainId, DesignDigest, DeviceKey, ElementId, Event, EventRef, Op, OpRef, Outcome, RefusalCode, Role, RuleName,
+    RulesText, Target,
 };
 
 /// Wishes that a node keeps in one workspace.
@@ -40,8 +40,9 @@ struct Wish {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Circumstances {
     role: Option<Role>,
-    /// Of the fields at fault; of the whole design where none is.
-    design: [u8; 32],
+    /// The whole design's digest, and that of each field at fault.
+    design: DesignDigest,
+    at_fault: BTreeMap<ElementId, [u8; 32]>,
     /// Of each present term, the place behind the end of its authority's chain.
     terms: BTreeMap<OpRef, u64>,
 }
@@ -103,7 +104,7 @@ impl<E: Engine> Core<E> {
                     let by = refusing(&fold, &snapshot, &wish.event)?;
                     match wish.is_due(&fold, self.device(), (&refused, &by), &news) {
                         true => due.push(wish),
-                        false => kept.push(wish.behind(&fold)),
+                        false => kept.push(wish.looked_at(&fold, self.device(), &refused)),
                     }
                 }
                 None if self.is_settled(&fold, &snapshot, &wish.event)? => dropped = true,
@@ -217,8 +218,10 @@ impl<E: Engine> Core<E> {
 type News = BTreeMap<OpRef, Vec<(u64, RulesText)>>;
 
 impl Wish {
-    /// What authorities have said until now was looked at.
-    fn behind(mut self, fold: &Fold) -> Self {
+    /// What the design is and what authorities have said until now was looked at.
+    fn looked_at(mut self, fold: &Fold, device: DeviceKey, refused: &RefusedEvent) -> Self {
+        let now = Circumstances::of(fold, device, Some(refused));
+        (self.since.design, self.since.at_fault) = (now.design, now.at_fault);
         for term in fold.present_terms() {
             if let Some(since) = self.since.terms.get_mut(&term.binding) {
                 *since = behind(fold, term.chain());
@@ -243,7 +246,7 @@ impl Wish {
         }
         let is_for = |codes: &[RefusalCode]| refused.verdicts.iter().any(|by| codes.contains(&by.code));
         let has_other_role = self.since.role != now.role && is_for(&BY_ROLE);
-        if has_other_role || self.since.design != now.design && is_for(&BY_DESIGN) {
+        if has_other_role || self.since.has_other_design(&now) && is_for(&BY_DESIGN) {
             return true;
         }
         let rules = rules_of(refused);
@@ -316,11 +319,17 @@ impl Circumstances {
         let fields = blame.flat_map(|text| &text.blame).filter_map(|blame| blame.field);
         let elements: BTreeMap<ElementId, Option<&Element>> =
             fields.map(|field| (field.into(), fold.design().elements.get(&field.into()))).collect();
-        let design = match elements.is_empty() {
-            true => row(&fold.design_digest()),
-            false => row(&elements),
-        };
-        Self { role: fold.role_of(device), design: *blake3::hash(&design).as_bytes(), terms }
+        let at_fault = elements.into_iter().map(|(field, element)| (field, digest(&element))).collect();
+        Self { role: fold.role_of(device), design: fold.design_digest(), at_fault, terms }
+    }
+
+    /// Whether the fields at fault are other ones than they were. What is sent again may be refused for others than what it
+    /// is put in the place of: of these nothing is known but the whole.
+    fn has_other_design(&self, now: &Self) -> bool {
+        match !now.at_fault.is_empty() && self.at_fault.keys().eq(now.at_fault.keys()) {
+            true => self.at_fault != now.at_fault,
+            false => self.design != now.design,
+        }
     }
 }
 
@@ -336,6 +345,10 @@ fn changes_of(event: &Event, term: &OpRef) -> Option<RulesText> {
     // Which ones may be missing: then it may be any.
     let texts = of_term.map(|(index, _)| event.body(index).and_then(|body| postcard::from_bytes(body).ok()));
     texts.map(Option::unwrap_or_default).next()
+}
+
+fn digest(element: &Option<&Element>) -> [u8; 32] {
+    *blake3::hash(&row(element)).as_bytes()
 }
 
 fn row<T: Serialize + ?Sized>(of: &T) -> Vec<u8> {

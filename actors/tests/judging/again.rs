@@ -2,11 +2,11 @@
 
 use crate::party::{Node, Party, text};
 use tandem_actors::{
-    Command,
+    Change, Command,
     authority::Policy,
     command::{MemberChange, ServerChange},
 };
-use tandem_wire::{Act, BindingMode, EventId, RecordKey, Role, Value, design::Property};
+use tandem_wire::{Act, BindingMode, CellKey, EventId, PartPath, RecordKey, Role, Value, design::Property};
 
 /// Changes of rules that the server told everybody.
 fn told(party: &Party) -> usize {
@@ -133,6 +133,29 @@ fn when_the_design_changes() {
     party.meet();
     assert_eq!(party.ada.shows(record, party.age), Some(Value::Int(11)));
     assert!(party.ada.codes().is_empty());
+}
+
+#[test]
+fn once_for_each_change_also_when_another_field_is_at_fault_then() {
+    let mut party = Party::new();
+    party.put(party.age, Property::Max, Value::Int(10));
+    let record = party.record(1);
+    party.bob.create(record, &[]);
+    party.meet();
+    let set = |field, value| Change::Set(CellKey { record, field, part: PartPath::default() }, value);
+    let old = party.bob.changes(vec![set(party.age, Value::Int(11)), set(party.name, text("B"))]);
+    party.meet();
+    party.bob.retries(old);
+    party.put(party.name, Property::Pattern, text("^[^B]*$"));
+    party.put(party.age, Property::Max, Value::Int(20));
+    let again = party.bob.codes();
+    assert_eq!(again.values().map(|(code, _)| *code).collect::<Vec<_>>(), ["PATTERN"]);
+    assert!(!again.contains_key(&old));
+    party.meet();
+    assert_eq!(party.bob.codes(), again, "no change has come since");
+    party.put(party.name, Property::Pattern, text("^.*$"));
+    assert!(party.bob.codes().is_empty());
+    assert_eq!(party.ada.shows(record, party.age), Some(Value::Int(11)));
 }
 
 #[test]
