@@ -187,7 +187,10 @@ impl Planted {
                 &["same-events-same-views", "views-are-the-naive-fold", "shown-is-what-is-live", "shown-is-the-model"]
             }
             Self::SecondVerdict => &["one-verdict-an-event"],
-            Self::HalfFlipped | Self::CloneShared | Self::NotBroughtUp => &["indexes-follow-the-records"],
+            Self::HalfFlipped => &["indexes-follow-the-records"],
+            Self::CloneShared | Self::NotBroughtUp => {
+                &["a-rehearsal-is-of-what-there-is", "indexes-follow-the-records"]
+            }
             Self::FailedMerged => &["only-what-fits-is-merged", "answers-are-the-models", "indexes-follow-the-records"],
             Self::RawLost | Self::RetainedLost => &[
                 "same-events-same-views",

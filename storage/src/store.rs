@@ -20,7 +20,7 @@ use crate::{
     load::{self, Load, undo_what_was_cut_short},
     log::{self, LogReader, RunEvents},
     record_row::ROWS_VERSION,
-    rehearsal::{Rehearsal, Trying},
+    rehearsal::{Rehearsal, Report, Trying},
     replay::{Finish, Replay},
 };
 use serde::{Deserialize, Serialize};
@@ -217,6 +217,15 @@ impl<E: Engine> Store<E> {
         let rehearsal = Rehearsal::new(old, new, generation, &self.indexes, number);
         self.trying.begin(number + rehearsal.indexes().len() as u32);
         (rehearsal, self.engine.snapshot())
+    }
+
+    /// What a rehearsal finds in the views as they are; nothing is written. Simulations compare it with one that went on
+    /// while they changed.
+    pub fn rehearsed(&self, new: Arc<Design>) -> Result<Report, EngineError> {
+        let (old, generation) = (self.fold.design().clone(), self.fold.prefix());
+        let mut rehearsal = Rehearsal::new(old, new, generation, &self.indexes, u32::MAX / 2);
+        rehearsal.scan(&self.engine.snapshot(), usize::MAX)?;
+        Ok(rehearsal.into_report())
     }
 
     /// The records that changed since the rehearsal began, or since this was last asked, and the state that they have

@@ -32,5 +32,5 @@ pub(crate) use members::{invited_role, person_name};
 pub use self::core::{Core, Group, found, plain_cell};
 pub(crate) use self::core::{last_event, names};
 pub use insert::{Insert, Inserted, NewRecord};
-pub use rehearsing::Rehearsing;
+pub use rehearsing::{Ended, Rehearsing};
 pub use shell::{OfficeInfo, Perform, Progress, Published, Workspace};

@@ -1,7 +1,7 @@
 //! Which proposed design this node is to rehearse, and what is told of it.
 
 use super::{
-    Core,
+    Core, Group,
     designs::{owner_of_design, proposed},
 };
 use crate::command::{Command, Refused, RehearsalOutcome};
@@ -177,6 +177,16 @@ pub struct Rehearsing<E: Engine> {
     pretends: bool,
 }
 
+/// How a rehearsal ended.
+pub struct Ended {
+    /// What is to be told of it.
+    pub group: Group,
+    /// Whether the design fits.
+    pub fits: bool,
+    /// What was found.
+    pub reported: Reported,
+}
+
 impl<E: Engine> Core<E> {
     /// Begins the rehearsal that is due, if there is one.
     pub fn begin_due_rehearsal(&mut self) -> Result<Option<Rehearsing<E>>, EngineError> {
@@ -186,12 +196,8 @@ impl<E: Engine> Core<E> {
     }
 
     /// The end of a rehearsal of which all steps are done: brings it up to the present, and gives what is to be told of it,
-    /// to be settled like any group, and whether the design fits. Nothing, where too much has changed meanwhile.
-    pub fn end_of_rehearsal(
-        &mut self,
-        rehearsing: Rehearsing<E>,
-        now_ms: u64,
-    ) -> Result<Option<(super::Group, bool)>, EngineError> {
+    /// to be settled like any group. Nothing, where too much has changed meanwhile.
+    pub fn end_of_rehearsal(&mut self, rehearsing: Rehearsing<E>, now_ms: u64) -> Result<Option<Ended>, EngineError> {
         let Rehearsing { proposal, rehearsal, clone, pretends, .. } = rehearsing;
         let is_due = self.is_due(&proposal)?;
         let concluded = self.conclude(rehearsal, &clone, 0, |fits| is_due && (fits || pretends))?;
@@ -200,8 +206,9 @@ impl<E: Engine> Core<E> {
         if !is_due {
             return Ok(None);
         }
-        let outcome = RehearsalOutcome::of(reported, fits || pretends);
-        Ok(Some((self.decide(now_ms, &[Command::Rehearsed { proposal, outcome }])?, fits)))
+        let outcome = RehearsalOutcome::of(reported.clone(), fits || pretends);
+        let group = self.decide(now_ms, &[Command::Rehearsed { proposal, outcome }])?;
+        Ok(Some(Ended { group, fits, reported }))
     }
 }
 
@@ -227,6 +234,11 @@ impl<E: Engine> Rehearsing<E> {
     /// Whether all rows were looked at; the entries of indexes may still have to be written.
     pub fn has_seen_all(&self) -> bool {
         self.is_cleared && !self.rehearsal.has_more_rows()
+    }
+
+    /// The design that is tried.
+    pub fn design(&self) -> &Arc<Design> {
+        self.rehearsal.design()
     }
 
     /// What is tried.

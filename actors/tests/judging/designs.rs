@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use tandem_actors::{
     Change, Command, Refused,
     command::{MemberChange, ServerChange},
-    workspace::plain_cell,
+    workspace::{Ended, plain_cell},
 };
 use tandem_storage::{
     design_file::{DesignFile, FieldSpec, RuleSpec, Scalar, export},
@@ -400,7 +400,7 @@ fn what_changes_during_a_rehearsal_is_in_its_indexes_and_counts() {
     party.bob.changes(vec![Change::Delete(party.record(1)), Change::Delete(party.record(6))]);
     while rehearsing.step(&**party.bob.core.store().engine(), 2).unwrap() {}
     party.bob.create(party.record(8), &[(party.name, text("80"))]);
-    let (group, fits) = party.bob.core.end_of_rehearsal(rehearsing, 99).unwrap().unwrap();
+    let Ended { group, fits, .. } = party.bob.core.end_of_rehearsal(rehearsing, 99).unwrap().unwrap();
     assert!(fits, "one of seven is 15 %");
     party.bob.settle(group);
     party.bob.create(party.record(9), &[(party.name, Value::Int(90))]);
@@ -409,4 +409,55 @@ fn what_changes_during_a_rehearsal_is_in_its_indexes_and_counts() {
     let index =
         party.bob.core.store().views().indexes.iter().filter(|index| index.definition.by.0 == party.name).count();
     assert_eq!(index, 1);
+}
+
+/// A design that makes a field unique, and indexed or not, is rehearsed while the records of it change.
+fn unique_while(indexed: bool, change: impl FnOnce(&mut Party)) -> (Party, Ended) {
+    let mut party = Party::new();
+    party.server.does(altered(&party, |file| file.lists[0].fields[0].indexed = indexed));
+    for n in 1..=4 {
+        party.bob.create(party.record(n), &[(party.name, text(&format!("{n}")))]);
+    }
+    party.meet();
+    party.server.does(altered(&party, |file| file.lists[0].fields[0].unique = true));
+    let runs: Vec<_> = tandem_storage::log::runs_from(&**party.server.core.store().engine(), 1, 0)
+        .map(|run| tandem_storage::take::Received::verify(run.unwrap().1.to_vec()).unwrap())
+        .collect();
+    party.bob.takes(&runs);
+    let mut rehearsing = party.bob.core.begin_due_rehearsal().unwrap().unwrap();
+    while rehearsing.step(&**party.bob.core.store().engine(), 2).unwrap() {}
+    change(&mut party);
+    let afresh = party.bob.core.store().rehearsed(rehearsing.design().clone()).unwrap();
+    let expect = afresh.reported(rehearsing.design(), 0);
+    let ended = party.bob.core.end_of_rehearsal(rehearsing, 99).unwrap().unwrap();
+    let reported = &ended.reported;
+    assert_eq!(*reported, Reported { pending: reported.pending, held: reported.held, ..expect });
+    (party, ended)
+}
+
+#[test]
+fn who_gets_a_value_during_a_rehearsal_that_another_has_is_found() {
+    for indexed in [false, true] {
+        let (_, ended) = unique_while(indexed, |party| {
+            let record = party.record(1);
+            party.bob.set(record, party.name, text("3"));
+        });
+        assert!(!ended.fits);
+        let broken = &ended.reported.broken[0];
+        assert_eq!((&*broken.rule, broken.records), ("unique name", 1));
+    }
+}
+
+#[test]
+fn who_has_a_value_of_his_own_again_before_a_rehearsal_ends_is_no_twin() {
+    for indexed in [false, true] {
+        let (party, ended) = unique_while(indexed, |party| {
+            let (one, other) = (party.record(1), party.record(2));
+            party.bob.set(one, party.name, text("3"));
+            party.bob.set(one, party.name, text("5"));
+            party.bob.set(other, party.name, text("1"));
+        });
+        assert!(ended.fits);
+        assert_eq!(party.bob.core.store().bad_index_entries().unwrap(), 0);
+    }
 }

@@ -80,7 +80,7 @@ impl Node {
     pub fn rehearses(&mut self) {
         while let Some(mut rehearsing) = self.core.begin_due_rehearsal().unwrap() {
             while rehearsing.step(&**self.core.store().engine(), 3).unwrap() {}
-            let (group, _) = self.core.end_of_rehearsal(rehearsing, self.now_ms).unwrap().unwrap();
+            let group = self.core.end_of_rehearsal(rehearsing, self.now_ms).unwrap().unwrap().group;
             self.settle(group);
         }
     }

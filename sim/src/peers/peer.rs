@@ -10,12 +10,13 @@ use tandem_actors::{
     Command, Committed, Refused,
     authority::Policy,
     peer_link::{Frames, PeerSession},
-    workspace::{Core, Group, Rehearsing},
+    workspace::{Core, Ended, Group, Rehearsing},
 };
 use tandem_storage::{
     EngineError, Store,
     engine::{Batch, Durability, Engine, Read, Table, prefix_end},
     log::RunEvents,
+    rehearsal::Reported,
     take::Received,
 };
 use tandem_wire::{DeviceKey, EventId, EventRef, OpRef, Role, SecretKey, TableDigest, VersionTable, WorkspaceId};
@@ -84,6 +85,8 @@ pub(super) struct Peer {
     pub(super) unfit: BTreeSet<OpRef>,
     /// A rehearsal that failed changed what it shows.
     pub(super) is_changed_by_a_failure: bool,
+    /// What a rehearsal found that was brought up to the present, where one that began then finds something else.
+    pub(super) misreported: Option<String>,
 }
 
 /// What a node has and shows, as it must be still when a rehearsal that began then has failed.
@@ -170,6 +173,7 @@ impl Peer {
             rehearsing: None,
             unfit: BTreeSet::new(),
             is_changed_by_a_failure: false,
+            misreported: None,
         }
     }
 
@@ -446,11 +450,17 @@ impl Peer {
             }
         }
         let proposal = rehearsing.proposal();
-        let Some((mut group, fits)) = core.end_of_rehearsal(rehearsing, clock_ms)? else {
+        let design = rehearsing.design().clone();
+        let afresh = self.is_watched.then(|| core.store().rehearsed(design.clone())).transpose()?;
+        let Some(Ended { mut group, fits, reported }) = core.end_of_rehearsal(rehearsing, clock_ms)? else {
             // Perhaps the design has changed, and it is another one now.
             self.see_to_designs()?;
             return Ok(Done::Step("given-up"));
         };
+        if let Some(afresh) = afresh.map(|report| report.reported(&design, 0)) {
+            let afresh = Reported { pending: reported.pending, held: reported.held, ..afresh };
+            self.misreported = (reported != afresh).then(|| format!("{reported:?}, but afresh {afresh:?}"));
+        }
         // What it finds when it tries again counts.
         match fits {
             true => self.unfit.remove(&proposal),

@@ -491,6 +491,9 @@ impl World {
         if self.peers[at].is_changed_by_a_failure {
             return Violation::of("a-failed-rehearsal-changes-nothing", format!("n{at} shows something else"));
         }
+        if let Some(details) = &self.peers[at].misreported {
+            return Violation::of("a-rehearsal-is-of-what-there-is", details.clone());
+        }
         match done {
             Done::Idle => return Ok(()),
             Done::Step(name @ ("rehearsed" | "merged-already" | "given-up")) => {

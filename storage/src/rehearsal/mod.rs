@@ -15,17 +15,22 @@ mod lists;
 mod report;
 mod row;
 mod trying;
+mod twins;
 
 pub use report::{Broken, Report, Reported, Unfit};
 
 pub(crate) use trying::Trying;
 
-use self::{entries::Entries, lists::ListTrial, row::RowOutcome};
+use self::{
+    entries::Entries,
+    lists::ListTrial,
+    twins::{Moves, are_twins, parts},
+};
 use crate::{
     design_file::{check, differences},
-    engine::{Batch, Engine, EngineError, Key, Read, Slice, Table, prefix_end},
+    engine::{Batch, Bytes, Engine, EngineError, Key, Read, Slice, Table, prefix_end},
     fold::{Design, incremental::Prefix},
-    index::{Index, IndexDefinition, definition::wanted, entry::record_of},
+    index::{CellPath, Index, IndexDefinition, definition::wanted, entry::record_of},
     record_row,
 };
 use std::{
@@ -49,9 +54,11 @@ pub struct Rehearsal {
     parts: Vec<Part>,
     /// The entries that are not written yet.
     entries: Entries,
-    /// Fields that are to be unique and have an index already: where their records stand, of which nothing is written.
+    /// Live indexes of fields that are to be unique: where their records stand, of which nothing is written.
     uniques: Vec<Index>,
     places: Entries,
+    /// The starts of all indexes of such fields, and what is said of twins in them.
+    unique: BTreeMap<Key, (ListId, String)>,
     report: Report,
 }
 
@@ -90,23 +97,26 @@ impl Part {
 impl Rehearsal {
     /// Of `new` in place of `old`, on the rows of a generation. The indexes that it adds get numbers from `number` on.
     pub fn new(old: Arc<Design>, new: Arc<Design>, generation: Prefix, present: &[Index], number: u32) -> Self {
-        let definitions = wanted(&new);
+        let wanted = wanted(&new);
         let is_there = |definition: &IndexDefinition| present.iter().any(|index| index.definition == *definition);
-        let added = definitions.into_iter().filter(|definition| !is_there(definition));
+        let added = wanted.iter().filter(|definition| !is_there(definition)).cloned();
         let indexes: Vec<Index> =
             added.zip(number..).map(|(definition, number)| Index { number, definition }).collect();
         let touched: BTreeSet<ListId> = lists::touched(&old, &new);
         let trials: BTreeMap<ListId, ListTrial> =
             touched.into_iter().map(|list| (list, ListTrial::new(&old, &new, list, &indexes))).collect();
-        let mut uniques = Vec::new();
-        for (list, trial) in &trials {
-            for by in trial.unique_cells() {
-                if indexes.iter().all(|index| index.definition.list != *list || index.definition.by != by) {
-                    let definition = IndexDefinition { list: *list, by, columns: Vec::new(), made_by: 0 };
-                    uniques.push(Index { number: u32::MAX - uniques.len() as u32, definition });
-                }
-            }
-        }
+        let of_cell = |list: ListId, by: &CellPath| {
+            let is_of = |index: &&Index| index.definition.list == list && index.definition.by == *by;
+            let is_made = indexes.iter().any(|index| is_of(&index));
+            present.iter().filter(|_| !is_made).find(|index| is_of(index) && wanted.contains(&index.definition))
+        };
+        let by_list = trials.iter().flat_map(|(list, trial)| trial.unique_cells().map(move |by| (*list, by)));
+        let uniques: Vec<Index> = by_list.filter_map(|(list, by)| of_cell(list, &by).cloned()).collect();
+        let unique = indexes.iter().chain(&uniques).filter_map(|index| {
+            let name = trials.get(&index.definition.list)?.newly_unique(&index.definition.by)?;
+            Some((index.prefix(generation), (index.definition.list, name)))
+        });
+        let unique = unique.collect();
         let parts = trials.keys().rev().flat_map(|list| Part::of(*list).rev()).collect();
         let mut report = Report::default();
         report.faults = check(&new);
@@ -122,6 +132,7 @@ impl Rehearsal {
             entries: Entries::default(),
             uniques,
             places: Entries::default(),
+            unique,
             report,
         }
     }
@@ -226,38 +237,25 @@ impl Rehearsal {
         engine.ingest_all(entries.parts().into_iter().map(|part| (Table::Index, part)).collect())
     }
 
-    /// Records that share a value of which no two may have the same.
     fn find_twins(&mut self) {
-        let unique: BTreeMap<Key, (ListId, String)> = self
-            .indexes
-            .iter()
-            .chain(&self.uniques)
-            .filter_map(|index| {
-                let trial = self.trials.get(&index.definition.list)?;
-                let name = trial.newly_unique(&index.definition.by)?;
-                Some((index.prefix(self.generation), (index.definition.list, name)))
-            })
-            .collect();
-        if unique.is_empty() {
+        let mut places = std::mem::take(&mut self.places);
+        if self.unique.is_empty() {
             return;
         }
-        let mut twins = Vec::new();
-        let mut places = std::mem::take(&mut self.places);
         self.entries.sort();
         places.sort();
-        for (one, other) in self.entries.pairs().chain(places.pairs()) {
-            let place = |key: &[u8]| key[..key.len() - 16].to_vec();
-            let Some((list, name)) = unique.get(&one[..12]).filter(|_| place(one) == place(other)) else { continue };
-            if !crate::index::entry::is_without_value(&one[12..]) {
-                let record = RecordId(*one.last_chunk().expect("keys are our own"));
-                twins.push((RecordKey { list: *list, record }, name.clone()));
+        for (one, _) in self.entries.pairs().chain(places.pairs()).filter(|(one, other)| are_twins(one, other)) {
+            let (index, _, record) = parts(one);
+            if let Some((list, name)) = self.unique.get(index) {
+                self.report.turn(RecordKey { list: *list, record }, name, true);
             }
         }
-        for (key, name) in twins {
-            let message = "another record has this value already".to_owned();
-            let outcome = RowOutcome { broken: vec![(name, message)], ..RowOutcome::default() };
-            self.report.add_failure(key, &outcome);
-        }
+    }
+
+    /// What it found, where nothing is to be written.
+    pub fn into_report(mut self) -> Report {
+        self.find_twins();
+        self.report
     }
 
     /// Brings the result from one state of the rows to a later one, of which `changed` are the keys of the records that
@@ -270,6 +268,7 @@ impl Rehearsal {
     ) -> Result<(), EngineError> {
         // Of a design whose structure is wrong no row was looked at.
         let is_worth_it = self.is_worth_it();
+        let mut moves = Moves::default();
         for key in changed.iter().filter(|_| is_worth_it) {
             let (list, record) = record_of(key);
             let Some(trial) = self.trials.get(&list) else { continue };
@@ -282,12 +281,21 @@ impl Rehearsal {
                 if old == new {
                     continue;
                 }
+                if self.unique.contains_key(&index.prefix(self.generation)) {
+                    let key = |entry: &Option<(Key, Bytes)>| entry.as_ref().map(|(key, _)| key.clone());
+                    moves.add(key(&old).as_deref(), key(&new).as_deref());
+                }
                 if let Some((key, _)) = old {
                     batch.delete(Table::Index, key);
                 }
                 if let Some((key, columns)) = new {
                     batch.put(Table::Index, key, columns);
                 }
+            }
+            for index in self.uniques.iter().filter(|index| index.definition.list == list) {
+                let key = |row: &Slice| Some(index.entry(self.generation, &self.new, record, row)?.0);
+                let (old, new) = (old_row.as_ref().and_then(key), new_row.as_ref().and_then(key));
+                moves.add(old.as_deref(), new.as_deref());
             }
             let of = |row: Slice| {
                 let cells = record_row::all_cells(&row);
@@ -301,6 +309,10 @@ impl Rehearsal {
             if let Some(outcome) = new {
                 self.report.add(key, &outcome);
             }
+        }
+        for turned in moves.turned(after)? {
+            let (list, name) = &self.unique[&turned.index];
+            self.report.turn(RecordKey { list: *list, record: turned.record }, name, turned.is_twin);
         }
         Ok(())
     }

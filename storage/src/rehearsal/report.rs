@@ -18,6 +18,9 @@ const REPORT_BYTES_MAX: usize = 24 * 1024;
 /// Bytes of a value, a name or a message in it.
 const TEXT_BYTES_MAX: usize = 200;
 
+/// What is said of twins.
+const TWIN: &str = "another record has this value already";
+
 /// How what is said of values begins that are kept raw.
 const TYPE_OF: &str = "type of ";
 
@@ -52,7 +55,10 @@ pub struct Report {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct ListReport {
     records: u64,
+    /// Each with what it breaks, and what is said of that.
     failed: BTreeMap<RecordId, Vec<(String, String)>>,
+    /// Each with the rules by which another record has its value.
+    twins: BTreeMap<RecordId, BTreeSet<String>>,
     more_failed: u64,
 }
 
@@ -147,10 +153,11 @@ impl Report {
             for (record, faults) in seen.failed {
                 list.add_failure(record, faults);
             }
+            debug_assert!(seen.twins.is_empty(), "they are looked for in all records at once");
         }
     }
 
-    pub(super) fn add_failure(&mut self, key: RecordKey, outcome: &RowOutcome) {
+    fn add_failure(&mut self, key: RecordKey, outcome: &RowOutcome) {
         if !outcome.fails() {
             return;
         }
@@ -175,16 +182,36 @@ impl Report {
         }
     }
 
+    /// By this rule, a record has a value that another one has too, or not any more.
+    pub(super) fn turn(&mut self, key: RecordKey, rule: &str, is_twin: bool) {
+        let list = self.lists.entry(key.list).or_default();
+        if is_twin {
+            if list.twins.len() >= FAILED_MAX && !list.twins.contains_key(&key.record) {
+                list.more_failed += 1;
+            } else {
+                list.twins.entry(key.record).or_default().insert(rule.to_owned());
+            }
+        } else if let Some(rules) = list.twins.get_mut(&key.record) {
+            rules.remove(rule);
+            if rules.is_empty() {
+                list.twins.remove(&key.record);
+            }
+        } else {
+            list.more_failed = list.more_failed.saturating_sub(1);
+        }
+    }
+
     /// Records that fail.
     pub fn failed(&self) -> u64 {
-        self.lists.values().map(|list| list.failed.len() as u64 + list.more_failed).sum()
+        self.lists.values().map(ListReport::failed).sum()
     }
 
     /// The records that fail, as far as they are known one by one.
     pub fn failing(&self) -> impl Iterator<Item = RecordKey> {
         let keys = |(list, report): (&ListId, &ListReport)| {
             let list = *list;
-            report.failed.keys().map(move |record| RecordKey { list, record: *record }).collect::<Vec<_>>()
+            let records = report.failed.keys().chain(report.twins.keys());
+            records.map(move |record| RecordKey { list, record: *record }).collect::<Vec<_>>()
         };
         self.lists.iter().flat_map(keys)
     }
@@ -200,10 +227,7 @@ impl Report {
             Some(Value::Int(percent)) => u64::try_from(percent).unwrap_or(0).min(100),
             _none => 0,
         };
-        let fits = |(list, report): (&ListId, &ListReport)| {
-            let failed = report.failed.len() as u64 + report.more_failed;
-            failed * 100 <= report.records * allowed(list)
-        };
+        let fits = |(list, report): (&ListId, &ListReport)| report.failed() * 100 <= report.records * allowed(list);
         self.faults.is_empty() && self.lists.iter().all(fits)
     }
 
@@ -229,7 +253,7 @@ impl Report {
     pub fn reported(&self, design: &Design, took_ms: u64) -> Reported {
         let mut broken: BTreeMap<(ListId, &str), Broken> = BTreeMap::new();
         for (list, report) in &self.lists {
-            for (record, faults) in &report.failed {
+            for (record, faults) in report.faults() {
                 let mut told = BTreeSet::new();
                 for (rule, message) in faults {
                     let is_raw = rule.starts_with(TYPE_OF);
@@ -272,6 +296,22 @@ impl Report {
 }
 
 impl ListReport {
+    /// Records that fail.
+    fn failed(&self) -> u64 {
+        let only_twins = self.twins.keys().filter(|record| !self.failed.contains_key(record)).count();
+        (self.failed.len() + only_twins) as u64 + self.more_failed
+    }
+
+    /// What is broken, record by record.
+    fn faults(&self) -> impl Iterator<Item = (&RecordId, Vec<(&str, &str)>)> {
+        let broken = self.failed.iter().map(|(record, faults)| {
+            (record, faults.iter().map(|(rule, message)| (rule.as_str(), message.as_str())).collect())
+        });
+        let twins =
+            self.twins.iter().map(|(record, rules)| (record, rules.iter().map(|rule| (rule.as_str(), TWIN)).collect()));
+        broken.chain(twins)
+    }
+
     fn add_failure(&mut self, record: RecordId, faults: Vec<(String, String)>) {
         if self.failed.len() >= FAILED_MAX && !self.failed.contains_key(&record) {
             self.more_failed += 1;
