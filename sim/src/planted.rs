@@ -187,8 +187,7 @@ impl Planted {
                 &["same-events-same-views", "views-are-the-naive-fold", "shown-is-what-is-live", "shown-is-the-model"]
             }
             Self::SecondVerdict => &["one-verdict-an-event"],
-            Self::HalfFlipped => &["indexes-follow-the-records"],
-            Self::CloneShared | Self::NotBroughtUp => {
+            Self::HalfFlipped | Self::CloneShared | Self::NotBroughtUp => {
                 &["a-rehearsal-is-of-what-there-is", "indexes-follow-the-records"]
             }
             Self::FailedMerged => &["only-what-fits-is-merged", "answers-are-the-models", "indexes-follow-the-records"],
@@ -200,9 +199,13 @@ impl Planted {
                 "shown-is-what-is-live",
                 "indexes-follow-the-records",
             ],
-            Self::EndedTermBelieved | Self::MirrorMasks => {
-                &["refused-change-nothing", "same-events-same-views", "views-are-the-naive-fold"]
-            }
+            Self::EndedTermBelieved => &[
+                "refused-change-nothing",
+                "same-events-same-views",
+                "views-are-the-naive-fold",
+                "a-rehearsal-is-of-what-there-is",
+            ],
+            Self::MirrorMasks => &["refused-change-nothing", "same-events-same-views", "views-are-the-naive-fold"],
         }
     }
 
