@@ -224,6 +224,27 @@ fn a_locally_built_tool_is_published_to_a_second_server() {
 }
 
 #[test]
+fn what_a_server_proposed_is_rehearsed_once_it_is_bound_again() {
+    let group = Group::new();
+    let [ada, server, _] = &group.here;
+    apply(ada, contacts());
+    group.wait("the tool", |workspace| field(workspace, "Name").is_some());
+    group.bind();
+    // Nobody but the owner is left to rehearse.
+    group.bob.go_offline();
+    group.server.go_offline();
+    let note = FieldSpec { name: "Note".into(), base: "text".into(), ..FieldSpec::default() };
+    let proposal = apply(server, altered(server, |file| file.lists[0].fields.push(note))).unwrap();
+    let binding = ada.fold().present_terms().next().unwrap().binding;
+    ada.commit(Command::Servers(ServerChange::Unbind(binding))).unwrap();
+    group.party.go_online(&group.server);
+    wait_until("the proposal", || ada.fold().design().proposals.contains_key(&proposal));
+    assert_eq!(came_to(ada, proposal), (false, 0), "it judges nothing any more");
+    group.bind();
+    wait_until("the merge", || came_to(ada, proposal).0 && field(ada, "Note").is_some());
+}
+
+#[test]
 fn figure_7_a_members_change_of_the_design_made_just_before_is_refused_kept_and_shown_to_all() {
     let group = Group::new();
     apply(&group.here[0], contacts());

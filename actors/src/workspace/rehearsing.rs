@@ -39,10 +39,10 @@ impl<E: Engine> Core<E> {
         }
         for proposal in newest.into_values().filter(|proposal| proposal.chain.device != self.device()) {
             let state = &proposals[&proposal];
-            let is_open = state.merged.is_none() && state.failed.is_empty();
-            let Some(proposed) = proposed(fold, &proposal).filter(|_| is_open && !self.has_answered(&proposal)) else {
+            if state.merged.is_some() || !state.failed.is_empty() || self.has_answered(&proposal) {
                 continue;
-            };
+            }
+            let Some(proposed) = proposed(fold, &proposal) else { continue };
             // Perhaps anew since: what it proposed stays proposed.
             let is_bound = fold.present_terms().any(|term| term.chain() == proposal.chain);
             let has_all = |Mark(end): &Mark| {

@@ -54,6 +54,8 @@ pub struct Workspace<E: Engine> {
     feed: Publisher,
     /// The rehearsal that is under way.
     rehearsing: Option<UnderWay<E>>,
+    /// How many control events there were when it was last looked whether a rehearsal is due.
+    designs_seen: usize,
 }
 
 /// The group that is decided while the one before it is written.
@@ -160,7 +162,19 @@ impl<E: Engine> Workspace<E> {
         let shown = Teller::default();
         let place = Place { engine: core.store().engine().clone(), keeper, published, feed: feed.0.clone(), shown };
         let (waiting, place, decided) = (VecDeque::new(), Arc::new(place), Decided::default());
-        Self { core, left, waiting, group_commands_max, place, decided, writer: None, outside, feed, rehearsing: None }
+        Self {
+            core,
+            left,
+            waiting,
+            group_commands_max,
+            place,
+            decided,
+            writer: None,
+            outside,
+            feed,
+            rehearsing: None,
+            designs_seen: 0,
+        }
     }
 
     /// Where subscribers find what was touched.
@@ -574,13 +588,14 @@ impl<E: Engine> Handler<Perform> for Workspace<E> {
 impl<E: Engine> Handler<Flush> for Workspace<E> {
     type Result = ();
 
-    fn handle(&mut self, _: Flush, _: &mut Context<Self>) {
+    fn handle(&mut self, _: Flush, ctx: &mut Context<Self>) {
         self.flush();
         if self.core.waits_for_changes() {
             self.finish();
             let done = self.retry();
             self.show_if(done);
         }
+        self.see_to_designs_anew(ctx);
     }
 }
 
@@ -597,9 +612,10 @@ impl<E: Engine> Handler<Sit> for Workspace<E> {
 impl<E: Engine> Handler<Written> for Workspace<E> {
     type Result = ();
 
-    fn handle(&mut self, _: Written, _: &mut Context<Self>) {
+    fn handle(&mut self, _: Written, ctx: &mut Context<Self>) {
         if !self.is_writing() {
             self.hand_over(false);
         }
+        self.see_to_designs_anew(ctx);
     }
 }

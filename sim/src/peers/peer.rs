@@ -294,6 +294,7 @@ impl Peer {
                     Step::Release => {
                         self.kept.extend(events_of(&answers));
                         self.must_sit |= core.waits_for_changes();
+                        self.see_to_designs()?;
                         return Ok(Done::Answered(answers));
                     }
                 };

@@ -15,6 +15,7 @@ impl<E: Engine> Workspace<E> {
         if self.rehearsing.is_some() || self.refusal().is_some() {
             return;
         }
+        self.designs_seen = self.core.store().fold().control().len();
         match self.core.due_rehearsal() {
             Ok(Some((proposal, design))) => {
                 self.finish();
@@ -22,6 +23,13 @@ impl<E: Engine> Workspace<E> {
             }
             Ok(None) => {}
             Err(error) => self.place.fail(&error),
+        }
+    }
+
+    /// The same, after what was done here: who may rehearse what hangs on events about members and servers, too.
+    pub(super) fn see_to_designs_anew(&mut self, ctx: &mut Context<Self>) {
+        if self.designs_seen != self.core.store().fold().control().len() {
+            self.see_to_designs(ctx);
         }
     }
 

@@ -496,7 +496,7 @@ impl Fold {
     }
 
     /// The valid control events, without those that only hold verdicts, in the order in which they came to be valid.
-    pub fn control(&self) -> impl Iterator<Item = &ControlEvent> {
+    pub fn control(&self) -> impl ExactSizeIterator<Item = &ControlEvent> {
         self.control.iter()
     }
 
