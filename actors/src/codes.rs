@@ -29,9 +29,11 @@
 //! | `name` | a name is empty, too long, taken, or has control characters | choose another |
 //! | `newer-format` | the data folder was written by a newer version | update |
 //! | `no-control-chain` | a binding names a chain that can hold no verdicts | take the code that the server prints |
+//! | `no-step` | the event does not change the design | put it right as any other |
 //! | `not-own` | only the device that made a change can undo it | ask its author |
 //! | `not-owner` | only the owner says who judges | ask the owner |
 //! | `not-refused` | the event takes part, so that there is nothing to put right | nothing |
+//! | `not-the-server` | only the server that the design belongs to takes refused changes into it | do it there |
 //! | `not-undoable` | the event changed members or the design, not records | put those back by name |
 //! | `nothing-left` | all that a refused event did has been done since | nothing |
 //! | `offline` | it needs the network, and the node is not on it | go online first |

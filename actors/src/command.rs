@@ -63,6 +63,9 @@ pub enum Command {
     ApplyDesign(Box<DesignFile>),
     /// Make the design what it was before an event, as [`Command::ApplyDesign`] does.
     RevertDesign(EventId),
+    /// Take a member's change of the design, which was refused, into it after all: propose it to the members. On the node of
+    /// the authority that the design belongs to.
+    AdoptStep(EventId),
     /// Tell what came of a rehearsal of a proposed design.
     Rehearsed {
         /// The proposal.
@@ -144,6 +147,7 @@ impl Command {
             | Self::AddChoices { .. }
             | Self::ApplyDesign(_)
             | Self::RevertDesign(_)
+            | Self::AdoptStep(_)
             | Self::Put { .. } => true,
             Self::Change(_)
             | Self::Rehearsed { .. }
@@ -440,6 +444,12 @@ pub enum Refused {
          owner can detach the workspace with `tandem server unbind`"
     )]
     DesignOwned(DeviceKey),
+    /// Only an authority takes refused changes into the design.
+    #[error("only the server that the design belongs to takes refused changes into it, on its own node")]
+    NotTheServer,
+    /// The event is not about the design.
+    #[error("event {} does not change the design: `tandem resolve` puts it right", short(.0))]
+    NoStep(EventId),
     /// One design is tried at a time.
     #[error("a design is being rehearsed here, or too much changed meanwhile; try again")]
     Rehearsing,
@@ -549,6 +559,8 @@ impl Refused {
             Self::Rule { .. } => "rule",
             Self::Design(_) => "design",
             Self::DesignOwned(_) => "design-owned",
+            Self::NotTheServer => "not-the-server",
+            Self::NoStep(_) => "no-step",
             Self::Rehearsing => "rehearsing",
             Self::UnknownProposal(_) => "unknown-proposal",
             Self::Left => "left",

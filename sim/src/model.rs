@@ -123,7 +123,7 @@ impl Model {
             Command::CreateView { list, name, definition } => after.create_view(*list, name, definition, elements)?,
             Command::AddChoices { .. } => unreachable!("the workload makes no choices"),
             Command::Put { element, property, value } => after.put(*element, *property, value)?,
-            Command::ApplyDesign(_) | Command::RevertDesign(_) | Command::Rehearsed { .. } => {
+            Command::ApplyDesign(_) | Command::RevertDesign(_) | Command::AdoptStep(_) | Command::Rehearsed { .. } => {
                 unreachable!("the model knows no whole designs")
             }
             Command::Members(_) => unreachable!("the model knows no members"),

@@ -66,6 +66,7 @@ pub fn describe(command: &Command) -> String {
         Command::Put { element, property, .. } => format!("put {property:?} on {element:?}"),
         Command::ApplyDesign(file) => format!("apply a design of {} lists", file.lists.len()),
         Command::RevertDesign(event) => format!("take {} back", short(&event.0)),
+        Command::AdoptStep(event) => format!("adopt {}", short(&event.0)),
         Command::Rehearsed { proposal, outcome } => {
             let what = if *outcome == RehearsalOutcome::Valid { "merge" } else { "fail" };
             format!("{what} {}", proposal.tag)

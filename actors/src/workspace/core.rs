@@ -1,7 +1,7 @@
 //! The pure core of the workspace actor.
 
 use super::{
-    check,
+    adopt, check,
     compose::{Decided, Draft, Drafted, OpWithBody, Recent, Shared, too_large},
     design, designs, expect, members, resend,
     retry::Standing,
@@ -316,6 +316,7 @@ impl<E: Engine> Core<E> {
             }
             Command::ApplyDesign(file) => designs::apply(draft, file),
             Command::RevertDesign(event) => designs::revert(draft, *event),
+            Command::AdoptStep(event) => adopt::adopt(draft, *event),
             Command::Rehearsed { proposal, outcome } => designs::rehearsed(draft, *proposal, outcome),
             Command::Members(change) => members::change(draft, now_ms, change),
             Command::Undo(what) => undo::undo(draft, self.key.device(), what),

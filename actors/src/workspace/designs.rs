@@ -61,7 +61,7 @@ pub(super) fn apply<R: Read>(draft: &mut Draft<'_, R>, file: &DesignFile) -> Dec
 
 /// The design that a new one is compared with: of an authority, with what it has proposed last in it, which may not be
 /// merged yet; and the steps of that.
-fn base<R: Read>(draft: &Draft<'_, R>) -> Result<(Design, Vec<EventRef>), EngineError> {
+pub(super) fn base<R: Read>(draft: &Draft<'_, R>) -> Result<(Design, Vec<EventRef>), EngineError> {
     let present = || ((**draft.fold.design()).clone(), Vec::new());
     if proposing_term(&draft.fold, draft.device()).is_none() {
         return Ok(present());
@@ -137,7 +137,7 @@ pub(super) fn propose_steps<R: Read>(draft: &mut Draft<'_, R>, committed: Commit
     Ok(propose(draft, term, steps)?.map(|proposal| Committed { made: Some(proposal), ..committed }))
 }
 
-fn propose<R: Read>(
+pub(super) fn propose<R: Read>(
     draft: &mut Draft<'_, R>,
     term: OpRef,
     mut steps: Vec<EventRef>,

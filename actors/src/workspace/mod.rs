@@ -5,6 +5,7 @@
 //! append and apply, in one batch → durable → show and release the answers. While one group is written, the next is
 //! decided.
 
+mod adopt;
 mod check;
 mod clearing;
 mod compose;

@@ -1,4 +1,5 @@
-//! What was refused is sent again by itself when what refused it changes, if its author asked for that.
+//! What was refused is sent again by itself when what refused it changes: if its author asked for that, or if it was refused
+//! only because its field was, and that has been taken into the design after all ([`Command::AdoptStep`]).
 //!
 //! A member sees a change of roles, of the design and of who judges in the workspace's own events. Rules of an authority are
 //! nobody else's: it says that they changed, and which, by an event that changes nothing else ([`Core::announce`]). A wish
@@ -17,13 +18,13 @@ use tandem_storage::{
     engine::{Batch, Engine, Read, Table},
     fold::{
         design::Element,
-        incremental::{EventRow, Events, Fold, RefusedBy, RefusedEvent},
+        incremental::{EventRow, EventState, Events, Fold, RefusedBy, RefusedEvent},
     },
     log::LogReader,
 };
 use tandem_wire::{
-    Act, ChainId, DesignDigest, DeviceKey, ElementId, Event, EventRef, Op, OpRef, Outcome, RefusalCode, Role, RuleName,
-    RulesText, Target,
+    Act, ChainId, DesignDigest, DeviceKey, ElementId, Event, EventRef, Op, OpRef, Outcome, RefusalCode, RefusalText,
+    Role, RuleName, RulesText, Target,
 };
 
 /// Wishes that a node keeps in one workspace.
@@ -53,6 +54,8 @@ pub(super) struct Standing {
     wishes: Option<Vec<Wish>>,
     /// What held when they were looked at last.
     looked: Option<Circumstances>,
+    /// The design in which it was looked for fields that were taken in after all.
+    revived: Option<DesignDigest>,
 }
 
 impl<E: Engine> Core<E> {
@@ -72,12 +75,16 @@ impl<E: Engine> Core<E> {
         wishes.push(Wish { event: *event, since: Circumstances::of(&fold, self.device(), Some(&refused)) });
         let mut batch = Batch::default();
         batch.put(Table::Meta, shelf::wishes_key(self.store().workspace()), row(&wishes));
-        self.standing = Standing { wishes: Some(wishes), looked: None };
+        (self.standing.wishes, self.standing.looked) = (Some(wishes), None);
         Ok(Ok(batch))
     }
 
     /// Whether anything waits for a change, and something changed since it was looked at; once [`Core::retried`] has read it.
     pub fn waits_for_changes(&self) -> bool {
+        self.standing.revived != Some(self.store().fold().design_digest()) || self.has_due_wishes()
+    }
+
+    fn has_due_wishes(&self) -> bool {
         let waits = self.standing.wishes.as_ref().is_some_and(|wishes| !wishes.is_empty());
         waits && self.standing.looked.as_ref() != Some(&Circumstances::of(self.store().fold(), self.device(), None))
     }
@@ -90,10 +97,10 @@ impl<E: Engine> Core<E> {
     /// Sends again what waits for a change that has come, and goes on waiting for what is put in its place. Gives a group
     /// without answers, as [`Core::sit`] does, or nothing.
     pub fn retry(&mut self, now_ms: u64) -> Result<Option<Group>, EngineError> {
-        let wishes = self.wishes()?;
-        if wishes.is_empty() || !self.waits_for_changes() {
+        if !self.waits_for_changes() {
             return Ok(None);
         }
+        let wishes = self.wishes()?;
         let fold = self.store().fold().clone();
         let snapshot = self.store().engine().snapshot();
         let news = self.news(&fold, &snapshot, &wishes)?;
@@ -112,17 +119,29 @@ impl<E: Engine> Core<E> {
                 None => kept.push(wish),
             }
         }
+        let revived: Vec<EventRef> = match self.standing.revived == Some(fold.design_digest()) {
+            true => Vec::new(),
+            false => self.revived(&fold, &snapshot)?,
+        };
+        let revived = revived.into_iter().filter(|event| due.iter().chain(&kept).all(|wish| wish.event != *event));
+        let revived: Vec<EventRef> = revived.collect();
         self.standing.looked = Some(Circumstances::of(&fold, self.device(), None));
-        if due.is_empty() && !dropped {
+        self.standing.revived = Some(fold.design_digest());
+        if due.is_empty() && !dropped && revived.is_empty() {
             self.standing.wishes = Some(kept);
             return Ok(None);
         }
-        let resend = |wish: &Wish| {
-            Command::Resend(Resend { event: wish.event, values: Vec::new(), with_dependants: true, actor: None })
-        };
-        let commands: Vec<Command> = due.iter().map(resend).collect();
-        let mut open = self.extend(self.open(), now_ms, &commands)?;
-        for (wish, answer) in due.into_iter().zip(open.take_answers()) {
+        let resend = |event| Command::Resend(Resend { event, values: Vec::new(), with_dependants: true, actor: None });
+        let commands = due.iter().map(|wish| wish.event).chain(revived.iter().copied()).map(resend);
+        let mut open = self.extend(self.open(), now_ms, &commands.collect::<Vec<_>>())?;
+        let mut answers = open.take_answers();
+        for (event, answer) in revived.into_iter().zip(answers.split_off(due.len())) {
+            match answer {
+                Ok(_) => tracing::info!(event = %event.id, "its field is part of the design by now: it is sent again"),
+                Err(refused) => tracing::info!(event = %event.id, %refused, "it is not sent again"),
+            }
+        }
+        for (wish, answer) in due.into_iter().zip(answers) {
             let refused = fold.refused_event(&snapshot, &wish.event)?;
             let since = Circumstances::of(&fold, self.device(), refused.as_ref());
             match answer {
@@ -144,6 +163,41 @@ impl<E: Engine> Core<E> {
         open.remember(shelf::wishes_key(self.store().workspace()), row(&kept));
         self.standing.wishes = Some(kept);
         Ok(Some(self.close(open)))
+    }
+
+    /// Events of this device that were refused only because a field was that is part of the design by now.
+    fn revived<R: Read>(&self, fold: &Fold, rows: &R) -> Result<Vec<EventRef>, EngineError> {
+        let mut adopted = BTreeSet::new();
+        for control in fold.control() {
+            let event = control.event.reference();
+            let ops = control.event.header().ops.iter().enumerate();
+            let defined = ops.filter(|(_, op)| matches!(op.act, Act::Define(_)));
+            let mut fields: Vec<ElementId> =
+                defined.map(|(index, _)| ElementId::defined_by(event.id, index as u16)).collect();
+            fields.retain(|field| fold.design().elements.get(field).is_some_and(|element| !element.is_dropped()));
+            if !fields.is_empty() && is_refused(fold, rows, &event)? {
+                adopted.extend(fields);
+            }
+        }
+        if adopted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let is_of_adopted = |text: &RefusalText| {
+            text.blame.iter().filter_map(|blame| blame.field).any(|field| adopted.contains(&field.into()))
+        };
+        let mut revived = Vec::new();
+        for refused in fold.refused(rows, None) {
+            let (_, refused) = refused?;
+            let for_want = |by: &RefusedBy| {
+                by.code == RefusalCode::DEPENDS_ON_REFUSED && by.text.as_ref().is_some_and(is_of_adopted)
+            };
+            if refused.event.chain.device == self.device() && refused.verdicts.iter().all(for_want) {
+                revived.push(refused.event);
+            }
+        }
+        // The oldest first: the list begins with the newest.
+        revived.reverse();
+        Ok(revived)
     }
 
     /// Whether nothing will come of an event any more that is not listed as refused: somebody answered it, or every term that
@@ -259,6 +313,12 @@ impl Wish {
         });
         is_for(&BY_RULES) && by_term.any(|is_changed| is_changed)
     }
+}
+
+fn is_refused<R: Read>(fold: &Fold, rows: &R, event: &EventRef) -> Result<bool, EngineError> {
+    let Some(key) = fold.key_at(event.chain, (*event).into()) else { return Ok(false) };
+    let row = EventRow::get(rows, fold.prefix(), key)?;
+    Ok(row.is_some_and(|row| matches!(row.state, EventState::Valid { last: Some(look), .. } if look.refused)))
 }
 
 /// The present terms that refused an event.

@@ -1,5 +1,6 @@
 //! What an authority says of an event, case by case.
 
+mod adopted;
 mod again;
 mod authors;
 mod designs;

@@ -166,6 +166,8 @@ impl CliError {
                 | Refused::WorkspaceExists(_)
                 | Refused::TooManyRetries(_)
                 | Refused::DesignOwned(_)
+                | Refused::NotTheServer
+                | Refused::NoStep(_)
                 | Refused::Rule { .. }
                 | Refused::Rehearsing
                 | Refused::Left => Exit::Failure,

@@ -17,7 +17,13 @@ use tandem_storage::{
     fold::incremental::{RefusedBy, RefusedEvent, RefusedValue},
     inbox::{Entry, Refusal},
 };
-use tandem_wire::{CellKey, Event, RefusalCode, Value};
+use tandem_wire::{
+    Act, CellKey, Event, RefusalCode, Value,
+    design::{ElementKind, Property},
+};
+
+/// Steps of a refused change of the design that are told.
+const STEPS_MAX: usize = 8;
 
 pub(super) fn show(
     state: &State,
@@ -50,6 +56,16 @@ pub(super) fn show(
     }
     if refused.has_more {
         console.line("    …")?;
+    }
+    if refused.verdicts.iter().any(|by| by.code == RefusalCode::DESIGN_OWNED) {
+        let step = event_of(state, refusal)?;
+        for line in steps(&step).take(STEPS_MAX) {
+            console.line(format_args!("    {}", escape(&line)))?;
+        }
+        let event = &refused.event.id.to_string()[..12];
+        console.line(format_args!(
+            "    on the server, `tandem design adopt {event}` takes it into the design after all"
+        ))?;
     }
     if !refusal.handed_to.is_empty() {
         let names: Vec<String> = refusal.handed_to.iter().map(|member| authors.person(*member)).collect();
@@ -99,6 +115,22 @@ pub(super) fn refusal_json(state: &State, id: &str, refusal: &Refusal, is_retrie
 
 /// A cell in words, what the event put there, and what is shown there now.
 type Side = (String, Option<Value>, Option<Value>);
+
+/// What a change of the design does, in words.
+fn steps(event: &Event) -> impl Iterator<Item = String> {
+    event.header().ops.iter().enumerate().filter_map(|(index, op)| match &op.act {
+        Act::Define(define) => {
+            let kind = ElementKind::from_number(define.kind).map(|kind| format!("{kind:?}").to_lowercase());
+            Some(format!("a new {}", kind.unwrap_or_else(|| "element of a later version".into())))
+        }
+        Act::Put(put) => {
+            let property = Property::from_number(put.property).map(|it| format!("{it:?}").to_lowercase())?;
+            let value = event.body(index).and_then(|body| Value::decode(body).ok())?;
+            Some(format!("{property}: {}", text_form::show(&value)))
+        }
+        _not_a_step => None,
+    })
+}
 
 fn values(state: &State, refused: &RefusedEvent) -> Result<Vec<Side>, CliError> {
     let design: &Design = state.design();

@@ -58,6 +58,7 @@ pub(super) fn model_after(
             | Command::Resend(_)
             | Command::ApplyDesign(_)
             | Command::RevertDesign(_)
+            | Command::AdoptStep(_)
             | Command::Rehearsed { .. } => {
                 model = Model { wrong: model.wrong, ..Model::default() };
                 continue;

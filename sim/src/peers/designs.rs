@@ -2,16 +2,19 @@
 
 use super::{peer::Peer, world::World};
 use crate::chance::{Ratio, Stream};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 use tandem_actors::Command;
 use tandem_storage::design_file::{DesignFile, FieldSpec, ListSpec, RuleSpec, Scalar, SplitSpec, ViewSpec, export};
-use tandem_wire::{Act, ChainId, OpRef};
+use tandem_storage::engine::Engine;
+use tandem_wire::{Act, ChainId, Event, EventId, OpRef};
 
 /// Fields of a list and lists of a design, at most: there is to be much in each.
 const FIELDS_MAX: usize = 8;
 const LISTS_MAX: usize = 4;
 /// How often an operator takes back what was changed.
 const REVERTED: Ratio = Ratio(1, 8);
+/// How often he takes in what was refused of a member, where there is any.
+const ADOPTED: Ratio = Ratio(1, 4);
 /// Changes of one proposal, at most.
 const CHANGES_MAX: u64 = 3;
 
@@ -27,11 +30,27 @@ pub(super) fn draw(stream: &mut Stream, peer: &Peer) -> Option<Command> {
         let steps: Vec<_> = steps.map(|control| control.event.id()).collect();
         return stream.pick(&steps).copied().map(Command::RevertDesign);
     }
+    if stream.happens(ADOPTED)
+        && let Some(step) = stream.pick(&refused_steps(peer)).copied()
+    {
+        return Some(Command::AdoptStep(step));
+    }
     let mut file = export(fold.design());
     for _ in 0..=stream.below(CHANGES_MAX) {
         change(stream, &mut file);
     }
     Some(Command::ApplyDesign(Box::new(file)))
+}
+
+/// Steps of members that were refused, and that nobody has answered.
+fn refused_steps(peer: &Peer) -> Vec<EventId> {
+    let store = peer.store().expect("up");
+    let (fold, snapshot) = (store.fold(), store.engine().snapshot());
+    let is_step = |event: &Event| event.header().ops.iter().any(|op| matches!(op.act, Act::Define(_) | Act::Put(_)));
+    let steps = fold.control().map(|control| &control.event).filter(|event| is_step(event));
+    let refused =
+        |event: &&Arc<Event>| fold.refused_event(&snapshot, &event.reference()).expect("memory can be read").is_some();
+    steps.filter(refused).map(|event| event.id()).collect()
 }
 
 fn change(stream: &mut Stream, file: &mut DesignFile) {

@@ -5,7 +5,7 @@ use crate::{checks::Violation, trace::short};
 use std::collections::BTreeSet;
 use tandem_actors::peer_link::Standing;
 use tandem_storage::engine::Engine;
-use tandem_wire::EventId;
+use tandem_wire::{Act, EventId};
 
 impl World {
     /// What is still lacking when everything has healed, in words.
@@ -105,6 +105,17 @@ impl World {
             let by = state.merged.and_then(|merged| self.devices.iter().position(|it| *it == merged.chain.device));
             if by.is_some_and(|at| at < self.peers.len() && self.peers[at].unfit.contains(proposal)) {
                 return Violation::of("only-what-fits-is-merged", format!("{} by n{}", proposal.tag, by.unwrap_or(0)));
+            }
+        }
+        for control in owner.control() {
+            let device = control.event.header().chain.device;
+            let mut acts = control.event.header().ops.iter().map(|op| &op.act);
+            let adopts = |act: &Act| match act {
+                Act::DesignProposed(proposed) => proposed.steps.iter().any(|step| step.chain.device != device),
+                _other => false,
+            };
+            if acts.any(adopts) {
+                self.trace.mark("design-adopted");
             }
         }
         for proposal in owner.design().proposals.values() {

@@ -79,6 +79,53 @@ pub struct Proposal {
     pub failed: BTreeSet<OpRef>,
 }
 
+/// The control events that a design is made of.
+#[derive(Default)]
+pub struct Parts<'a> {
+    /// What counts by itself, in its order.
+    live: Vec<&'a ControlEvent>,
+    /// What an authority refused: a proposal may take it after all.
+    refused: Vec<&'a ControlEvent>,
+}
+
+impl<'a> Parts<'a> {
+    /// Of events in their order.
+    pub fn of(
+        ordered: impl IntoIterator<Item = &'a ControlEvent>,
+        status: impl Fn(&ControlEvent) -> Result<Status, EngineError>,
+    ) -> Result<Self, EngineError> {
+        let mut parts = Self::default();
+        for c in ordered {
+            match status(c)? {
+                Status::Live => parts.live.push(c),
+                Status::Refused(_) => parts.refused.push(c),
+                Status::NotAllowed | Status::Cut(_) => {}
+            }
+        }
+        Ok(parts)
+    }
+
+    /// The event that made a proposal, and what it says.
+    fn proposing(&self, proposal: &OpRef) -> Option<(&'a ControlEvent, &'a DesignProposed)> {
+        let event = self.live.iter().find(|c| c.event.op_ref(proposal.op) == *proposal)?;
+        match &event.event.header().ops.get(usize::from(proposal.op))?.act {
+            Act::DesignProposed(proposed) => Some((event, proposed)),
+            _something_else => None,
+        }
+    }
+
+    /// The events of a proposal's steps, itself last: its authority's own, and what was refused of others, whom it had seen.
+    fn steps_of(&self, proposing: &'a ControlEvent, proposed: &DesignProposed) -> Vec<&'a ControlEvent> {
+        let own = |c: &&&ControlEvent| c.event.header().chain.device == proposing.event.header().chain.device;
+        let find = |step: &EventRef| {
+            let is_it = |c: &&&'a ControlEvent| c.event.id() == step.id;
+            let refused = || self.refused.iter().find(is_it).filter(|_| proposing.past.contains(&step.id));
+            self.live.iter().filter(own).find(is_it).or_else(refused).copied()
+        };
+        proposed.steps.iter().filter_map(find).chain([proposing]).collect()
+    }
+}
+
 /// What a step of the design takes its right from.
 #[derive(Clone, Copy)]
 enum Step<'a> {
@@ -100,13 +147,8 @@ impl Design {
         let mut design = Self::default();
         let mut failures: Vec<(&ControlEvent, &Rehearsed)> = Vec::new();
         let ordered = control_order(control, members, standings)?;
-        let mut live = Vec::new();
-        for c in ordered {
-            if status(c)?.is_live() {
-                live.push(c);
-            }
-        }
-        for c in &live {
+        let parts = Parts::of(ordered, status)?;
+        for c in &parts.live {
             let device = c.event.header().chain.device;
             let of_authority = terms.is_bound_at(device, &c.past) && !terms.is_owner_at(device, c.event.id(), &c.past);
             for (index, op) in c.event.header().ops.iter().enumerate() {
@@ -128,7 +170,7 @@ impl Design {
                             failures.push((c, rehearsed));
                         }
                     }
-                    Act::DesignMerged(rehearsed) => design.merge(here, c, rehearsed, &failures, &live),
+                    Act::DesignMerged(rehearsed) => design.merge(here, c, rehearsed, &failures, &parts),
                     _not_about_designs => {}
                 }
             }
@@ -143,10 +185,10 @@ impl Design {
         c: &ControlEvent,
         rehearsed: &Rehearsed,
         failures: &[(&ControlEvent, &Rehearsed)],
-        live: &[&ControlEvent],
+        parts: &Parts<'_>,
     ) {
         let Some(proposal) = self.proposals.get_mut(&rehearsed.proposal) else { return };
-        let Some((proposing, proposed)) = proposing(&rehearsed.proposal, live) else { return };
+        let Some((proposing, proposed)) = parts.proposing(&rehearsed.proposal) else { return };
         let by_authority = proposing.event.header().chain.device == c.event.header().chain.device;
         let voided = failures
             .iter()
@@ -156,14 +198,12 @@ impl Design {
             return;
         }
         proposal.merged = Some(here);
-        self.apply_proposed(proposing, proposed, live);
+        self.apply_steps(parts.steps_of(proposing, proposed));
     }
 
-    /// Makes a proposal's steps current.
-    fn apply_proposed(&mut self, proposing: &ControlEvent, proposed: &DesignProposed, live: &[&ControlEvent]) {
-        let find = |step: &EventRef| live.iter().find(|c| c.event.id() == step.id).copied();
-        let steps = proposed.steps.iter().filter_map(find).chain([proposing]);
-        for c in steps.filter(|step| step.event.header().chain.device == proposing.event.header().chain.device) {
+    /// Makes the steps of a proposal current.
+    fn apply_steps<'c>(&mut self, steps: impl IntoIterator<Item = &'c ControlEvent>) {
+        for c in steps {
             for (index, op) in c.event.header().ops.iter().enumerate() {
                 if matches!(op.act, Act::Define(_) | Act::Put(_)) {
                     self.apply(c, index, Step::Merged);
@@ -172,13 +212,18 @@ impl Design {
         }
     }
 
-    /// This design with a proposal's steps in it, whether it may be merged or not; nothing for what is no proposal. `live`
-    /// are the control events that count.
-    pub fn with_proposal(&self, proposal: &OpRef, live: &[&ControlEvent]) -> Option<Self> {
-        let (event, proposed) = proposing(proposal, live).filter(|_| self.proposals.contains_key(proposal))?;
+    /// This design with a proposal's steps in it, whether it may be merged or not; nothing for what is no proposal.
+    pub fn with_proposal(&self, proposal: &OpRef, parts: &Parts<'_>) -> Option<Self> {
+        let (event, proposed) = parts.proposing(proposal).filter(|_| self.proposals.contains_key(proposal))?;
+        Some(self.with_steps(parts.steps_of(event, proposed)))
+    }
+
+    /// This design with these steps in it.
+    #[must_use]
+    pub fn with_steps<'c>(&self, steps: impl IntoIterator<Item = &'c ControlEvent>) -> Self {
         let mut design = self.clone();
-        design.apply_proposed(event, proposed, live);
-        Some(design)
+        design.apply_steps(steps);
+        design
     }
 
     fn apply(&mut self, c: &ControlEvent, index: usize, step: Step<'_>) {
@@ -311,17 +356,6 @@ impl Element {
     /// Whether it is dropped.
     pub fn is_dropped(&self) -> bool {
         self.property(Property::Dropped) == Some(Value::Bool(true))
-    }
-}
-
-/// The event of a proposal, and what it says.
-fn proposing<'a>(proposal: &OpRef, live: &[&'a ControlEvent]) -> Option<(&'a ControlEvent, &'a DesignProposed)> {
-    let at = usize::from(proposal.op);
-    let is_it = |c: &&&ControlEvent| at < c.event.header().ops.len() && c.event.op_ref(proposal.op) == *proposal;
-    let event = live.iter().find(is_it)?;
-    match &event.event.header().ops[at].act {
-        Act::DesignProposed(proposed) => Some((event, proposed)),
-        _something_else => None,
     }
 }
 

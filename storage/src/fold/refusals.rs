@@ -3,7 +3,7 @@
 use super::{Chains, Judged, Look, Past, Stops, Terms, standing::counting};
 use crate::EngineError;
 use std::collections::BTreeSet;
-use tandem_wire::{Act, BindingMode, Event, EventRef, MemberId, OpRef, Outcome, RefusalCode};
+use tandem_wire::{Act, BindingMode, DesignProposed, Event, EventRef, MemberId, OpRef, Outcome, RefusalCode};
 
 /// The verdict ops that refuse an event, and why.
 pub type Refusals = BTreeSet<(OpRef, RefusalCode)>;
@@ -33,18 +33,22 @@ pub fn has_mirrors(terms: &Terms) -> bool {
     terms.terms.iter().any(|term| term.bind.mode == BindingMode::Mirror)
 }
 
-/// The events that an event answers, so that they need not be listed any longer: what it gives up, while it takes part;
-/// what it puts in place of another one, also while it is refused, for then it is listed itself.
+/// The events that an event answers, so that they need not be listed any longer: what it gives up, while it takes part, and
+/// what it takes into a proposed design after all; what it puts in place of another one, also while it is refused, for then
+/// it is listed itself.
 pub fn answers(event: &Event, look: Look) -> Vec<EventRef> {
     let mut answered = Vec::new();
     if look.live || look.refused {
         answered.extend(event.header().resubmits);
     }
     if look.live {
-        answered.extend(event.header().ops.iter().filter_map(|op| match &op.act {
-            Act::Discard(event) => Some(**event),
-            _other => None,
-        }));
+        for op in &event.header().ops {
+            match &op.act {
+                Act::Discard(event) => answered.push(**event),
+                Act::DesignProposed(proposed) => answered.extend(adopted(event, proposed)),
+                _other => {}
+            }
+        }
     }
     answered
 }
@@ -59,8 +63,19 @@ pub fn hand_ons(event: &Event, look: Look) -> Vec<(EventRef, MemberId)> {
     .collect()
 }
 
+/// Steps of others that a proposal takes.
+fn adopted(event: &Event, proposed: &DesignProposed) -> impl Iterator<Item = EventRef> {
+    let device = event.header().chain.device;
+    proposed.steps.iter().filter(move |step| step.chain.device != device).copied()
+}
+
 /// Whether an event may answer others, or hand them on.
 pub fn may_answer(event: &Event) -> bool {
     let mut acts = event.header().ops.iter().map(|op| &op.act);
-    event.header().resubmits.is_some() || acts.any(|act| matches!(act, Act::Discard(_) | Act::HandOn { .. }))
+    let answers = |act: &Act| match act {
+        Act::Discard(_) | Act::HandOn { .. } => true,
+        Act::DesignProposed(proposed) => adopted(event, proposed).next().is_some(),
+        _other => false,
+    };
+    event.header().resubmits.is_some() || acts.any(answers)
 }

@@ -59,6 +59,12 @@ pub enum DesignCommand {
         /// The event, by its id in the history
         event: String,
     },
+    /// On the server that the design belongs to: take a member's change of it, which was refused, into it after all; the
+    /// members are asked as for any other, and what they wrote under its fields is sent again
+    Adopt {
+        /// The event, by its id in the inbox or the history
+        event: String,
+    },
     /// Print the JSON Schema of design files
     Schema,
 }

@@ -21,6 +21,7 @@ use tandem_storage::{
     design_file::{DesignFile, Difference, Plan, differences, export},
     rehearsal::Reported,
 };
+use tandem_wire::OpRef;
 
 pub(super) fn design(workspace: &Handle, args: &DesignArgs, console: &mut Console) -> Result<Exit, CliError> {
     match &args.command {
@@ -34,6 +35,7 @@ pub(super) fn design(workspace: &Handle, args: &DesignArgs, console: &mut Consol
         }
         Some(DesignCommand::History(json)) => history::history(workspace, *json, console),
         Some(DesignCommand::Revert { event }) => revert(workspace, event, console),
+        Some(DesignCommand::Adopt { event }) => adopt(workspace, event, console),
         Some(DesignCommand::Schema) => {
             let schema = serde_json::to_string_pretty(&DesignFile::schema()).expect("plain data");
             console.line(schema)?;
@@ -137,6 +139,24 @@ fn revert(workspace: &Handle, event: &str, console: &mut Console) -> Result<Exit
     tell(&committed, &differences(&before, &plan.next), Json { json: false }, console)
 }
 
+fn adopt(workspace: &Handle, event: &str, console: &mut Console) -> Result<Exit, CliError> {
+    let event = history::find(workspace, event)?;
+    let committed = workspace.commit(Command::AdoptStep(event))?;
+    match committed.made {
+        Some(made) => console.line(proposed(&made))?,
+        None => console.line("the design is so already")?,
+    }
+    Ok(Exit::Success)
+}
+
+/// What is said of a proposal.
+fn proposed(made: &OpRef) -> String {
+    format!(
+        "proposed to the members as {}; it counts when one of their nodes has rehearsed it: `tandem design history`",
+        &made.tag.to_string()[..8]
+    )
+}
+
 /// What was done.
 fn tell(committed: &Committed, found: &[Difference], json: Json, console: &mut Console) -> Result<Exit, CliError> {
     let events: Vec<String> = committed.events.iter().map(ToString::to_string).collect();
@@ -147,10 +167,7 @@ fn tell(committed: &Committed, found: &[Difference], json: Json, console: &mut C
     }
     console.table(table_of_differences(found))?;
     match committed.made {
-        Some(made) => console.line(format_args!(
-            "\nproposed to the members as {}; it counts when one of their nodes has rehearsed it: `tandem design history`",
-            &made.tag.to_string()[..8]
-        ))?,
+        Some(made) => console.line(format_args!("\n{}", proposed(&made)))?,
         None => console.line(format_args!("\napplied; `tandem design revert {}` takes it back", &events[0][..12]))?,
     }
     Ok(Exit::Success)

@@ -378,7 +378,26 @@ fn only_the_authority_of_the_term_proposes() {
 }
 
 #[test]
-fn a_proposal_takes_steps_of_its_authority_only() {
+fn a_proposal_takes_what_was_refused_of_others_after_all() {
+    let mut w = world();
+    w.bind(OWNER, S, Scope::Workspace);
+    let (_, list) = define(&mut w, A, ElementKind::List, None);
+    let (made, field) = define(&mut w, B, ElementKind::Field, Some(list));
+    let named = name(&mut w, B, field, "b");
+    w.refuse(S, made);
+    w.refuse(S, named);
+    assert!(!design(&w).elements.contains_key(&field));
+    let mut steps = vec![w.event(made).reference(), w.event(named).reference()];
+    steps.sort();
+    let act = DesignProposed { term: w.term(S), design: DesignDigest([1; 16]), steps, table: vec![] };
+    let proposal = w.control(S, Act::DesignProposed(Box::new(act)));
+    assert!(!design(&w).elements.contains_key(&field), "it is not merged");
+    merge(&mut w, C, proposal, &[]);
+    check_name(&w, field, "b");
+}
+
+#[test]
+fn a_proposal_takes_no_steps_of_others_that_count_by_themselves() {
     let mut w = world();
     w.bind(OWNER, S, Scope::Workspace);
     let (_, list) = define(&mut w, A, ElementKind::List, None);

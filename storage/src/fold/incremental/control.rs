@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     engine::{EngineError, Read},
-    fold::{ControlEvent, Design, Members, Terms},
+    fold::{ControlEvent, Design, Members, Terms, design::Parts},
 };
 use std::{collections::BTreeSet, sync::Arc};
 use tandem_wire::{Act, DeviceKey, Event, EventId, Mark, OpRef};
@@ -81,13 +81,8 @@ impl Fold {
         events: &E,
     ) -> Result<Option<Design>, EngineError> {
         let lookup = Lookup { fold: self, rows, events };
-        let mut live = Vec::new();
-        for c in &self.control {
-            if lookup.status_of(&c.event, &c.past)?.is_live() {
-                live.push(c);
-            }
-        }
-        Ok(self.design.with_proposal(proposal, &live))
+        let parts = Parts::of(&self.control, |c| lookup.status_of(&c.event, &c.past))?;
+        Ok(self.design.with_proposal(proposal, &parts))
     }
 
     /// The design as it was before a control event: without that, and without all that had seen it; nothing where there
