@@ -113,7 +113,21 @@ impl<'a> Found<'a> {
         self.control.masked.iter().filter(|(_, status)| status.is_refused()).map(|(event, _)| *event)
     }
 
-    /// R7: nothing that a binding authority refused shows anywhere, in records or in the design.
+    /// The steps that merged proposals name.
+    fn adopted(&self) -> BTreeSet<EventId> {
+        let proposals = self.control.design.proposals.iter().filter(|(_, state)| state.merged.is_some());
+        let steps = proposals.flat_map(|(proposal, _)| {
+            let events = self.events.values().filter(|event| event.op_ref(proposal.op) == *proposal);
+            events.flat_map(|event| match &event.header().ops[usize::from(proposal.op)].act {
+                Act::DesignProposed(proposed) => proposed.steps.clone(),
+                _other => Vec::new(),
+            })
+        });
+        steps.map(|step| step.id).collect()
+    }
+
+    /// R7: nothing that a binding authority refused shows anywhere, in records or in the design, where no merged proposal
+    /// took it in after all.
     fn refused_change_nothing(&self) -> Result<(), Violation> {
         let refused: BTreeSet<EventId> = self.refused().collect();
         for (key, state) in &self.records {
@@ -124,7 +138,8 @@ impl<'a> Found<'a> {
                 return Violation::of("refused-change-nothing", format!("{:?} shows in {key:?}", stamp.event));
             }
         }
-        let places: BTreeSet<_> = refused.iter().map(|id| self.events[id].op_ref(0)).collect();
+        let adopted = self.adopted();
+        let places: BTreeSet<_> = refused.difference(&adopted).map(|id| self.events[id].op_ref(0)).collect();
         for (id, element) in &self.control.design.elements {
             let by = element.properties.values().map(|property| property.by).chain([element.by]);
             if by.into_iter().any(|op| places.contains(&OpRef { op: 0, ..op })) {
@@ -298,7 +313,9 @@ impl<'a> Found<'a> {
         let ids: BTreeSet<EventId> = listed.iter().map(|refusal| refusal.refused.event.id).collect();
         let expected = self.refused_by_the_log();
         if ids.len() != listed.len() || ids != expected {
-            let details = format!("{:?} and {:?}", ids.difference(&expected), expected.difference(&ids));
+            let (more, fewer): (Vec<_>, Vec<_>) =
+                (ids.difference(&expected).collect(), expected.difference(&ids).collect());
+            let details = format!("{more:?} are listed, and {fewer:?} are not");
             return Violation::of("refusals-are-listed", details);
         }
         for refusal in &listed {
@@ -319,11 +336,17 @@ impl<'a> Found<'a> {
             if self.is_live(id) || refused.contains(id) {
                 answered.extend(event.header().resubmits.map(|masked| masked.id));
             }
-            let discards = event.header().ops.iter().filter(|_| self.is_live(id));
-            answered.extend(discards.filter_map(|op| match &op.act {
-                Act::Discard(event) => Some(event.id),
-                _other => None,
-            }));
+            let device = event.header().chain.device;
+            for op in event.header().ops.iter().filter(|_| self.is_live(id)) {
+                match &op.act {
+                    Act::Discard(event) => answered.extend([event.id]),
+                    Act::DesignProposed(proposed) => {
+                        let others = proposed.steps.iter().filter(|step| step.chain.device != device);
+                        answered.extend(others.map(|step| step.id));
+                    }
+                    _other => {}
+                }
+            }
         }
         let by_mirrors = self.control.mirrored.keys().copied();
         refused.iter().copied().chain(by_mirrors).filter(|event| !answered.contains(event)).collect()

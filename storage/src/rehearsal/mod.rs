@@ -24,6 +24,7 @@ pub(crate) use trying::Trying;
 use self::{
     entries::Entries,
     lists::ListTrial,
+    report::Twin,
     twins::{Moves, are_twins, parts},
 };
 use crate::{
@@ -58,7 +59,7 @@ pub struct Rehearsal {
     uniques: Vec<Index>,
     places: Entries,
     /// The starts of all indexes of such fields, and what is said of twins in them.
-    unique: BTreeMap<Key, (ListId, String)>,
+    unique: BTreeMap<Key, (ListId, Twin)>,
     report: Report,
 }
 
@@ -112,11 +113,16 @@ impl Rehearsal {
         };
         let by_list = trials.iter().flat_map(|(list, trial)| trial.unique_cells().map(move |by| (*list, by)));
         let uniques: Vec<Index> = by_list.filter_map(|(list, by)| of_cell(list, &by).cloned()).collect();
-        let unique = indexes.iter().chain(&uniques).filter_map(|index| {
-            let name = trials.get(&index.definition.list)?.newly_unique(&index.definition.by)?;
-            Some((index.prefix(generation), (index.definition.list, name)))
-        });
-        let unique = unique.collect();
+        // Of several indexes of a field one is enough.
+        let mut unique = BTreeMap::new();
+        let mut fields = BTreeSet::new();
+        for index in indexes.iter().chain(&uniques) {
+            let IndexDefinition { list, by, .. } = &index.definition;
+            let name = trials.get(list).and_then(|trial| trial.newly_unique(by));
+            if let Some(name) = name.filter(|_| fields.insert(by.0)) {
+                unique.insert(index.prefix(generation), (*list, Twin { field: by.0, rule: name }));
+            }
+        }
         let parts = trials.keys().rev().flat_map(|list| Part::of(*list).rev()).collect();
         let mut report = Report::default();
         report.faults = check(&new);
@@ -246,8 +252,8 @@ impl Rehearsal {
         places.sort();
         for (one, _) in self.entries.pairs().chain(places.pairs()).filter(|(one, other)| are_twins(one, other)) {
             let (index, _, record) = parts(one);
-            if let Some((list, name)) = self.unique.get(index) {
-                self.report.turn(RecordKey { list: *list, record }, name, true);
+            if let Some((list, twin)) = self.unique.get(index) {
+                self.report.turn(RecordKey { list: *list, record }, twin, true);
             }
         }
     }
@@ -311,8 +317,8 @@ impl Rehearsal {
             }
         }
         for turned in moves.turned(after)? {
-            let (list, name) = &self.unique[&turned.index];
-            self.report.turn(RecordKey { list: *list, record: turned.record }, name, turned.is_twin);
+            let (list, twin) = &self.unique[&turned.index];
+            self.report.turn(RecordKey { list: *list, record: turned.record }, twin, turned.is_twin);
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use super::row::RowOutcome;
 use crate::{design_file::DesignFault, fold::Design};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use tandem_wire::{ListId, RecordId, RecordKey, Value, design::Property};
+use tandem_wire::{FieldId, ListId, RecordId, RecordKey, Value, design::Property};
 
 /// Values and records that are named one by one, of each kind.
 const NAMED_MAX: usize = 20;
@@ -57,9 +57,17 @@ struct ListReport {
     records: u64,
     /// Each with what it breaks, and what is said of that.
     failed: BTreeMap<RecordId, Vec<(String, String)>>,
-    /// Each with the rules by which another record has its value.
-    twins: BTreeMap<RecordId, BTreeSet<String>>,
+    /// Each with the fields in which another record has its value, and the rules that say so.
+    twins: BTreeMap<RecordId, BTreeMap<FieldId, String>>,
     more_failed: u64,
+}
+
+/// A field of which no two records may share a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Twin {
+    pub(super) field: FieldId,
+    /// What it breaks.
+    pub(super) rule: String,
 }
 
 /// A rehearsal's outcome, as it is sent to every member, and shown.
@@ -182,17 +190,17 @@ impl Report {
         }
     }
 
-    /// By this rule, a record has a value that another one has too, or not any more.
-    pub(super) fn turn(&mut self, key: RecordKey, rule: &str, is_twin: bool) {
+    /// In this field, a record has a value that another one has too, or not any more.
+    pub(super) fn turn(&mut self, key: RecordKey, twin: &Twin, is_twin: bool) {
         let list = self.lists.entry(key.list).or_default();
         if is_twin {
             if list.twins.len() >= FAILED_MAX && !list.twins.contains_key(&key.record) {
                 list.more_failed += 1;
             } else {
-                list.twins.entry(key.record).or_default().insert(rule.to_owned());
+                list.twins.entry(key.record).or_default().insert(twin.field, twin.rule.clone());
             }
         } else if let Some(rules) = list.twins.get_mut(&key.record) {
-            rules.remove(rule);
+            rules.remove(&twin.field);
             if rules.is_empty() {
                 list.twins.remove(&key.record);
             }
@@ -307,8 +315,10 @@ impl ListReport {
         let broken = self.failed.iter().map(|(record, faults)| {
             (record, faults.iter().map(|(rule, message)| (rule.as_str(), message.as_str())).collect())
         });
-        let twins =
-            self.twins.iter().map(|(record, rules)| (record, rules.iter().map(|rule| (rule.as_str(), TWIN)).collect()));
+        let twins = self
+            .twins
+            .iter()
+            .map(|(record, rules)| (record, rules.values().map(|rule| (rule.as_str(), TWIN)).collect()));
         broken.chain(twins)
     }
 

@@ -1,14 +1,17 @@
 //! Reports: what is counted, when it is valid, and that it fits into an event. Rehearsals themselves are tested where there
 //! are designs and records to try: `actors/tests/judging/designs.rs`.
 
-use super::{report::Report, row::RowOutcome};
+use super::{
+    report::{Report, Twin},
+    row::RowOutcome,
+};
 use crate::fold::{
     Design,
     design::{Element, PropertyValue},
 };
 use std::collections::BTreeMap;
 use tandem_wire::{
-    ChainId, DeviceKey, EventTag, ListId, OpRef, RecordId, RecordKey, Value,
+    ChainId, DeviceKey, EventTag, FieldId, ListId, OpRef, RecordId, RecordKey, Value,
     design::{ElementKind, Property},
 };
 
@@ -62,6 +65,21 @@ fn what_is_taken_away_is_as_if_it_had_never_been_seen() {
     assert_eq!((report.records, report.failed(), report.changed), (2, 1, 1));
     report.take_away(key(2), &raw("x"));
     assert_eq!(report, before);
+}
+
+#[test]
+fn twins_in_two_fields_of_one_name_are_told_apart() {
+    let of = |field| Twin { field: FieldId([field; 16]), rule: "unique Code".into() };
+    let mut report = Report::default();
+    report.add(key(1), &raw("x"));
+    report.turn(key(1), &of(1), true);
+    report.turn(key(1), &of(2), true);
+    assert_eq!(report.failed(), 1, "it fails for its type as well");
+    report.turn(key(1), &of(1), false);
+    report.take_away(key(1), &raw("x"));
+    assert_eq!(report.failed(), 1);
+    report.turn(key(1), &of(2), false);
+    assert_eq!(report.failed(), 0);
 }
 
 #[test]
