@@ -56,22 +56,21 @@ impl Moves {
 
     /// What came of that. `rows` have the entries of all other records.
     pub(super) fn turned<R: Read>(&self, rows: &R) -> Result<Vec<Turned>, EngineError> {
-        let mut turned = Vec::new();
+        // A record leaves one place and comes to another: whether it is a twin is asked of both.
+        let mut seen: BTreeMap<(&[u8], RecordId), (bool, bool)> = BTreeMap::new();
         for (place, moved) in &self.0 {
             let stayed = moved.last_that_stayed(place, rows)?;
             let last = |of: &BTreeSet<RecordId>| of.last().copied().max(stayed);
             let (last_before, last_after) = (last(&moved.before), last(&moved.after));
             for record in moved.before.union(&moved.after).copied().chain(stayed) {
-                let was_there = moved.before.contains(&record) || stayed == Some(record);
-                let is_there = moved.after.contains(&record) || stayed == Some(record);
-                let was_twin = was_there && last_before > Some(record);
-                let is_twin = is_there && last_after > Some(record);
-                if was_twin != is_twin {
-                    turned.push(Turned { index: place[..INDEX_BYTES].to_vec(), record, is_twin });
-                }
+                let has_stayed = stayed == Some(record);
+                let (was_twin, is_twin) = seen.entry((&place[..INDEX_BYTES], record)).or_default();
+                *was_twin |= (has_stayed || moved.before.contains(&record)) && last_before > Some(record);
+                *is_twin |= (has_stayed || moved.after.contains(&record)) && last_after > Some(record);
             }
         }
-        Ok(turned)
+        let turned = seen.into_iter().filter(|(_, (was_twin, is_twin))| was_twin != is_twin);
+        Ok(turned.map(|((index, record), (_, is_twin))| Turned { index: index.to_vec(), record, is_twin }).collect())
     }
 }
 
