@@ -143,6 +143,7 @@ pub(super) fn propose<R: Read>(
     mut steps: Vec<EventRef>,
 ) -> Result<Result<OpRef, Refused>, EngineError> {
     steps.sort_unstable();
+    steps.dedup();
     if steps.len() > DESIGN_STEPS_MAX {
         return Ok(Err(Refused::TooLarge(format!("a proposal has at most {DESIGN_STEPS_MAX} events of steps"))));
     }

@@ -6,8 +6,8 @@ use tandem_actors::{
     command::{MemberChange, ServerChange},
 };
 use tandem_wire::{
-    EventId, FieldId, RecordKey, Role, Value,
-    design::{BaseType, FieldType},
+    Act, EventId, FieldId, RecordKey, Role, Value,
+    design::{BaseType, FieldType, Property},
 };
 
 /// Bob, who is a designer and has not heard of the server, adds a field and writes under it; all of it is refused.
@@ -110,4 +110,51 @@ fn not_into_a_design_that_could_not_be_meant() {
     assert_eq!(refused.code(), "design");
     assert!(refused.to_string().contains("nickname"), "{refused}");
     assert_eq!(party.server.core.store().digest().unwrap(), before);
+}
+
+#[test]
+fn once_also_when_more_of_it_is_taken_before_it_is_merged() {
+    let mut refusal = refused_with("note", |party, note| {
+        // Another event of his about the same field.
+        let (element, property) = (note.into(), Property::Help);
+        party.bob.does(Command::Put { element, property, value: text("what else there is") });
+    });
+    let party = &mut refusal.party;
+    let first = party.server.does(Command::AdoptStep(refusal.step)).made.unwrap();
+    let events: Vec<EventId> = party.server.core.store().fold().control().map(|it| it.event.id()).collect();
+    for event in events {
+        match party.server.try_do(Command::AdoptStep(event)) {
+            Ok(done) => assert_eq!(done.made, None, "the first took all of it"),
+            Err(refused) => assert!(["no-step", "not-refused"].contains(&refused.code()), "{refused}"),
+        }
+    }
+    party.meet();
+    party.meet();
+    let design = party.ada.core.store().fold().design().clone();
+    assert!(design.proposals[&first].merged.is_some());
+    let help = design.elements[&refusal.field.into()].property(Property::Help);
+    assert_eq!(help, Some(text("what else there is")));
+}
+
+#[test]
+fn a_second_part_is_proposed_with_the_first() {
+    let mut refusal = refused_with("note", |party, _| {
+        let put = |element, value: &str| Command::Put { element, property: Property::Help, value: text(value) };
+        party.bob.does(put(party.name.into(), "how she is called"));
+    });
+    let party = &mut refusal.party;
+    party.server.does(Command::AdoptStep(refusal.step));
+    let help = party.server.core.store().fold().control().map(|control| control.event.clone()).find(|event| {
+        event.header().ops.iter().any(|op| {
+            matches!(&op.act, Act::Put(put) if put.element == party.name.into()
+            && put.property == Property::Help.number())
+        })
+    });
+    let both = party.server.does(Command::AdoptStep(help.unwrap().id())).made.unwrap();
+    party.meet();
+    party.meet();
+    let design = party.ada.core.store().fold().design().clone();
+    assert!(design.proposals[&both].merged.is_some());
+    assert_eq!(design.elements[&party.name.into()].property(Property::Help), Some(text("how she is called")));
+    assert!(design.elements.contains_key(&refusal.field.into()));
 }
