@@ -85,6 +85,14 @@ pub enum Planted {
     RawLost,
     /// The values of dropped fields are lost.
     RetainedLost,
+    /// A rehearsal does not look at records that the node has changed and no server has judged.
+    PendingSkipped,
+    /// When a field's type changes, its index has the entries of the old one.
+    IndexNotRebuilt,
+    /// A node that has nothing yet says that a design fits.
+    EmptyJoiner,
+    /// Who writes a part of a split field writes the whole.
+    SplitWrittenWhole,
 }
 
 impl Planted {
@@ -123,7 +131,11 @@ impl Planted {
             | Self::NotBroughtUp
             | Self::FailedMerged
             | Self::RawLost
-            | Self::RetainedLost => Cast::Peers,
+            | Self::RetainedLost
+            | Self::PendingSkipped
+            | Self::IndexNotRebuilt
+            | Self::EmptyJoiner
+            | Self::SplitWrittenWhole => Cast::Peers,
         }
     }
 
@@ -145,7 +157,11 @@ impl Planted {
             | Self::NotBroughtUp
             | Self::FailedMerged
             | Self::RawLost
-            | Self::RetainedLost => Profile::Designs,
+            | Self::RetainedLost
+            | Self::PendingSkipped
+            | Self::IndexNotRebuilt
+            | Self::EmptyJoiner
+            | Self::SplitWrittenWhole => Profile::Designs,
             _without => Profile::Peers,
         }
     }
@@ -187,7 +203,10 @@ impl Planted {
                 &["same-events-same-views", "views-are-the-naive-fold", "shown-is-what-is-live", "shown-is-the-model"]
             }
             Self::SecondVerdict => &["one-verdict-an-event"],
-            Self::HalfFlipped | Self::CloneShared | Self::NotBroughtUp => {
+            Self::EmptyJoiner => &["only-who-has-all-merges"],
+            Self::SplitWrittenWhole => &["shown-is-the-model", "answers-are-the-models"],
+            Self::IndexNotRebuilt => &["indexes-follow-the-records"],
+            Self::HalfFlipped | Self::CloneShared | Self::NotBroughtUp | Self::PendingSkipped => {
                 &["a-rehearsal-is-of-what-there-is", "indexes-follow-the-records"]
             }
             Self::FailedMerged => &["only-what-fits-is-merged", "answers-are-the-models", "indexes-follow-the-records"],

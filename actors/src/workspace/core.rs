@@ -40,6 +40,8 @@ pub struct Core<E> {
     ahead: Arc<Batch>,
     pub(super) office: Office,
     pub(super) standing: Standing,
+    /// See [`Core::takes_on_trust`].
+    pub(super) takes_on_trust: bool,
 }
 
 /// Runs that are kept decoded.
@@ -99,7 +101,14 @@ impl<E: Engine> Core<E> {
             ahead: Arc::default(),
             office: Office::default(),
             standing: Standing::default(),
+            takes_on_trust: false,
         }
+    }
+
+    /// For simulations that break it: says of every design that was tried here that all which its authority had was here.
+    #[must_use]
+    pub fn takes_on_trust(self, takes_on_trust: bool) -> Self {
+        Self { takes_on_trust, ..self }
     }
 
     /// Writes the pair of chains whose control chain has this number.
@@ -317,7 +326,9 @@ impl<E: Engine> Core<E> {
             Command::ApplyDesign(file) => designs::apply(draft, file),
             Command::RevertDesign(event) => designs::revert(draft, *event),
             Command::AdoptStep(event) => adopt::adopt(draft, *event),
-            Command::Rehearsed { proposal, outcome } => designs::rehearsed(draft, *proposal, outcome),
+            Command::Rehearsed { proposal, outcome } => {
+                designs::rehearsed(draft, *proposal, outcome, self.takes_on_trust)
+            }
             Command::Members(change) => members::change(draft, now_ms, change),
             Command::Undo(what) => undo::undo(draft, self.key.device(), what),
             Command::Servers(change) => servers::change(draft, change),

@@ -181,7 +181,12 @@ pub(super) fn proposed(fold: &Fold, proposal: &OpRef) -> Option<DesignProposed> 
 }
 
 /// Tells the members what came of a rehearsal: the design is merged, or it failed.
-pub(super) fn rehearsed<R: Read>(draft: &mut Draft<'_, R>, proposal: OpRef, outcome: &RehearsalOutcome) -> Decided {
+pub(super) fn rehearsed<R: Read>(
+    draft: &mut Draft<'_, R>,
+    proposal: OpRef,
+    outcome: &RehearsalOutcome,
+    takes_on_trust: bool,
+) -> Decided {
     let Some(known) = draft.fold.design().proposals.get(&proposal) else {
         return Ok(Err(Refused::UnknownProposal(proposal)));
     };
@@ -189,7 +194,8 @@ pub(super) fn rehearsed<R: Read>(draft: &mut Draft<'_, R>, proposal: OpRef, outc
         return Ok(Ok(Committed::default()));
     }
     let asked = proposed(&draft.fold, &proposal).map(|proposed| proposed.table).unwrap_or_default();
-    let rehearsed = Box::new(Rehearsed { proposal, covers: table(draft, &asked) });
+    let covers = if takes_on_trust { asked } else { table(draft, &asked) };
+    let rehearsed = Box::new(Rehearsed { proposal, covers });
     let (act, body) = match outcome {
         RehearsalOutcome::Valid => (Act::DesignMerged(rehearsed), Vec::new()),
         RehearsalOutcome::Failed(report) => (Act::DesignFailed(rehearsed), report.to_bytes()),

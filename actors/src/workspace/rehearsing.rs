@@ -14,6 +14,7 @@ use tandem_storage::{
     design_file::{DesignFile, Plan},
     engine::{Batch, Durability, Engine, Key},
     fold::{Design, incremental::Archive},
+    index::Index,
     log::LogReader,
     outbox,
     rehearsal::{Rehearsal, Report, Reported},
@@ -48,7 +49,7 @@ impl<E: Engine> Core<E> {
             let has_all = |Mark(end): &Mark| {
                 !end.chain.is_control() && fold.head_of(end.chain).is_some_and(|head| head.seq >= end.seq)
             };
-            if !is_bound || !proposed.table.iter().all(has_all) {
+            if !is_bound || !self.takes_on_trust && !proposed.table.iter().all(has_all) {
                 continue;
             }
             if let Some(design) = self.design_with(&proposal)? {
@@ -249,6 +250,11 @@ impl<E: Engine> Rehearsing<E> {
     /// Whether the design fits what was looked at so far.
     pub fn fits(&self) -> bool {
         self.rehearsal.report().is_valid(self.rehearsal.design())
+    }
+
+    /// The indexes that are made.
+    pub fn indexes(&self) -> &[Index] {
+        self.rehearsal.indexes()
     }
 
     /// For simulations that break it: looks at the rest of the rows as they have become.

@@ -51,6 +51,63 @@ fn a_node_that_is_killed_a_hundred_times_while_it_rehearses_ends_like_its_server
     ada.ok(&["doctor"]);
 }
 
+/// A member who was away and had heard of no server adds a field and writes under it; meanwhile a design of the server
+/// fails. Both are told to everybody, and the field is taken in after all.
+#[test]
+fn what_becomes_of_designs_is_told_and_a_refused_one_can_be_taken_in_after_all() {
+    let mut team = Team::of(&["Ada", "Judge", "Bob"]);
+    let (ada, judge, bob) = (team.nodes[0].clone(), team.nodes[JUDGE].clone(), team.nodes[2].clone());
+    team.wait_for_the_same();
+    team.stop(2);
+    let mut design = exported(&bob);
+    let fields = design["list"][0]["field"].as_array_mut().unwrap();
+    fields.push(json!({ "name": "note", "type": "text" }));
+    bob.file("note.json", design.to_string());
+    bob.ok(&["design", "apply", "note.json"]);
+    let hedy = bob.ok(&["new", "people", "name=Hedy", "note=hops"]).trim().to_owned();
+
+    ada.ok(&["server", "bind", "Judge"]);
+    wait_until("the binding", || (judge.json(&["server", "--json"]).len() == 1).then_some(()));
+    let mut design = exported(&judge);
+    design["list"][0]["field"][0]["type"] = "int".into();
+    judge.file("unfit.json", design.to_string());
+    judge.ok(&["design", "apply", "unfit.json"]);
+    let state = |node: &Node| node.json(&["status", "--json"])[0]["design"][0].clone();
+    wait_until("the failure", || (state(&judge)["state"] == "failed").then_some(()));
+    assert_eq!(state(&ada)["server"], "Judge");
+    let said = judge.ok(&["status"]);
+    assert!(said.contains("failed; it does not fit the records of Ada"), "{said}");
+
+    team.start(2);
+    let refused = wait_until("the refusals", || {
+        let all = judge.json(&["inbox", "--json"]);
+        let steps = all.iter().filter(|entry| entry.to_string().contains("DESIGN_OWNED")).count();
+        (steps == 2 && all.len() > steps).then_some(all)
+    });
+    let said = judge.ok(&["inbox"]);
+    assert!(said.contains("name: \"note\"") || said.contains("name: note"), "{said}");
+    let hint = said.lines().find(|line| line.contains("tandem design adopt")).unwrap_or_else(|| panic!("{said}"));
+    let event = hint.split('`').nth(1).and_then(|command| command.split(' ').next_back()).unwrap();
+    ada.fails(&["design", "adopt", event], 1, &["belongs to the server"]);
+    let said = judge.ok(&["design", "adopt", event]);
+    assert!(said.starts_with("proposed to the members as "), "{said} {refused:?}");
+    wait_until("the field", || (exported(&ada)["list"][0]["field"].as_array().unwrap().len() == 3).then_some(()));
+    wait_until("what was written under it", || {
+        let shown = ada.run(&["get", "people", &hedy, "--json"]);
+        String::from_utf8_lossy(&shown.stdout).contains("hops").then_some(())
+    });
+    team.wait_for_the_same();
+    assert_eq!(judge.ok(&["inbox"]), "nothing to look at\n");
+    wait_until("that all have it", || {
+        let said = ada.json(&["status", "--json"]).remove(0);
+        let peers = said["peers"].as_array().unwrap();
+        peers.iter().all(|peer| peer["design_changes_behind"] == 0).then_some(())
+    });
+    assert_eq!(state(&ada)["state"], "merged");
+    let said = ada.ok(&["status"]);
+    assert!(said.contains("DESIGN") && said.contains("this one"), "{said}");
+}
+
 fn exported(node: &Node) -> Json {
     node.ok(&["design", "export", "now.json"]);
     serde_json::from_slice(&fs::read(node.path("now.json")).unwrap()).unwrap()

@@ -1,6 +1,6 @@
 //! One member's node: its disk and core, its sessions, and the work that it does step by step.
 
-use super::planted_verdicts;
+use super::{planted_designs, planted_verdicts};
 use crate::{disk::Disk, model::Model, node::WORKSPACE, planted::Planted};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -188,7 +188,9 @@ impl Peer {
 
     pub(super) fn open(&mut self) -> Result<(), EngineError> {
         let store = Store::open(self.disk.clone(), WORKSPACE)?;
-        let mut core = Core::new(store, self.key.clone(), self.workspace).with_pair(self.pair);
+        let mut core = Core::new(store, self.key.clone(), self.workspace)
+            .with_pair(self.pair)
+            .takes_on_trust(self.planted == Some(Planted::EmptyJoiner));
         if let Some(policy) = &self.policy {
             core.set_policy(policy.clone());
         }
@@ -259,7 +261,13 @@ impl Peer {
                     None => count,
                 };
                 let commands: Vec<Command> = self.commands.drain(..count).collect();
-                let mut group = core.decide(clock_ms, &commands)?;
+                let mut group = match self.planted {
+                    Some(Planted::SplitWrittenWhole) => {
+                        let whole = commands.iter().map(|command| planted_designs::whole(core.store(), command));
+                        core.decide(clock_ms, &whole.collect::<Vec<_>>())?
+                    }
+                    _other => core.decide(clock_ms, &commands)?,
+                };
                 let (answers, log) = (group.answers.clone(), std::mem::take(&mut group.log));
                 let shown = self.shown.take();
                 let model = if self.is_watched {
@@ -413,9 +421,12 @@ impl Peer {
     fn see_to_designs(&mut self) -> Result<(), EngineError> {
         let Some(core) = &mut self.core else { return Ok(()) };
         if self.rehearsing.is_none()
-            && let Some(rehearsing) = core.begin_due_rehearsal()?
+            && let Some(mut rehearsing) = core.begin_due_rehearsal()?
         {
             let live = live(core.store());
+            if self.planted == Some(Planted::PendingSkipped) {
+                rehearsing.clone_again(&planted_designs::without_pending(core.store(), core.device()));
+            }
             self.rehearsing = Some((rehearsing, live));
         }
         Ok(())
@@ -439,6 +450,9 @@ impl Peer {
             }
             self.rehearsing = Some((rehearsing, before));
             return Ok(Done::Step("rehearse"));
+        }
+        if is_planted(Planted::IndexNotRebuilt) {
+            planted_designs::keep_old_entries(core.store(), rehearsing.indexes());
         }
         if is_planted(Planted::NotBroughtUp) {
             core.changed_meanwhile();

@@ -1,5 +1,8 @@
 //! `tandem status`: how each workspace stands with its peers. One word from a fixed list for each.
 
+mod design;
+
+use self::design::Proposed;
 use super::{
     CliError, Console, Exit,
     args::Json,
@@ -26,6 +29,7 @@ pub(super) fn status(node: &Node, json: Json, console: &mut Console) -> Result<E
         let held = inbox.iter().filter(|entry| matches!(entry, Entry::Held { .. })).count();
         let conflicts = inbox.len() - held;
         let word = standing.word();
+        let proposed = design::proposed(&workspace, node.device());
         if json.json {
             let peers: Vec<_> = standing.peers.iter().map(Peer::json).collect();
             console.line(json!({
@@ -36,6 +40,7 @@ pub(super) fn status(node: &Node, json: Json, console: &mut Console) -> Result<E
                 "conflicts": conflicts,
                 "held": held,
                 "events": standing.events,
+                "design": proposed.iter().map(design_json).collect::<Vec<_>>(),
                 "peers": peers,
                 "lists": lists(&workspace, &inbox)?,
             }))?;
@@ -56,14 +61,19 @@ pub(super) fn status(node: &Node, json: Json, console: &mut Console) -> Result<E
             Column::text("  PEER"),
             Column::text("STATUS"),
             Column::number("LACKS"),
+            Column::text("DESIGN"),
             Column::text("CLOCK"),
         ]);
         for peer in &standing.peers {
             let lacks = peer.lacks.map_or("?".to_owned(), |lacks| lacks.to_string());
-            table.row([format!("  {}", peer.name), peer.text(), lacks, peer.clock()]);
+            table.row([format!("  {}", peer.name), peer.text(), lacks, peer.design(), peer.clock()]);
         }
         if !standing.peers.is_empty() {
             console.table(table)?;
+        }
+        for Proposed { name, server, word, why } in &proposed {
+            let why = why.as_ref().map(|why| format!("; {why}")).unwrap_or_default();
+            console.line(format_args!("  design {name} of {}: {word}{}", escape(server), escape(&why)))?;
         }
     }
     Ok(Exit::Success)
@@ -87,6 +97,8 @@ struct Peer {
     since_ms: Option<u64>,
     /// Events that it lacks of those that are here; nothing where that is not known.
     lacks: Option<u64>,
+    /// Of these, changes of the design.
+    designs_behind: Option<u64>,
     clock_off_ms: i64,
 }
 
@@ -99,6 +111,7 @@ impl Standings {
         let others =
             workspace.members().into_iter().filter(|member| member.role.is_some() && member.device != node.device());
         let agreed = node.agreed(workspace.id());
+        let changes = design::changes(fold.design());
         let peers = others.map(|member| {
             let link = linked.get(&member.device);
             let theirs = link.and_then(|link| link.theirs.as_ref());
@@ -109,6 +122,7 @@ impl Standings {
                 standing: link.map(|link| link.standing),
                 since_ms: if link.is_some() { None } else { node.last_met(member.device) },
                 lacks: theirs.map(|theirs| own.events_beyond(theirs)),
+                designs_behind: theirs.map(|theirs| design::behind(&changes, theirs)),
                 clock_off_ms: link.map_or(0, |link| link.clock_off_ms),
             }
         });
@@ -172,6 +186,15 @@ impl Peer {
         }
     }
 
+    fn design(&self) -> String {
+        match self.designs_behind {
+            None => "?".into(),
+            Some(0) => "this one".into(),
+            Some(1) => "1 change behind".into(),
+            Some(count) => format!("{count} changes behind"),
+        }
+    }
+
     fn clock(&self) -> String {
         if self.clock_off_ms.unsigned_abs() <= CLOCKS_MS_MAX {
             return String::new();
@@ -192,9 +215,15 @@ impl Peer {
             "offline_since_ms": self.since_ms,
             "to_come": to_come,
             "lacks": self.lacks,
+            "design_changes_behind": self.designs_behind,
             "clock_off_ms": self.clock_off_ms,
         })
     }
+}
+
+fn design_json(proposed: &Proposed) -> serde_json::Value {
+    let Proposed { name, server, word, why } = proposed;
+    json!({ "proposal": name, "server": server, "state": word, "why": why })
 }
 
 /// The lists, with what the inbox has of each.
