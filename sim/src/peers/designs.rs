@@ -4,9 +4,12 @@ use super::{peer::Peer, world::World};
 use crate::chance::{Ratio, Stream};
 use std::{collections::BTreeMap, sync::Arc};
 use tandem_actors::Command;
-use tandem_storage::design_file::{DesignFile, FieldSpec, ListSpec, RuleSpec, Scalar, SplitSpec, ViewSpec, export};
-use tandem_storage::engine::Engine;
-use tandem_wire::{Act, ChainId, Event, EventId, OpRef};
+use tandem_storage::{
+    design_file::{DesignFile, FieldSpec, ListSpec, RuleSpec, Scalar, SplitSpec, ViewSpec, export},
+    engine::Engine,
+    fold::incremental::Fold,
+};
+use tandem_wire::{Act, ChainId, Event, EventId, Mark, OpRef};
 
 /// Fields of a list and lists of a design, at most: there is to be much in each.
 const FIELDS_MAX: usize = 8;
@@ -51,6 +54,18 @@ fn refused_steps(peer: &Peer) -> Vec<EventId> {
     let refused =
         |event: &&Arc<Event>| fold.refused_event(&snapshot, &event.reference()).expect("memory can be read").is_some();
     steps.filter(refused).map(|event| event.id()).collect()
+}
+
+/// Whether something is not here of what an authority had when it proposed a design.
+pub(super) fn lacks_some(fold: &Fold, proposal: &OpRef) -> bool {
+    let mut events = fold.control().map(|control| &control.event);
+    let proposing = events.find(|event| event.op_ref(proposal.op) == *proposal);
+    let table = proposing.iter().flat_map(|event| match &event.header().ops[usize::from(proposal.op)].act {
+        Act::DesignProposed(proposed) => proposed.table.clone(),
+        _other => Vec::new(),
+    });
+    let has = |Mark(end): &Mark| fold.head_of(end.chain).is_some_and(|head| head.seq >= end.seq);
+    !table.collect::<Vec<_>>().iter().all(has)
 }
 
 fn change(stream: &mut Stream, file: &mut DesignFile) {

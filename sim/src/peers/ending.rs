@@ -106,6 +106,9 @@ impl World {
             if by.is_some_and(|at| at < self.peers.len() && self.peers[at].unfit.contains(proposal)) {
                 return Violation::of("only-what-fits-is-merged", format!("{} by n{}", proposal.tag, by.unwrap_or(0)));
             }
+            if by.is_some_and(|at| at < self.peers.len() && self.peers[at].lacking.contains(proposal)) {
+                return Violation::of("only-who-has-all-merges", format!("{} by n{}", proposal.tag, by.unwrap_or(0)));
+            }
         }
         for control in owner.control() {
             let device = control.event.header().chain.device;

@@ -83,6 +83,8 @@ pub(super) struct Peer {
     rehearsing: Option<(Rehearsing<Disk>, Live)>,
     /// What it found unfit.
     pub(super) unfit: BTreeSet<OpRef>,
+    /// Designs that it tried without having all that their authority had.
+    pub(super) lacking: BTreeSet<OpRef>,
     /// A rehearsal that failed changed what it shows.
     pub(super) is_changed_by_a_failure: bool,
     /// What a rehearsal found that was brought up to the present, where one that began then finds something else.
@@ -173,6 +175,7 @@ impl Peer {
             rehearsing: None,
             unfit: BTreeSet::new(),
             is_changed_by_a_failure: false,
+            lacking: BTreeSet::new(),
             misreported: None,
         }
     }
@@ -465,6 +468,7 @@ impl Peer {
             }
         }
         let proposal = rehearsing.proposal();
+        let lacks_some = super::designs::lacks_some(core.store().fold(), &proposal);
         let design = rehearsing.design().clone();
         let afresh = self.is_watched.then(|| core.store().rehearsed(design.clone())).transpose()?;
         let Some(Ended { mut group, fits, reported }) = core.end_of_rehearsal(rehearsing, clock_ms)? else {
@@ -477,10 +481,12 @@ impl Peer {
             self.misreported = (reported != afresh).then(|| format!("{reported:?}, but afresh {afresh:?}"));
         }
         // What it finds when it tries again counts.
-        match fits {
-            true => self.unfit.remove(&proposal),
-            false => self.unfit.insert(proposal),
-        };
+        for (is_so, of) in [(!fits, &mut self.unfit), (lacks_some, &mut self.lacking)] {
+            match is_so {
+                true => of.insert(proposal),
+                false => of.remove(&proposal),
+            };
+        }
         let name = match group.answers.first() {
             Some(Ok(done)) if done.events.is_empty() => "merged-already",
             _told => "rehearsed",

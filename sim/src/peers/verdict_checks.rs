@@ -16,8 +16,8 @@ use tandem_storage::{
     query::Reader,
 };
 use tandem_wire::{
-    Act, BindingMode, DeviceKey, ElementId, Event, EventId, EventRef, FieldId, Mark, OpRef, Outcome, PartPath,
-    RecordKey, RefusalCode, Target, Value, design::Property,
+    Act, BindingMode, DeviceKey, ElementId, Event, EventId, FieldId, OpRef, Outcome, PartPath, RecordKey, RefusalCode,
+    Target, Value, design::Property,
 };
 
 /// A verdict on one event.
@@ -69,7 +69,6 @@ impl<'a> Found<'a> {
         self.refused_change_nothing()?;
         self.shown_is_what_is_live()?;
         self.unique_have_one_holder()?;
-        self.only_who_has_all_merges()?;
         self.acceptance_changes_no_winner()
     }
 
@@ -112,28 +111,6 @@ impl<'a> Found<'a> {
 
     fn refused(&self) -> impl Iterator<Item = EventId> + '_ {
         self.control.masked.iter().filter(|(_, status)| status.is_refused()).map(|(event, _)| *event)
-    }
-
-    /// R11: who merges a design had all that its authority had when it was proposed.
-    fn only_who_has_all_merges(&self) -> Result<(), Violation> {
-        for (proposal, state) in &self.control.design.proposals {
-            let find = |op: &OpRef| self.events.values().find(|event| event.op_ref(op.op) == *op);
-            let (Some(merge), Some(proposing)) = (state.merged.as_ref().and_then(find), find(proposal)) else {
-                continue;
-            };
-            let Act::DesignProposed(proposed) = &proposing.header().ops[usize::from(proposal.op)].act else { continue };
-            if merge.header().chain.device == proposing.header().chain.device {
-                continue;
-            }
-            let past = ancestors(&self.events, merge);
-            let has = |end: &EventRef| {
-                past.iter().any(|event| event.header().chain == end.chain && event.header().seq >= end.seq)
-            };
-            if let Some(Mark(lacks)) = proposed.table.iter().find(|Mark(end)| !has(end)) {
-                return Violation::of("only-who-has-all-merges", format!("{} lacked {lacks:?}", merge.id()));
-            }
-        }
-        Ok(())
     }
 
     /// The steps that merged proposals name.
@@ -499,19 +476,6 @@ pub(super) fn was_accepted_unaware(
 }
 
 /// An event and everything that had seen it.
-/// What an event had seen.
-fn ancestors<'e>(events: &'e BTreeMap<EventId, Arc<Event>>, of: &'e Arc<Event>) -> Vec<&'e Arc<Event>> {
-    let (mut seen, mut open) = (BTreeSet::new(), vec![of]);
-    let mut found = Vec::new();
-    while let Some(event) = open.pop() {
-        let header = event.header();
-        let before = header.prev.iter().chain(header.deps.iter().map(|dep| &dep.id));
-        open.extend(before.filter(|id| seen.insert(**id)).filter_map(|id| events.get(id)));
-        found.push(event);
-    }
-    found
-}
-
 fn descendants(events: &BTreeMap<EventId, Arc<Event>>, of: EventId) -> BTreeSet<EventId> {
     let mut by_lamport: Vec<&Arc<Event>> = events.values().collect();
     by_lamport.sort_by_key(|event| event.header().lamport);
