@@ -82,7 +82,7 @@ fn change(stream: &mut Stream, file: &mut DesignFile) {
         return;
     }
     let of = stream.below(list.fields.len() as u64) as usize;
-    match stream.below(16) {
+    match stream.below(18) {
         0..=2 if list.fields.len() < FIELDS_MAX => list.fields.push(field(stream)),
         0..=4 => retype(stream, list, of),
         5 | 6 => rename(stream, list, of),
@@ -96,7 +96,7 @@ fn change(stream: &mut Stream, file: &mut DesignFile) {
             list.views.truncate(1);
             list.views.push(ViewSpec { name, sort, ..ViewSpec::default() });
         }
-        14 if list.fields[of].base == "text" && !list.fields[of].many && list.fields.len() < FIELDS_MAX => {
+        14..=16 if list.fields[of].base == "text" && !list.fields[of].many && list.fields.len() < FIELDS_MAX => {
             split(stream, list, of);
         }
         _ => list.fields[of].many = !list.fields[of].many && can_be_many(&list.fields[of]),

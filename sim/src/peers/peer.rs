@@ -89,6 +89,10 @@ pub(super) struct Peer {
     pub(super) is_changed_by_a_failure: bool,
     /// What a rehearsal found that was brought up to the present, where one that began then finds something else.
     pub(super) misreported: Option<String>,
+    /// It is about to merge a design.
+    has_merged: bool,
+    /// Entries of indexes that were wrong just after a merge.
+    pub(super) bad_entries: u64,
 }
 
 /// What a node has and shows, as it must be still when a rehearsal that began then has failed.
@@ -177,6 +181,8 @@ impl Peer {
             is_changed_by_a_failure: false,
             lacking: BTreeSet::new(),
             misreported: None,
+            has_merged: false,
+            bad_entries: 0,
         }
     }
 
@@ -332,6 +338,9 @@ impl Peer {
                         let (views, _) = core.settle(group)?;
                         self.disk.commit(views, Durability::Buffered)?;
                         core.upkeep()?;
+                        if std::mem::take(&mut self.has_merged) && self.is_watched {
+                            self.bad_entries = core.store().bad_index_entries()?;
+                        }
                         self.shown = None;
                         // There may be more: control events are decided before the rest.
                         self.judge(clock_ms, then.map(|then| *then))?;
@@ -493,6 +502,7 @@ impl Peer {
         };
         let log = std::mem::take(&mut group.log);
         if !log.is_empty() {
+            self.has_merged = fits;
             let group = Some(Box::new(group));
             self.work = Some(Work::Verdicts { step: Step::Append, log, group, then: None });
         }

@@ -496,6 +496,10 @@ impl World {
         if self.peers[at].is_changed_by_a_failure {
             return Violation::of("a-failed-rehearsal-changes-nothing", format!("n{at} shows something else"));
         }
+        if self.peers[at].bad_entries > 0 {
+            let details = format!("{} entries are wrong or missing at n{at}", self.peers[at].bad_entries);
+            return Violation::of("indexes-follow-the-records", details);
+        }
         if let Some(details) = &self.peers[at].misreported {
             return Violation::of("a-rehearsal-is-of-what-there-is", details.clone());
         }
