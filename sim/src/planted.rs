@@ -204,13 +204,14 @@ impl Planted {
             }
             Self::SecondVerdict => &["one-verdict-an-event"],
             Self::EmptyJoiner => &["only-who-has-all-merges"],
-            Self::SplitWrittenWhole => &["shown-is-the-model", "answers-are-the-models"],
+            Self::SplitWrittenWhole => &["shown-is-the-model", "answers-are-the-models", "everybody-has-everything"],
             Self::IndexNotRebuilt => &["indexes-follow-the-records"],
             Self::HalfFlipped | Self::CloneShared | Self::NotBroughtUp | Self::PendingSkipped => {
-                &["a-rehearsal-is-of-what-there-is", "indexes-follow-the-records"]
+                &["a-rehearsal-is-of-what-there-is", "indexes-follow-the-records", "everybody-has-everything"]
             }
             Self::FailedMerged => &["only-what-fits-is-merged", "answers-are-the-models", "indexes-follow-the-records"],
             Self::RawLost | Self::RetainedLost => &[
+                "everybody-has-everything",
                 "same-events-same-views",
                 "views-are-the-naive-fold",
                 "nothing-is-dropped",

@@ -202,6 +202,9 @@ impl<'a> Found<'a> {
         for (field, since) in self.unique() {
             let mut holders: BTreeMap<(OpRef, Vec<u8>), RecordKey> = BTreeMap::new();
             for (key, state) in self.records.iter().filter(|(_, state)| state.exists()) {
+                // A value at another depth than the field's, or of another type, is not what is shown there.
+                let mut state = state.clone();
+                self.control.design.lenses().show_state(key.list, &mut state);
                 let Some(siblings) = state.cells.get(&(field, PartPath::default())) else { continue };
                 let Content::Value(value) = &siblings[0].content else { continue };
                 let Some(term) = self.accepted_by(*key, siblings[0].stamp.event.id, &since) else { continue };
