@@ -1,4 +1,5 @@
-//! The inbox: what somebody has to look at. Refusals, conflicts, removals that lost against an edit, and what waits.
+//! The inbox: what somebody has to look at. Refusals, conflicts, removals that lost against an edit, designs that do not
+//! fit the records, and what waits.
 
 use crate::{
     EngineError,
@@ -9,9 +10,13 @@ use crate::{
     },
     query::Reader,
     record_row,
+    rehearsal::Reported,
 };
-use std::{collections::BTreeSet, fmt};
-use tandem_wire::{CellKey, EventId, EventRef, ListId, MemberId, PartPath, RecordId, RecordKey};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
+use tandem_wire::{CellKey, ChainId, EventId, EventRef, ListId, MemberId, OpRef, PartPath, RecordId, RecordKey};
 
 /// One thing to look at.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,6 +37,8 @@ pub enum Entry {
     },
     /// A server refused an event, and nobody has answered that.
     Refused(Box<Refusal>),
+    /// A server proposed a design, and a rehearsal of it failed; it is here until the server proposes another one.
+    DesignFailed(Box<FailedDesign>),
     /// Changes wait for their record to be made: what made it is not here, or is masked.
     Waiting {
         /// The record.
@@ -55,6 +62,28 @@ pub struct Refusal {
     pub handed_to: BTreeSet<MemberId>,
     /// Where the list goes on behind it.
     pub place: RefusedPlace,
+}
+
+/// A proposed design that does not fit the records that somebody has.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FailedDesign {
+    /// The proposal.
+    pub proposal: OpRef,
+    /// It counts nevertheless: another node merged it, which had not heard of the failure.
+    pub is_merged: bool,
+    /// The rehearsals that failed.
+    pub failures: Vec<FailedRehearsal>,
+}
+
+/// See [`FailedDesign::failures`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct FailedRehearsal {
+    /// The event that tells of it.
+    pub event: EventRef,
+    /// When it was written, in milliseconds since 1970.
+    pub wall_ms: u64,
+    /// What was found; nothing where it cannot be read.
+    pub report: Option<Reported>,
 }
 
 /// Names an entry, for as long as what it is about is in the inbox. Equal on every node.
@@ -85,6 +114,11 @@ impl Entry {
             Self::Refused(refusal) => {
                 hasher.update(b"r").update(&refusal.refused.event.id.0);
             }
+            Self::DesignFailed(failed) => {
+                let OpRef { chain, seq, op, tag } = failed.proposal;
+                hasher.update(b"f").update(&chain.device.0).update(&chain.number.to_be_bytes());
+                hasher.update(&seq.to_be_bytes()).update(&op.to_be_bytes()).update(&tag.0);
+            }
             Self::Waiting { record, .. } => {
                 hasher.update(b"w").update(&record.list.0).update(&record.record.0);
             }
@@ -101,7 +135,7 @@ impl Entry {
             Self::Conflict { cell, .. } => Some(cell.record),
             Self::DeleteLost { record, .. } | Self::Waiting { record, .. } => Some(*record),
             Self::Refused(refusal) => refusal.refused.record,
-            Self::Held { .. } => None,
+            Self::Held { .. } | Self::DesignFailed(_) => None,
         }
     }
 }
@@ -117,7 +151,32 @@ impl<R: Read> Reader<R> {
         .collect()
     }
 
-    /// Everything in the inbox: refusals first, the newest of them, then by list and record, the events that wait last.
+    /// The newest proposal of each server that judges now, where a rehearsal of it failed.
+    fn failed_designs(&self) -> impl Iterator<Item = FailedDesign> {
+        let (fold, proposals) = (self.fold(), &self.design().proposals);
+        let mut newest: BTreeMap<ChainId, OpRef> = BTreeMap::new();
+        for proposal in proposals.keys() {
+            let last = newest.entry(proposal.chain).or_insert(*proposal);
+            *last = (*last).max(*proposal);
+        }
+        let present = newest.into_values().filter(|it| fold.present_terms().any(|term| term.chain() == it.chain));
+        present.filter(|proposal| !proposals[proposal].failed.is_empty()).map(|proposal| {
+            let state = &proposals[&proposal];
+            let told = fold.control().flat_map(|control| {
+                let ops = (0..control.event.header().ops.len()).map(|op| op as u16);
+                ops.map(|op| (op, &control.event))
+            });
+            let failures = told.filter(|(op, event)| state.failed.contains(&event.op_ref(*op)));
+            let failures = failures.map(|(op, event)| FailedRehearsal {
+                event: event.reference(),
+                wall_ms: event.header().wall_ms,
+                report: event.body(usize::from(op)).and_then(Reported::from_bytes),
+            });
+            FailedDesign { proposal, is_merged: state.merged.is_some(), failures: failures.collect() }
+        })
+    }
+
+    /// Everything in the inbox: refusals first, the newest of them, then designs, then by list and record, the events that wait last.
     /// Costs a look at every record.
     pub fn inbox(&self) -> Result<Vec<Entry>, EngineError> {
         self.inbox_with(usize::MAX)
@@ -127,6 +186,7 @@ impl<R: Read> Reader<R> {
     pub fn inbox_with(&self, refusals_max: usize) -> Result<Vec<Entry>, EngineError> {
         let refusals = self.refusals(None, refusals_max.saturating_add(1))?.into_iter();
         let mut entries: Vec<Entry> = refusals.map(|refusal| Entry::Refused(Box::new(refusal))).collect();
+        entries.extend(self.failed_designs().map(|failed| Entry::DesignFailed(Box::new(failed))));
         for list in self.design().lists() {
             self.inbox_of(list, &mut entries)?;
         }

@@ -11,6 +11,7 @@ use tandem_actors::{
 use tandem_storage::{
     design_file::{DesignFile, FieldSpec, RuleSpec, Scalar, export},
     engine::{Engine, Read, Table},
+    inbox::{Entry, FailedDesign},
     query::flags,
     rehearsal::Reported,
 };
@@ -460,4 +461,37 @@ fn who_has_a_value_of_his_own_again_before_a_rehearsal_ends_is_no_twin() {
         assert!(ended.fits);
         assert_eq!(party.bob.core.store().bad_index_entries().unwrap(), 0);
     }
+}
+
+#[test]
+fn a_design_that_fails_is_in_every_inbox_until_the_next_is_proposed() {
+    let mut party = Party::new();
+    party.bob.create(party.record(1), &[(party.name, text("Grace"))]);
+    party.meet();
+    let unfit = altered(&party, |file| file.lists[0].fields[0].base = "int".into());
+    let proposal = party.server.does(unfit).made.unwrap();
+    party.meet();
+    let failed = |node: &Node| -> Vec<(OpRef, Vec<u64>)> {
+        let inbox = node.reader().inbox().unwrap().into_iter();
+        let failed = inbox.filter_map(|entry| match entry {
+            Entry::DesignFailed(failed) => Some(failed),
+            _other => None,
+        });
+        let records = |failed: &FailedDesign| {
+            failed.failures.iter().map(|failure| failure.report.as_ref().unwrap().failed).collect()
+        };
+        failed.map(|failed| (failed.proposal, records(&failed))).collect()
+    };
+    for node in [&party.ada, &party.bob, &party.server] {
+        let failed = failed(node);
+        assert_eq!(failed[0].0, proposal);
+        // Of the two records, this one and the one from before.
+        assert!(failed.len() == 1 && failed[0].1.iter().all(|records| *records == 2), "{failed:?}");
+    }
+    let ids = [&party.ada, &party.bob].map(|node| node.reader().inbox().unwrap()[0].id());
+    assert_eq!(ids[0], ids[1]);
+    let fit = altered(&party, |file| file.lists[0].fields[0].help = "her name".into());
+    party.server.does(fit);
+    party.meet();
+    assert!([&party.ada, &party.bob, &party.server].into_iter().all(|node| failed(node).is_empty()));
 }

@@ -16,9 +16,13 @@ use tandem_storage::{
         Design, RecordState,
         record::{Removal, Sibling},
     },
-    inbox::Entry,
+    inbox::{Entry, FailedDesign, FailedRehearsal},
+    rehearsal::Broken,
 };
 use tandem_wire::{CellKey, EventId, EventRef, FieldId, RecordKey, Value, design::FieldType};
+
+/// Records that are named for each rule that a design breaks.
+const RECORDS_SHOWN_MAX: usize = 5;
 
 pub(super) fn inbox(workspace: &Handle, args: &InboxArgs, console: &mut Console) -> Result<Exit, CliError> {
     let (state, json) = (workspace.read(), args.json.json);
@@ -88,6 +92,7 @@ fn show(state: &State, entry: &Entry, (authors, retried): Known<'_>, console: &m
                 console.line("    is sent again by itself when that changes")?;
             }
         }
+        Entry::DesignFailed(failed) => show_failed(&id.to_string(), failed, authors, console)?,
         Entry::Waiting { record, events } => {
             let title = title(design, *record, &state.state(*record)?);
             let count = events.len();
@@ -100,6 +105,35 @@ fn show(state: &State, entry: &Entry, (authors, retried): Known<'_>, console: &m
         }
     }
     Ok(())
+}
+
+/// What does not fit, as each node that tried the design says.
+fn show_failed(id: &str, failed: &FailedDesign, authors: &Authors, console: &mut Console) -> Result<(), CliError> {
+    let (proposal, server) = (&failed.proposal.tag.to_string()[..8], authors.name(failed.proposal.chain.device));
+    let counts = if failed.is_merged { "; it counts nevertheless: elsewhere it fitted" } else { "" };
+    console.line(format_args!("{id}  design {proposal} of {} does not fit the records{counts}", escape(&server)))?;
+    for FailedRehearsal { event, wall_ms, report } in &failed.failures {
+        let (who, when) = (authors.name(event.chain.device), when(*wall_ms));
+        let Some(report) = report else {
+            console.line(format_args!("    at {} ({when}): the report cannot be read", escape(&who)))?;
+            continue;
+        };
+        let what = format!("{} of {} records fail", report.failed, report.records);
+        console.line(format_args!("    at {} ({when}): {what}", escape(&who)))?;
+        for fault in &report.faults {
+            console.line(format_args!("      {}", escape(fault)))?;
+        }
+        for Broken { list, rule, message, records, some } in &report.broken {
+            let some = some.iter().take(RECORDS_SHOWN_MAX).map(|unfit| match unfit.value.is_empty() {
+                true => unfit.record.chars().take(8).collect::<String>(),
+                false => format!("{} {:?}", unfit.record.chars().take(8).collect::<String>(), unfit.value),
+            });
+            let some = some.collect::<Vec<_>>().join(", ");
+            let line = format!("{list}, {rule}: {message}; {records}, as {some}");
+            console.line(format_args!("      {}", escape(&line)))?;
+        }
+    }
+    console.line("    it is gone from here when the server proposes another one")
 }
 
 fn sibling_text(design: &Design, sibling: &Sibling, authors: &Authors) -> String {
@@ -152,6 +186,19 @@ fn entry_json(state: &State, entry: &Entry, retried: &BTreeSet<EventRef>) -> Res
             let is_retried = retried.contains(&refusal.refused.event);
             refusals::refusal_json(state, &id, refusal, is_retried)?
         }
+        Entry::DesignFailed(failed) => json!({
+            "id": id,
+            "kind": "design-failed",
+            "proposal": failed.proposal.tag.to_string(),
+            "server": failed.proposal.chain.device.to_string(),
+            "merged": failed.is_merged,
+            "failures": failed.failures.iter().map(|failure| json!({
+                "author": failure.event.chain.device.to_string(),
+                "wall_ms": failure.wall_ms,
+                "event": failure.event.id.to_string(),
+                "report": failure.report,
+            })).collect::<Vec<_>>(),
+        }),
         Entry::Waiting { record, events } => json!({
             "id": id,
             "kind": "waiting",
@@ -172,6 +219,11 @@ pub(super) fn resolve(workspace: &Handle, resolve: &ResolveArgs, console: &mut C
         Entry::Refused(_) => {
             let text = "a server refused it: `tandem resend` sends it again, `tandem discard` gives it up, \
                         `tandem hand-on` asks somebody else";
+            return Err(CliError::Usage(text.into()));
+        }
+        Entry::DesignFailed(_) => {
+            let text = "the design does not fit the records: change these, or have the server propose another one \
+                        (`tandem design apply`, there)";
             return Err(CliError::Usage(text.into()));
         }
         Entry::Waiting { .. } | Entry::Held { .. } => {

@@ -155,7 +155,11 @@ pub(super) fn code_name(code: RefusalCode) -> String {
 fn refusal(state: &State, id: &str) -> Result<Box<Refusal>, CliError> {
     match find(state, id)? {
         Entry::Refused(refusal) => Ok(refusal),
-        Entry::Conflict { .. } | Entry::DeleteLost { .. } | Entry::Waiting { .. } | Entry::Held { .. } => {
+        Entry::Conflict { .. }
+        | Entry::DeleteLost { .. }
+        | Entry::DesignFailed(_)
+        | Entry::Waiting { .. }
+        | Entry::Held { .. } => {
             Err(CliError::Usage(format!("{id} is no refusal; `tandem resolve` puts the others right")))
         }
     }

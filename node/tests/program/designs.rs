@@ -78,6 +78,9 @@ fn what_becomes_of_designs_is_told_and_a_refused_one_can_be_taken_in_after_all()
     let said = judge.ok(&["status"]);
     assert!(said.contains("failed; it does not fit the records of Ada"), "{said}");
 
+    let said = ada.ok(&["inbox"]);
+    assert!(said.contains("does not fit the records") && said.contains("2 of 2 records fail"), "{said}");
+
     team.start(2);
     let refused = wait_until("the refusals", || {
         let all = judge.json(&["inbox", "--json"]);

@@ -47,6 +47,12 @@ impl Screen {
                 Entry::DeleteLost { record, .. } => {
                     (stage.record_name(*record), "removed and edited side by side".into())
                 }
+                Entry::DesignFailed(failed) => {
+                    let by = failed.failures.iter().map(|failure| stage.name_of(failure.event.chain.device));
+                    let by = by.collect::<Vec<_>>().join(" and ");
+                    let server = stage.name_of(failed.proposal.chain.device);
+                    (format!("design of {server}"), format!("does not fit what {by} has"))
+                }
                 Entry::Waiting { record, events } => {
                     (stage.record_name(*record), format!("{} changes wait for it to be made", events.len()))
                 }

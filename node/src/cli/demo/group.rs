@@ -225,7 +225,11 @@ impl Group {
 fn removers(inbox: &[Entry]) -> Vec<DeviceKey> {
     let removals = inbox.iter().flat_map(|entry| match entry {
         Entry::DeleteLost { removals, .. } => removals.as_slice(),
-        Entry::Conflict { .. } | Entry::Held { .. } | Entry::Refused(_) | Entry::Waiting { .. } => &[],
+        Entry::Conflict { .. }
+        | Entry::DesignFailed(_)
+        | Entry::Held { .. }
+        | Entry::Refused(_)
+        | Entry::Waiting { .. } => &[],
     });
     removals.map(|removal| removal.stamp.event.chain.device).collect()
 }

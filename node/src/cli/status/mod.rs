@@ -27,7 +27,8 @@ pub(super) fn status(node: &Node, json: Json, console: &mut Console) -> Result<E
         let standing = Standings::of(node, &workspace, info.left);
         let inbox = workspace.read().inbox()?;
         let held = inbox.iter().filter(|entry| matches!(entry, Entry::Held { .. })).count();
-        let conflicts = inbox.len() - held;
+        let designs = inbox.iter().filter(|entry| matches!(entry, Entry::DesignFailed(_))).count();
+        let conflicts = inbox.len() - held - designs;
         let word = standing.word();
         let proposed = design::proposed(&workspace, node.device());
         if json.json {
