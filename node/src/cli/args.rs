@@ -546,6 +546,13 @@ pub struct New {
     /// Values; a part is `field.part`, an element `field[1]` or `field[1].part`
     #[arg(value_name = "FIELD=VALUE")]
     pub values: Vec<String>,
+    /// Ask for the other values, line by line, as a form of the list has them; so it is anyway on a terminal where none is
+    /// given
+    #[arg(long)]
+    pub ask: bool,
+    /// The form [default: the first of the list, or all fields]
+    #[arg(long, value_name = "NAME")]
+    pub form: Option<String>,
     /// Output
     #[command(flatten)]
     pub json: Json,

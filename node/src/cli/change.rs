@@ -3,10 +3,12 @@
 use super::{
     CliError, Console, Exit,
     args::{Named, New, Set},
+    form::{Entries, Form},
     names,
     shown::record_json,
 };
-use tandem_actors::{Change, Command, Handle, Refused, Transaction, fresh_record};
+use crate::show::escape;
+use tandem_actors::{Change, Command, Handle, NodeError, Refused, Transaction, fresh_record};
 use tandem_storage::{fold::RecordState, query::Record};
 use tandem_wire::RecordKey;
 
@@ -15,9 +17,27 @@ pub(super) fn new(workspace: &Handle, new: &New, console: &mut Console) -> Resul
     let design = state.design();
     let list = names::list(design, &new.list)?;
     let key = RecordKey { list, record: fresh_record() };
-    let mut changes = vec![Change::Create(key)];
-    changes.extend(names::changes(design, key, &RecordState::default(), &new.values, fresh)?);
-    commit(workspace, changes)?;
+    let make = |values: &[String]| -> Result<bool, CliError> {
+        let mut changes = vec![Change::Create(key)];
+        changes.extend(names::changes(design, key, &RecordState::default(), values, fresh)?);
+        commit(workspace, changes)
+    };
+    let is_on_a_terminal = console.screen.width.is_some();
+    if new.ask || new.form.is_some() || (new.values.is_empty() && is_on_a_terminal && !new.json.json) {
+        let (form, mut entries) = (Form::of(design, list, new.form.as_deref())?, Entries::default());
+        loop {
+            form.fill_in(&state, &new.values, &mut entries, console)?;
+            match make(&[&new.values[..], &entries.assignments(design)].concat()) {
+                // What was typed in is not lost: it is asked for again.
+                Err(CliError::Node(NodeError::Refused(refused @ (Refused::Rule { .. } | Refused::Type { .. })))) => {
+                    console.line(escape(&refused.to_string()))?;
+                }
+                done => break done?,
+            }
+        }
+    } else {
+        make(&new.values)?
+    };
     if new.json.json {
         let after = workspace.read();
         let state = after.state(key)?;

@@ -13,6 +13,7 @@ mod doctor;
 mod error;
 mod events;
 mod export;
+mod form;
 mod import;
 mod inbox;
 mod key;

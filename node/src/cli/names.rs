@@ -4,9 +4,16 @@ use super::CliError;
 use crate::exchange::reading::Reading;
 use std::collections::BTreeSet;
 use tandem_actors::{Change, Refused};
-use tandem_storage::{Reader, engine::Read, fold::Design, fold::RecordState};
+use tandem_storage::{
+    Reader,
+    engine::Read,
+    fold::{
+        Design, RecordState,
+        record::{Content, Sibling, Stamp},
+    },
+};
 use tandem_wire::{
-    CellKey, FieldId, ListId, PartPath, RecordId, RecordKey, Value,
+    CellKey, ChainId, DeviceKey, EventId, EventRef, FieldId, ListId, PartPath, RecordId, RecordKey, Value,
     design::{BaseType, FieldType},
 };
 
@@ -224,6 +231,13 @@ fn choice(design: &Design, field: FieldId, text: &str) -> Result<Value, CliError
     })
 }
 
+/// A value that nobody has written.
+pub fn not_written_yet(value: &Value) -> Sibling {
+    let chain = ChainId { device: DeviceKey([0; 32]), number: 1 };
+    let stamp = Stamp { event: EventRef { chain, seq: 0, id: EventId([0; 32]) }, op: 0, wall_ms: 0 };
+    Sibling { stamp, rank: 0, time_ms: 0, content: Content::Value(value.encode()), covered: false }
+}
+
 /// The changes that `FIELD=VALUE`s mean for a record.
 pub fn changes(
     design: &Design,
@@ -233,20 +247,18 @@ pub fn changes(
     mut fresh: impl FnMut() -> [u8; 6],
 ) -> Result<Vec<Change>, CliError> {
     let mut changes = Vec::new();
-    let mut new_elements: Vec<(FieldId, usize, Vec<u8>)> = Vec::new();
+    // With the changes so far: several parts of one new element share its key, and the next is behind it.
+    let mut state = state.clone();
     for text in assignments {
         let (place_text, value_text) = assignment(text)?;
         let place = place(design, key.list, place_text)?;
         let ty = design.field_type(place.field).unwrap_or(FieldType::one(BaseType::Text));
         let value = value(design, place.field, &ty, value_text)?;
-        // Several parts of one new element share its key.
-        let known = place.element.and_then(|number| {
-            new_elements.iter().find(|(field, of, _)| *field == place.field && *of == number).map(|(_, _, key)| key)
-        });
-        let fresh = known.and_then(|key| key.last_chunk().copied()).unwrap_or_else(&mut fresh);
-        let part = place.path(design, state, fresh)?;
-        if let (Some(number), Some(step)) = (place.element, part.steps().next()) {
-            new_elements.push((place.field, number, step.to_vec()));
+        let part = place.path(design, &state, fresh())?;
+        if place.element.is_some() {
+            // It is there also where its first part is empty.
+            let there = || vec![not_written_yet(&Value::Bool(true))];
+            state.cells.entry((place.field, part.clone())).or_insert_with(there);
         }
         changes.push(Change::Set(CellKey { record: key, field: place.field, part }, value));
     }

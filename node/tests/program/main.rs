@@ -6,6 +6,7 @@ mod daemon;
 #[cfg(unix)]
 mod designs;
 mod docs;
+mod forms;
 mod import;
 mod keeping;
 #[cfg(target_os = "linux")]

@@ -300,6 +300,11 @@ impl Design {
         self.children(list.into(), ElementKind::Field).map(|id| id.as_field()).collect()
     }
 
+    /// The forms of a list that are not dropped, in their order.
+    pub fn forms(&self, list: ListId) -> Vec<ElementId> {
+        self.children(list.into(), ElementKind::Form).collect()
+    }
+
     /// The choices of a field that are not dropped, in their order.
     pub fn choices(&self, field: FieldId) -> Vec<ElementId> {
         self.children(field.into(), ElementKind::Choice).collect()
