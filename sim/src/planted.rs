@@ -211,6 +211,8 @@ impl Planted {
             }
             Self::FailedMerged => &["only-what-fits-is-merged", "answers-are-the-models", "indexes-follow-the-records"],
             Self::RawLost | Self::RetainedLost => &[
+                "a-rehearsal-is-of-what-there-is",
+                "a-failed-rehearsal-changes-nothing",
                 "everybody-has-everything",
                 "same-events-same-views",
                 "views-are-the-naive-fold",
