@@ -12,11 +12,8 @@ use crate::{
     record_row,
     rehearsal::Reported,
 };
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-};
-use tandem_wire::{CellKey, ChainId, EventId, EventRef, ListId, MemberId, OpRef, PartPath, RecordId, RecordKey};
+use std::{collections::BTreeSet, fmt};
+use tandem_wire::{CellKey, EventId, EventRef, ListId, MemberId, OpRef, PartPath, RecordId, RecordKey};
 
 /// One thing to look at.
 #[derive(Debug, Clone, PartialEq)]
@@ -154,12 +151,8 @@ impl<R: Read> Reader<R> {
     /// The newest proposal of each server that judges now, where a rehearsal of it failed.
     fn failed_designs(&self) -> impl Iterator<Item = FailedDesign> {
         let (fold, proposals) = (self.fold(), &self.design().proposals);
-        let mut newest: BTreeMap<ChainId, OpRef> = BTreeMap::new();
-        for proposal in proposals.keys() {
-            let last = newest.entry(proposal.chain).or_insert(*proposal);
-            *last = (*last).max(*proposal);
-        }
-        let present = newest.into_values().filter(|it| fold.present_terms().any(|term| term.chain() == it.chain));
+        let newest = self.design().newest_proposals();
+        let present = newest.filter(|it| fold.present_terms().any(|term| term.chain() == it.chain));
         present.filter(|proposal| !proposals[proposal].failed.is_empty()).map(|proposal| {
             let state = &proposals[&proposal];
             let told = fold.control().flat_map(|control| {
@@ -176,8 +169,8 @@ impl<R: Read> Reader<R> {
         })
     }
 
-    /// Everything in the inbox: refusals first, the newest of them, then designs, then by list and record, the events that wait last.
-    /// Costs a look at every record.
+    /// Everything in the inbox: refusals first, the newest of them, then designs, then by list and record, the events that
+    /// wait last. Costs a look at every record.
     pub fn inbox(&self) -> Result<Vec<Entry>, EngineError> {
         self.inbox_with(usize::MAX)
     }

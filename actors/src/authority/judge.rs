@@ -8,7 +8,7 @@ use tandem_storage::{
     design_rule::{Finding, Severity},
     docket::{Accepted, Case},
     engine::Read,
-    fold::{Design, RecordState, Status, incremental::Events, record::Content, terms::Term},
+    fold::{Design, RecordState, Status, design::takes_a_step, incremental::Events, record::Content, terms::Term},
     index::{Index, holders},
     lens::is_raw,
     query::winner,
@@ -349,11 +349,6 @@ impl Bench<'_> {
         }
         Ok(())
     }
-}
-
-/// Whether it changes the design.
-fn takes_a_step(event: &Event) -> bool {
-    event.header().ops.iter().any(|op| matches!(op.act, Act::Define(_) | Act::Put(_)))
 }
 
 /// The design's own validations: the member's node asks the same of what it writes, but under the design that it knows.

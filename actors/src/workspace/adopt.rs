@@ -15,7 +15,11 @@ use tandem_storage::{
     EngineError,
     design_file::check,
     engine::Read,
-    fold::{ControlEvent, Design, Status, incremental::Archive},
+    fold::{
+        ControlEvent, Design, Status,
+        design::{defined_by, takes_a_step},
+        incremental::Archive,
+    },
 };
 use tandem_wire::{Act, ElementId, Event, EventId};
 
@@ -25,7 +29,7 @@ pub(super) fn adopt<R: Read>(draft: &mut Draft<'_, R>, event: EventId) -> Decide
     let Some(chosen) = fold.control().find(|control| control.event.id() == event) else {
         return Ok(Err(Refused::UnknownEvent(event)));
     };
-    if !is_step(&chosen.event) {
+    if !takes_a_step(&chosen.event) {
         return Ok(Err(Refused::NoStep(event)));
     }
     let refused = refused_steps(draft, fold.control())?;
@@ -47,18 +51,13 @@ pub(super) fn adopt<R: Read>(draft: &mut Draft<'_, R>, event: EventId) -> Decide
     Ok(proposal.map(|made| Committed { made: Some(made), ..Committed::default() }))
 }
 
-/// Whether it changes the design.
-fn is_step(event: &Event) -> bool {
-    event.header().ops.iter().any(|op| matches!(op.act, Act::Define(_) | Act::Put(_)))
-}
-
 fn refused_steps<'c, R: Read>(
     draft: &Draft<'_, R>,
     control: impl Iterator<Item = &'c ControlEvent>,
 ) -> Result<Vec<&'c ControlEvent>, EngineError> {
     let archive = Archive::new(&draft.fold, &draft.rows, &draft.log);
     let mut refused = Vec::new();
-    for control in control.filter(|control| is_step(&control.event)) {
+    for control in control.filter(|control| takes_a_step(&control.event)) {
         if matches!(archive.status(control.event.id())?, Status::Refused(_)) {
             refused.push(control);
         }
@@ -95,12 +94,6 @@ fn with_what_it_needs<'c>(
         new.extend(more.iter().flat_map(|control| missing(&control.event)));
         steps.extend(more);
     }
-}
-
-/// The elements that an event defines.
-fn defined_by(event: &Event) -> impl Iterator<Item = ElementId> {
-    let ops = event.header().ops.iter().enumerate().filter(|(_, op)| matches!(op.act, Act::Define(_)));
-    ops.map(|(index, _)| ElementId::defined_by(event.id(), index as u16))
 }
 
 /// The elements that an event defines, their parents, and those that it puts something on.

@@ -74,7 +74,7 @@ pub(super) fn base<R: Read>(draft: &Draft<'_, R>) -> Result<(Design, Vec<EventRe
     else {
         return Ok(present());
     };
-    let steps = proposed(&draft.fold, last).map(|proposed| proposed.steps).unwrap_or_default();
+    let steps = draft.fold.proposed(last).map(|proposed| proposed.steps.clone()).unwrap_or_default();
     let design = draft.fold.design_with(last, &draft.rows, &draft.log)?;
     Ok(design.map_or_else(present, |design| (design, steps)))
 }
@@ -169,17 +169,6 @@ fn table<R: Read>(draft: &Draft<'_, R>, first: &[Mark]) -> Vec<Mark> {
     marks.into_iter().collect()
 }
 
-/// What a proposal says.
-pub(super) fn proposed(fold: &Fold, proposal: &OpRef) -> Option<DesignProposed> {
-    let at = usize::from(proposal.op);
-    let mut events = fold.control().map(|control| &control.event);
-    let event = events.find(|event| at < event.header().ops.len() && event.op_ref(proposal.op) == *proposal)?;
-    match &event.header().ops[at].act {
-        Act::DesignProposed(proposed) => Some((**proposed).clone()),
-        _something_else => None,
-    }
-}
-
 /// Tells the members what came of a rehearsal: the design is merged, or it failed.
 pub(super) fn rehearsed<R: Read>(
     draft: &mut Draft<'_, R>,
@@ -193,7 +182,7 @@ pub(super) fn rehearsed<R: Read>(
     if known.merged.is_some() {
         return Ok(Ok(Committed::default()));
     }
-    let asked = proposed(&draft.fold, &proposal).map(|proposed| proposed.table).unwrap_or_default();
+    let asked = draft.fold.proposed(&proposal).map(|proposed| proposed.table.clone()).unwrap_or_default();
     let covers = if takes_on_trust { asked } else { table(draft, &asked) };
     let rehearsed = Box::new(Rehearsed { proposal, covers });
     let (act, body) = match outcome {

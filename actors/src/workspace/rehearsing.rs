@@ -1,14 +1,8 @@
 //! Which proposed design this node is to rehearse, and what is told of it.
 
-use super::{
-    Core, Group,
-    designs::{owner_of_design, proposed},
-};
+use super::{Core, Group, designs::owner_of_design};
 use crate::command::{Command, Refused, RehearsalOutcome};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, sync::Arc};
 use tandem_storage::{
     EngineError,
     design_file::{DesignFile, Plan},
@@ -19,7 +13,7 @@ use tandem_storage::{
     outbox,
     rehearsal::{Rehearsal, Report, Reported},
 };
-use tandem_wire::{Act, ChainId, Mark, OpRef, RecordKey, Role};
+use tandem_wire::{Act, Mark, OpRef, RecordKey, Role};
 
 impl<E: Engine> Core<E> {
     /// The proposal that this node is to rehearse, if there is one, and the design as it would be: the newest of an
@@ -33,17 +27,13 @@ impl<E: Engine> Core<E> {
         {
             return Ok(None);
         }
-        let mut newest: BTreeMap<ChainId, OpRef> = BTreeMap::new();
-        for proposal in proposals.keys() {
-            let last = newest.entry(proposal.chain).or_insert(*proposal);
-            *last = (*last).max(*proposal);
-        }
-        for proposal in newest.into_values().filter(|proposal| proposal.chain.device != self.device()) {
+        let newest = fold.design().newest_proposals();
+        for proposal in newest.filter(|proposal| proposal.chain.device != self.device()) {
             let state = &proposals[&proposal];
             if state.merged.is_some() || !state.failed.is_empty() || self.has_answered(&proposal) {
                 continue;
             }
-            let Some(proposed) = proposed(fold, &proposal) else { continue };
+            let Some(proposed) = fold.proposed(&proposal) else { continue };
             // Perhaps anew since: what it proposed stays proposed.
             let is_bound = fold.present_terms().any(|term| term.chain() == proposal.chain);
             let has_all = |Mark(end): &Mark| {

@@ -17,7 +17,7 @@ use tandem_storage::{
     EngineError,
     engine::{Batch, Engine, Read, Table},
     fold::{
-        design::Element,
+        design::{Element, defined_by},
         incremental::{EventRow, EventState, Events, Fold, RefusedBy, RefusedEvent},
     },
     log::LogReader,
@@ -169,13 +169,9 @@ impl<E: Engine> Core<E> {
     fn revived<R: Read>(&self, fold: &Fold, rows: &R) -> Result<Vec<EventRef>, EngineError> {
         let mut adopted = BTreeSet::new();
         for control in fold.control() {
-            let event = control.event.reference();
-            let ops = control.event.header().ops.iter().enumerate();
-            let defined = ops.filter(|(_, op)| matches!(op.act, Act::Define(_)));
-            let mut fields: Vec<ElementId> =
-                defined.map(|(index, _)| ElementId::defined_by(event.id, index as u16)).collect();
+            let mut fields: Vec<ElementId> = defined_by(&control.event).collect();
             fields.retain(|field| fold.design().elements.get(field).is_some_and(|element| !element.is_dropped()));
-            if !fields.is_empty() && is_refused(fold, rows, &event)? {
+            if !fields.is_empty() && is_refused(fold, rows, &control.event.reference())? {
                 adopted.extend(fields);
             }
         }

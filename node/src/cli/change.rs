@@ -24,6 +24,8 @@ pub(super) fn new(workspace: &Handle, new: &New, console: &mut Console) -> Resul
     };
     let is_on_a_terminal = console.screen.width.is_some();
     if new.ask || new.form.is_some() || (new.values.is_empty() && is_on_a_terminal && !new.json.json) {
+        // Nobody is asked for more where what is said cannot be.
+        names::changes(design, key, &RecordState::default(), &new.values, fresh)?;
         let (form, mut entries) = (Form::of(design, list, new.form.as_deref())?, Entries::default());
         loop {
             form.fill_in(&state, &new.values, &mut entries, console)?;

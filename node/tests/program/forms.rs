@@ -67,6 +67,7 @@ fn what_its_condition_leaves_out_or_the_command_line_says_is_not_asked_for() {
     assert_eq!((&fields["Name"], &fields["Count"]), (&json!("M9"), &json!(4)));
     let (_, fields) = asked(&node, &["--form", "Quick"], "M10\n");
     assert_eq!(fields["Name"], "M10");
+    node.fails(&["new", "Things", "Count=many", "--ask"], 1, &["a whole number", "many"]);
     node.fails(&["new", "Things", "--form", "Slow"], 3, &["no form Slow", "New, Quick"]);
 }
 

@@ -2,14 +2,14 @@
 
 use super::{peer::Peer, world::World};
 use crate::chance::{Ratio, Stream};
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 use tandem_actors::Command;
 use tandem_storage::{
     design_file::{DesignFile, FieldSpec, ListSpec, RuleSpec, Scalar, SplitSpec, ViewSpec, export},
     engine::Engine,
-    fold::incremental::Fold,
+    fold::{design::takes_a_step, incremental::Fold},
 };
-use tandem_wire::{Act, ChainId, Event, EventId, Mark, OpRef};
+use tandem_wire::{Act, Event, EventId, Mark, OpRef};
 
 /// Fields of a list and lists of a design, at most: there is to be much in each.
 const FIELDS_MAX: usize = 8;
@@ -49,8 +49,7 @@ pub(super) fn draw(stream: &mut Stream, peer: &Peer) -> Option<Command> {
 fn refused_steps(peer: &Peer) -> Vec<EventId> {
     let store = peer.store().expect("up");
     let (fold, snapshot) = (store.fold(), store.engine().snapshot());
-    let is_step = |event: &Event| event.header().ops.iter().any(|op| matches!(op.act, Act::Define(_) | Act::Put(_)));
-    let steps = fold.control().map(|control| &control.event).filter(|event| is_step(event));
+    let steps = fold.control().map(|control| &control.event).filter(|event| takes_a_step(event));
     let refused =
         |event: &&Arc<Event>| fold.refused_event(&snapshot, &event.reference()).expect("memory can be read").is_some();
     steps.filter(refused).map(|event| event.id()).collect()
@@ -204,12 +203,7 @@ impl World {
     pub(super) fn undecided(&self) -> Option<String> {
         let owner = self.peers[0].store()?;
         let fold = owner.fold();
-        let mut newest: BTreeMap<ChainId, OpRef> = BTreeMap::new();
-        for proposal in fold.design().proposals.keys() {
-            let last = newest.entry(proposal.chain).or_insert(*proposal);
-            *last = (*last).max(*proposal);
-        }
-        let open = newest.values().find(|proposal| {
+        let open = fold.design().newest_proposals().find(|proposal| {
             let state = &fold.design().proposals[proposal];
             let device = proposal.chain.device;
             let is_bound = fold.present_terms().any(|term| term.chain() == proposal.chain);

@@ -8,8 +8,8 @@ use std::{
     sync::OnceLock,
 };
 use tandem_wire::{
-    Act, DesignDigest, DesignProposed, ElementId, EventId, EventRef, EventTag, FieldId, ListId, Mark, OpRef, Rehearsed,
-    Value,
+    Act, ChainId, DesignDigest, DesignProposed, ElementId, Event, EventId, EventRef, EventTag, FieldId, ListId, Mark,
+    OpRef, Rehearsed, Value,
     design::{ElementKind, FieldType, Property},
 };
 
@@ -262,6 +262,16 @@ impl Design {
         }
     }
 
+    /// The newest proposal of each authority.
+    pub fn newest_proposals(&self) -> impl Iterator<Item = OpRef> + use<> {
+        let mut newest: BTreeMap<ChainId, OpRef> = BTreeMap::new();
+        for proposal in self.proposals.keys() {
+            let last = newest.entry(proposal.chain).or_insert(*proposal);
+            *last = (*last).max(*proposal);
+        }
+        newest.into_values()
+    }
+
     /// One that nobody proposed, of these elements.
     pub fn of(elements: BTreeMap<ElementId, Element>) -> Self {
         Self { elements, ..Self::default() }
@@ -362,6 +372,17 @@ impl Element {
     pub fn is_dropped(&self) -> bool {
         self.property(Property::Dropped) == Some(Value::Bool(true))
     }
+}
+
+/// Whether an event changes the design.
+pub fn takes_a_step(event: &Event) -> bool {
+    event.header().ops.iter().any(|op| matches!(op.act, Act::Define(_) | Act::Put(_)))
+}
+
+/// The elements that an event defines.
+pub fn defined_by(event: &Event) -> impl Iterator<Item = ElementId> {
+    let ops = event.header().ops.iter().enumerate().filter(|(_, op)| matches!(op.act, Act::Define(_)));
+    ops.map(|(index, _)| ElementId::defined_by(event.id(), index as u16))
 }
 
 /// Whether the event whose id starts like this is in a past.

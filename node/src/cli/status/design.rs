@@ -1,10 +1,10 @@
 //! Who has which design, and why what a server proposes does not count yet.
 
 use super::super::events::Authors;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use tandem_actors::Handle;
 use tandem_storage::fold::{Design, incremental::Fold};
-use tandem_wire::{Act, ChainId, DesignProposed, DeviceKey, Event, Mark, OpRef, Role, VersionTable};
+use tandem_wire::{ChainId, DeviceKey, Mark, OpRef, Role, VersionTable};
 
 /// The newest proposal of a server.
 pub struct Proposed {
@@ -38,17 +38,12 @@ pub fn behind(changes: &BTreeSet<(ChainId, u64)>, theirs: &VersionTable) -> u64 
 /// The newest proposal of each server that judges now.
 pub fn proposed(workspace: &Handle, device: DeviceKey) -> Vec<Proposed> {
     let (fold, authors) = (workspace.fold(), Authors::of(workspace));
-    let mut newest: BTreeMap<ChainId, OpRef> = BTreeMap::new();
-    for proposal in fold.design().proposals.keys() {
-        let last = newest.entry(proposal.chain).or_insert(*proposal);
-        *last = (*last).max(*proposal);
-    }
     let judges = |chain: &ChainId| fold.present_terms().any(|term| term.chain() == *chain);
-    let present = newest.into_iter().filter(|(chain, _)| judges(chain));
-    present.map(|(chain, proposal)| describe(&fold, &authors, (chain.device, proposal), device)).collect()
+    let present = fold.design().newest_proposals().filter(|proposal| judges(&proposal.chain));
+    present.map(|proposal| describe(&fold, &authors, proposal, device)).collect()
 }
 
-fn describe(fold: &Fold, authors: &Authors, (server, proposal): (DeviceKey, OpRef), device: DeviceKey) -> Proposed {
+fn describe(fold: &Fold, authors: &Authors, proposal: OpRef, device: DeviceKey) -> Proposed {
     let state = &fold.design().proposals[&proposal];
     let (word, why) = match (state.merged, state.failed.first()) {
         (Some(_), _) => ("merged", None),
@@ -58,7 +53,7 @@ fn describe(fold: &Fold, authors: &Authors, (server, proposal): (DeviceKey, OpRe
         }
         (None, None) => ("open", Some(waits_for(fold, &proposal, device))),
     };
-    Proposed { name: proposal.tag.to_string()[..8].to_owned(), server: authors.name(server), word, why }
+    Proposed { name: proposal.tag.to_string()[..8].to_owned(), server: authors.name(proposal.chain.device), word, why }
 }
 
 /// What a proposal waits for, as far as this node can do something.
@@ -70,22 +65,11 @@ fn waits_for(fold: &Fold, proposal: &OpRef, device: DeviceKey) -> String {
     if role.is_none_or(|role| role < Role::Writer) {
         return "it waits for the node of a member who may write: this one may not".into();
     }
-    let (own, asked) = (fold.version_table(), asked(fold, proposal));
-    let lacks = asked.iter().filter(|Mark(end)| !own.ends(end.chain).any(|own| own.seq >= end.seq)).count();
+    let own = fold.version_table();
+    let asked = fold.proposed(proposal).into_iter().flat_map(|proposed| &proposed.table);
+    let lacks = asked.filter(|Mark(end)| !own.ends(end.chain).any(|own| own.seq >= end.seq)).count();
     match lacks {
         0 => "this node rehearses it".into(),
         lacks => format!("it waits for what the server had: {lacks} chains of events are not all here"),
     }
-}
-
-/// What the server had when it proposed.
-fn asked(fold: &Fold, proposal: &OpRef) -> Vec<Mark> {
-    let is_it = |event: &&Event| event.op_ref(proposal.op) == *proposal;
-    let event = fold.control().map(|control| &*control.event).find(is_it);
-    let acts = event.map(|event| &event.header().ops).into_iter().flatten().map(|op| &op.act);
-    let proposed = acts.filter_map(|act| match act {
-        Act::DesignProposed(proposed) => Some(&**proposed),
-        _other => None,
-    });
-    proposed.flat_map(|proposed: &DesignProposed| proposed.table.iter().copied()).collect()
 }

@@ -10,7 +10,7 @@ use crate::{
     fold::{ControlEvent, Design, Members, Terms, design::Parts},
 };
 use std::{collections::BTreeSet, sync::Arc};
-use tandem_wire::{Act, DeviceKey, Event, EventId, Mark, OpRef};
+use tandem_wire::{Act, DesignProposed, DeviceKey, Event, EventId, Mark, OpRef};
 
 impl Fold {
     /// Stages 1 to 4 again; `new` is what changed them. Adds to `again` every older event to be looked at again.
@@ -83,6 +83,15 @@ impl Fold {
         let lookup = Lookup { fold: self, rows, events };
         let parts = Parts::of(&self.control, |c| lookup.status_of(&c.event, &c.past))?;
         Ok(self.design.with_proposal(proposal, &parts))
+    }
+
+    /// What a proposal says.
+    pub fn proposed(&self, proposal: &OpRef) -> Option<&DesignProposed> {
+        let event = self.control.iter().find(|c| c.event.op_ref(proposal.op) == *proposal)?;
+        match &event.event.header().ops.get(usize::from(proposal.op))?.act {
+            Act::DesignProposed(proposed) => Some(proposed),
+            _something_else => None,
+        }
     }
 
     /// The design as it was before a control event: without that, and without all that had seen it; nothing where there
