@@ -202,11 +202,11 @@ impl Handle {
         Ok(views.fold.design_before(event, &snapshot, &log)?)
     }
 
-    /// How many proposed designs are neither merged nor known to fail.
+    /// How many designs that a server proposed last are neither merged nor known to fail.
     pub fn open_proposals(&self) -> usize {
         let fold = self.fold();
-        let proposals = fold.design().proposals.values();
-        proposals.filter(|proposal| proposal.merged.is_none() && proposal.failed.is_empty()).count()
+        let newest = fold.design().newest_proposals().map(|proposal| &fold.design().proposals[&proposal]);
+        newest.filter(|proposal| proposal.merged.is_none() && proposal.failed.is_empty()).count()
     }
 
     /// The name of who uses this node, in this workspace.

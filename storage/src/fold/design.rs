@@ -5,6 +5,7 @@ use crate::{EngineError, design_rule::DesignRules, lens::Lenses};
 use serde::Serialize;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::Bound,
     sync::OnceLock,
 };
 use tandem_wire::{
@@ -178,7 +179,7 @@ impl Design {
         Ok(design)
     }
 
-    /// The first valid merge of a proposal makes its steps current.
+    /// The first valid merge of a proposal makes its steps current, unless a newer one of the same authority is current.
     fn merge(
         &mut self,
         here: OpRef,
@@ -187,7 +188,8 @@ impl Design {
         failures: &[(&ControlEvent, &Rehearsed)],
         parts: &Parts<'_>,
     ) {
-        let Some(proposal) = self.proposals.get_mut(&rehearsed.proposal) else { return };
+        let is_passed_over = self.newer_than(&rehearsed.proposal).any(|(_, newer)| newer.merged.is_some());
+        let Some(proposal) = self.proposals.get_mut(&rehearsed.proposal).filter(|_| !is_passed_over) else { return };
         let Some((proposing, proposed)) = parts.proposing(&rehearsed.proposal) else { return };
         let by_authority = proposing.event.header().chain.device == c.event.header().chain.device;
         let voided = failures
@@ -260,6 +262,12 @@ impl Design {
         if !applied {
             self.losing.insert(by);
         }
+    }
+
+    /// What the authority of a proposal proposed after it.
+    pub fn newer_than(&self, proposal: &OpRef) -> impl Iterator<Item = (&OpRef, &Proposal)> {
+        let after = self.proposals.range((Bound::Excluded(*proposal), Bound::Unbounded));
+        after.take_while(move |(newer, _)| newer.chain == proposal.chain)
     }
 
     /// The newest proposal of each authority.

@@ -89,6 +89,7 @@ fn state_of(design: &Design, proposal: &OpRef) -> &'static str {
     match design.proposals.get(proposal) {
         Some(state) if state.merged.is_some() => "merged",
         Some(state) if !state.failed.is_empty() => "failed",
+        Some(_) if design.newer_than(proposal).next().is_some() => "superseded",
         Some(_) => "open",
         None => "void",
     }

@@ -350,6 +350,35 @@ fn of_several_merges_the_first_counts() {
     assert_eq!(merged(&w, proposal), Some(w.op(first)));
 }
 
+/// A second proposal of S, to name the list otherwise.
+fn proposed_after(w: &mut World, list: ElementId, value: &str) -> Ev {
+    let act = DesignProposed { term: w.term(S), design: DesignDigest([2; 16]), steps: vec![], table: vec![] };
+    let line = put_line(list, Property::Name, Value::Text(value.into()));
+    w.write(S, vec![on_workspace(Act::DesignProposed(Box::new(act))), line])
+}
+
+#[test]
+fn an_older_proposal_is_passed_over_once_a_newer_one_is_current() {
+    let mut w = world();
+    let (list, older) = proposed(&mut w, &[]);
+    let newer = proposed_after(&mut w, list, "newer");
+    merge(&mut w, A, newer, &[]);
+    merge(&mut w, C, older, &[]);
+    check_name(&w, list, "newer");
+    assert_eq!(merged(&w, older), None);
+}
+
+#[test]
+fn a_newer_proposal_that_is_not_current_holds_no_older_one_up() {
+    let mut w = world();
+    let (list, older) = proposed(&mut w, &[]);
+    let newer = proposed_after(&mut w, list, "newer");
+    merge(&mut w, C, older, &[]);
+    check_name(&w, list, "s");
+    merge(&mut w, A, newer, &[]);
+    check_name(&w, list, "newer");
+}
+
 #[test]
 fn a_merged_design_wins_over_what_it_had_not_seen() {
     let mut w = world();
