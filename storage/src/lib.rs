@@ -6,6 +6,7 @@
 //! Never here: actors, sockets, clocks, and any judgement of what a server may refuse.
 
 mod bytes;
+pub mod composite;
 pub mod constraint;
 pub mod design_file;
 pub mod design_rule;

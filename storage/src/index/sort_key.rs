@@ -20,7 +20,7 @@ const TEXT_BYTES_MAX: usize = 1024;
 /// Ends a text's key: less than anything in it.
 const END: u8 = 0;
 
-static COLLATOR: LazyLock<CollatorBorrowed<'static>> = LazyLock::new(|| {
+pub(crate) static COLLATOR: LazyLock<CollatorBorrowed<'static>> = LazyLock::new(|| {
     Collator::try_new(Default::default(), CollatorOptions::default()).expect("the root collation is compiled in")
 });
 
