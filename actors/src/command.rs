@@ -183,6 +183,7 @@ impl Change {
         match self {
             Self::Create(record) | Self::Delete(record) | Self::Restore(record) | Self::Keep(record) => *record,
             Self::Set(cell, _) | Self::SetRaw(cell, _) | Self::Resolve(cell, _) => cell.record,
+            Self::SetText { record, .. } => *record,
         }
     }
 }
@@ -259,10 +260,23 @@ pub enum Expect {
 pub enum Change {
     /// Make a record, with an id that the caller chose.
     Create(RecordKey),
-    /// Give a cell a value. A value that it shows already is no change.
+    /// Give a cell a value. A value that it shows already is no change. A part of a string, such as a user's `email`,
+    /// has no cell of its own: the string is written anew.
     Set(CellKey, Value),
     /// The same for a value from elsewhere: one that the field's type cannot hold is kept as it is, and flagged.
     SetRaw(CellKey, Value),
+    /// Make a field say a text, the way servers write it: `123;#john@x.org`, or with all its elements `1;#a;#2;#b`
+    /// ([`tandem_storage::composite`]).
+    SetText {
+        /// The record.
+        record: RecordKey,
+        /// The field.
+        field: FieldId,
+        /// What it is to say; nothing clears it.
+        text: String,
+        /// Whether a text that the field's type cannot hold is kept as it is, and flagged.
+        keep_raw: bool,
+    },
     /// Give a cell a value in place of everything that was written into it side by side: the conflict is over.
     Resolve(CellKey, Value),
     /// Of a record that somebody removed while somebody else edited it: the edit stands, and the removal is taken off the

@@ -187,6 +187,7 @@ impl Model {
         let key = match change {
             Change::Create(key) | Change::Delete(key) | Change::Restore(key) | Change::Keep(key) => *key,
             Change::Set(cell, _) | Change::SetRaw(cell, _) | Change::Resolve(cell, _) => cell.record,
+            Change::SetText { .. } => unreachable!("one node alone has no field with parts"),
         };
         if !self.lists().any(|list| list == key.list) {
             return Err("unknown-list");
@@ -216,6 +217,7 @@ impl Model {
             Change::Set(cell, value) | Change::SetRaw(cell, value) => record.set(cell, value, false),
             Change::Resolve(cell, value) => record.set(cell, value, true),
             Change::Keep(_) => record.lost_deletes = 0,
+            Change::SetText { .. } => unreachable!("one node alone has no field with parts"),
         }
         Ok(())
     }

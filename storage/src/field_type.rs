@@ -1,5 +1,6 @@
 //! Whether values fit the types of fields.
 
+use crate::composite::{self, Home, VERBATIM};
 use tandem_wire::{
     PartPath, Value,
     design::{BaseType, FieldType},
@@ -10,16 +11,41 @@ pub fn fits(field_type: &FieldType, part: &PartPath, value: &Value) -> bool {
     let Some(base) = field_type.base() else { return false };
     let steps_above = usize::from(field_type.many);
     let depth = part.steps().len();
-    if base.is_composite() {
-        // Each part is a plain value; a registry of part types comes with the composite types themselves.
-        return depth > steps_above && !matches!(value, Value::Other { .. });
+    if composite::is_atom(base) {
+        return depth == steps_above && is_nothing_or_text(value, |text| composite::reads(base, text));
+    }
+    if let Some(composite) = composite::of(base) {
+        let name = part.steps().last().unwrap_or_default();
+        let known = composite.parts().iter().find(|part| part.name.as_bytes() == name);
+        return depth > steps_above
+            && match known.filter(|_| depth == steps_above + 1) {
+                Some(known) if matches!(known.home, Home::Cell | Home::Aside) => {
+                    *value == Value::Null || is_of(known.base, value)
+                }
+                Some(_follows_from_others) => false,
+                None if name == VERBATIM.as_bytes() => is_nothing_or_text(value, |text| composite::reads(base, text)),
+                // Parts of other programs.
+                None => !matches!(value, Value::Other { .. }),
+            };
+    }
+    // How somebody wrote a value who writes it otherwise.
+    if depth == steps_above + 1 && part.steps().last() == Some(VERBATIM.as_bytes()) {
+        return is_nothing_or_text(value, |_any| true);
     }
     // A long text may be cut into chunks, each a part of its own.
     let is_chunk = base == BaseType::Text && depth == steps_above + 1;
     (depth == steps_above || is_chunk) && (*value == Value::Null || is_of(base, value))
 }
 
-/// Whether a value is of a plain type.
+fn is_nothing_or_text(value: &Value, fits: impl Fn(&str) -> bool) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Text(text) => text.is_empty() || fits(text),
+        _other => false,
+    }
+}
+
+/// Whether a value is of a plain type, or of one whose values are strings with parts.
 pub fn is_of(base: BaseType, value: &Value) -> bool {
     match base {
         BaseType::Bool => matches!(value, Value::Bool(_)),
@@ -34,17 +60,13 @@ pub fn is_of(base: BaseType, value: &Value) -> bool {
         BaseType::Reference => matches!(value, Value::Reference { .. }),
         BaseType::Rank => matches!(value, Value::Rank(_)),
         BaseType::Blob => matches!(value, Value::Blob { .. }),
-        BaseType::PersonName
-        | BaseType::Phone
-        | BaseType::Email
-        | BaseType::PostalAddress
-        | BaseType::User
+        BaseType::User
         | BaseType::Lookup
-        | BaseType::Url
         | BaseType::Currency
         | BaseType::GeoPoint
         | BaseType::RichText
-        | BaseType::DateRange => false,
+        | BaseType::DateRange => matches!(value, Value::Text(_)),
+        BaseType::PersonName | BaseType::Phone | BaseType::Email | BaseType::PostalAddress | BaseType::Url => false,
     }
 }
 
@@ -74,5 +96,17 @@ mod tests {
         check(FieldType::one(BaseType::PersonName), &["given"], text(), true);
         check(FieldType::many(BaseType::Phone), &["e"], text(), false);
         check(FieldType::many(BaseType::Phone), &["e", "number"], text(), true);
+        check(FieldType::many(BaseType::Phone), &["e", "number"], Value::Int(1), false);
+        check(FieldType::many(BaseType::Phone), &["e", "e164"], text(), false);
+        check(FieldType::many(BaseType::Phone), &["e", "of another program"], Value::Int(1), true);
+        let user = || Value::Text("1;#a@b".into());
+        check(FieldType::one(BaseType::User), &[], user(), true);
+        check(FieldType::one(BaseType::User), &[], Value::Text(String::new()), true);
+        check(FieldType::one(BaseType::User), &[], text(), false);
+        check(FieldType::one(BaseType::User), &["email"], text(), false);
+        check(FieldType::many(BaseType::User), &["e"], user(), true);
+        check(FieldType::many(BaseType::User), &[], user(), false);
+        check(FieldType::one(BaseType::Url), &["="], Value::Text("x:y,z".into()), true);
+        check(FieldType::one(BaseType::Url), &["="], text(), false);
     }
 }

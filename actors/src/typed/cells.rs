@@ -2,7 +2,10 @@
 
 use super::{TypedError, text, tree::Tree};
 use std::collections::{BTreeMap, BTreeSet};
-use tandem_storage::fold::{Design, RecordState};
+use tandem_storage::{
+    composite::{self, Composite, Home, Parts},
+    fold::{Design, RecordState},
+};
 use tandem_wire::{
     ElementId, FieldId, ListId, PartPath, RecordId, Value,
     design::{BaseType, FieldType},
@@ -100,6 +103,7 @@ impl Field {
         for (steps, value) in cells {
             match (steps.as_slice(), self.is_composite()) {
                 ([], false) => return self.value_tree(value),
+                ([], true) => return self.parts_tree(value),
                 ([name], true) => {
                     let name = String::from_utf8_lossy(name).into_owned();
                     parts.push((name, self.value_tree(value)?));
@@ -108,6 +112,20 @@ impl Field {
             }
         }
         Ok(if parts.is_empty() { Tree::Nothing } else { Tree::Parts(parts) })
+    }
+
+    /// The parts of a string; itself where it has none.
+    fn parts_tree(&self, value: &Value) -> Result<Tree, TypedError> {
+        let (Value::Text(text), Some(composite)) = (value, self.base().and_then(composite::of)) else {
+            return self.value_tree(value);
+        };
+        let mut parts = Vec::new();
+        for part in composite.parts() {
+            if let Some(value) = composite.derive(part.name, text) {
+                parts.push((part.name.to_owned(), self.value_tree(&value)?));
+            }
+        }
+        if parts.is_empty() { self.value_tree(value) } else { Ok(Tree::Parts(parts)) }
     }
 
     fn value_tree(&self, value: &Value) -> Result<Tree, TypedError> {
@@ -181,11 +199,24 @@ impl Field {
             cells.push((part, value));
             return Ok(());
         }
+        let base = self.base().filter(|base| composite::is_atom(*base));
+        if let Some(composite) = base.and_then(composite::of) {
+            let part = PartPath::new(above).expect("one step is within the limits");
+            cells.push((part, self.string(composite, tree)?));
+            return Ok(());
+        }
         let parts = match tree {
             Tree::Nothing => Vec::new(),
             Tree::Parts(parts) => parts,
             other => return Err(self.wrong("named parts", &other)),
         };
+        // What follows from others is not written.
+        let base = self.base().unwrap_or(BaseType::Text);
+        let is_cell = |name: &str| {
+            let known = composite::part(base, name.as_bytes());
+            known.is_none_or(|part| matches!(part.home, Home::Cell | Home::Aside))
+        };
+        let parts = parts.into_iter().filter(|(name, _)| is_cell(name));
         for (name, part_tree) in parts {
             let steps = above.iter().copied().chain([name.as_bytes()]);
             let part = PartPath::new(steps)
@@ -194,6 +225,32 @@ impl Field {
             cells.push((part, value));
         }
         Ok(())
+    }
+
+    /// The string of a composite whose parts have no cells of their own, from these parts or from itself.
+    fn string(&self, composite: &dyn Composite, tree: Tree) -> Result<Value, TypedError> {
+        let wrong = |tree: &Tree| self.wrong(&format!("{}, or its parts", composite.example()), tree);
+        let mut parts = Parts::new();
+        match &tree {
+            Tree::Nothing => return Ok(Value::Null),
+            Tree::Text(text) if composite.read(text).is_some() => return Ok(Value::Text(text.clone())),
+            Tree::Parts(told) => {
+                for part in composite.parts().iter().filter(|part| part.home == Home::Atom) {
+                    let of_it = told.iter().find(|(name, value)| name == part.name && *value != Tree::Nothing);
+                    let Some((_, value)) = of_it else { continue };
+                    let one = Self {
+                        id: self.id,
+                        name: self.name.clone(),
+                        ty: Some(FieldType::one(part.base)),
+                        choices: BTreeMap::new(),
+                    };
+                    parts.insert(part.name, one.value(value.clone())?);
+                }
+            }
+            _other => return Err(wrong(&tree)),
+        }
+        let written = composite.write(&parts, "").filter(|text| composite.read(text).unwrap_or_default() == parts);
+        written.map(Value::Text).ok_or_else(|| wrong(&tree))
     }
 
     /// The value that a plain field takes.

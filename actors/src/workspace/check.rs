@@ -2,13 +2,14 @@
 
 use crate::command::{NameKind, Refused};
 use tandem_storage::{
+    composite::{self, Home},
     constraint::{OnDelete, check_pattern},
     field_type::{fits, is_of},
     fold::Design,
     index::ViewDefinition,
 };
 use tandem_wire::{
-    CellKey, ElementId, FieldId, ListId, Value,
+    CellKey, ElementId, FieldId, ListId, PartPath, Value,
     design::{BaseType, ElementKind, FieldType, Property},
     limits::{EVENT_BYTES_MAX, NAME_BYTES_MAX},
 };
@@ -41,9 +42,30 @@ pub(super) fn cell(design: &Design, cell: &CellKey, value: &Value) -> Result<(),
         return Ok(());
     }
     let base = field_type.base().map_or("a type of a newer version", BaseType::name);
+    if let Some(expected) = composite_form(&field_type, &cell.part) {
+        return Err(wrong_type(design, cell.field, &expected, value));
+    }
     let expected =
         if field_type.many { format!("any number of {base}, each in a part of its own") } else { base.into() };
     Err(wrong_type(design, cell.field, &expected, value))
+}
+
+/// What is expected at a part of a field that has parts.
+fn composite_form(ty: &FieldType, part: &PartPath) -> Option<String> {
+    let base = ty.base()?;
+    let composite = composite::of(base)?;
+    let depth = usize::from(ty.many);
+    if part.steps().len() == depth + 1
+        && let Some(known) = composite::part(base, part.steps().last()?)
+    {
+        let name = known.name;
+        return Some(match known.home {
+            Home::Of(source) => format!("another {source}, from which its {name} follows"),
+            _cell => format!("{} as its {name}", known.base.name()),
+        });
+    }
+    let many = if ty.many { ", each an element of its own" } else { "" };
+    Some(format!("{} such as {}{many}", base.name(), composite.example()))
 }
 
 /// The list and field exist, and the format can hold the value.
@@ -143,7 +165,7 @@ pub(super) fn has_form(value: &Value) -> bool {
     }
 }
 
-fn wrong_type(design: &Design, field: impl Into<ElementId>, expected: &str, value: &Value) -> Refused {
+pub(super) fn wrong_type(design: &Design, field: impl Into<ElementId>, expected: &str, value: &Value) -> Refused {
     Refused::Type { field: design.name(field), expected: expected.into(), got: describe(value) }
 }
 

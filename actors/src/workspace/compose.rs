@@ -128,6 +128,12 @@ impl<'a, R: Read> Draft<'a, R> {
         self.workspace
     }
 
+    /// The lamport of its next data event.
+    pub(super) fn next_lamport(&self) -> u64 {
+        let tips = self.fold.frontier(false);
+        1 + tips.map(|tip| tip.lamport).max().unwrap_or(0)
+    }
+
     /// Adds one event and applies it to the draft's views.
     pub(super) fn add(
         &mut self,

@@ -15,6 +15,7 @@ mod designs;
 mod expect;
 mod insert;
 mod members;
+mod parts;
 mod rehearsing;
 mod resend;
 mod retry;

@@ -7,6 +7,7 @@
 use super::{
     check,
     compose::{Draft, OpWithBody},
+    parts,
     rules::{self, RuleChange},
 };
 use crate::command::{Change, Refused};
@@ -69,6 +70,37 @@ struct Put {
 
 impl Touched {
     fn take<R: Read>(&mut self, draft: &Draft<'_, R>, change: &Change) -> Result<Result<(), Refused>, EngineError> {
+        let record = match change {
+            Change::Set(cell, _) if !cell.part.is_empty() => &cell.record,
+            Change::SetText { record, .. } => record,
+            _of_one_cell => return self.take_cell(draft, change),
+        };
+        if let Err(refused) = check::list(draft.fold.design(), record.list) {
+            return Ok(Err(refused));
+        }
+        let pending = self.record(draft, *record)?;
+        let of_cells = match pending.values.is_empty() {
+            true => parts::of_cells(draft, &pending.found, change),
+            false => parts::of_cells(draft, &pending.after(), change),
+        };
+        let changes = match of_cells {
+            Ok(changes) => changes,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        for change in changes {
+            if let Err(refused) = self.take_cell(draft, &change)? {
+                return Ok(Err(refused));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// Takes a change of one cell, or of a record as such.
+    fn take_cell<R: Read>(
+        &mut self,
+        draft: &Draft<'_, R>,
+        change: &Change,
+    ) -> Result<Result<(), Refused>, EngineError> {
         let design = draft.fold.design();
         let (record, checked) = match change {
             Change::Set(cell, value) => (cell.record, check::cell(design, cell, value)),
@@ -78,6 +110,7 @@ impl Touched {
             Change::Create(record) | Change::Delete(record) | Change::Restore(record) | Change::Keep(record) => {
                 (*record, check::list(design, record.list))
             }
+            Change::SetText { .. } => unreachable!("it was taken apart"),
         };
         if let Err(refused) = checked {
             return Ok(Err(refused));
@@ -98,6 +131,7 @@ impl Touched {
             Change::Resolve(cell, value) => pending.set(cell, value, true),
             Change::Keep(_) => pending.is_kept = true,
             Change::Delete(_) => pending.exists = false,
+            Change::SetText { .. } => unreachable!("it was taken apart"),
         }
         Ok(Ok(()))
     }

@@ -5,14 +5,15 @@ use crate::{exchange::text_form, show::escape};
 use std::{cell::Cell, collections::BTreeMap};
 use tandem_actors::{Change, fresh_record, handle::State};
 use tandem_storage::{
+    composite::{FieldCells, cells_of},
     filter::Scope,
     fold::{Design, RecordState},
     form::{FormDefinition, FormField},
-    lens::{LensCells, MADE_MAX, StateCells},
+    lens::{Choices, LensCells, MADE_MAX, StateCells},
 };
 use tandem_wire::{
-    FieldId, ListId, RecordId, RecordKey, Value,
-    design::{BaseType, Property},
+    FieldId, ListId, PartPath, RecordId, RecordKey, Value,
+    design::{BaseType, FieldType, Property},
 };
 
 /// Bytes of a line that is read.
@@ -95,7 +96,7 @@ impl Form {
         let Ok(changes) = names::changes(design, key, &RecordState::default(), &assignments, fresh) else {
             return true;
         };
-        let record = record_of(&changes);
+        let record = record_of(design, &changes);
         let left = Cell::new(MADE_MAX);
         condition.matches(&LensCells::new(design, &StateCells(&record), &left)).unwrap_or(true)
     }
@@ -177,11 +178,20 @@ impl Entries {
 }
 
 /// A record that nobody has written, with these values.
-fn record_of(changes: &[Change]) -> RecordState {
+fn record_of(design: &Design, changes: &[Change]) -> RecordState {
     let mut record = RecordState::default();
+    let mut put = |field: FieldId, part: &PartPath, value: &Value| {
+        record.cells.insert((field, part.clone()), vec![names::not_written_yet(value)]);
+    };
     for change in changes {
-        if let Change::Set(cell, value) = change {
-            record.cells.insert((cell.field, cell.part.clone()), vec![names::not_written_yet(value)]);
+        match change {
+            Change::Set(cell, value) => put(cell.field, &cell.part, value),
+            Change::SetText { field, text, .. } => {
+                let ty = design.field_type(*field).unwrap_or(FieldType::one(BaseType::Text));
+                let cells = cells_of(&ty, &Choices::of(design, *field), &FieldCells::new(), text, || [0; 6]);
+                cells.iter().for_each(|(part, value)| put(*field, part, value));
+            }
+            _of_no_cell => {}
         }
     }
     record

@@ -272,7 +272,7 @@ fn of_conflict(
         }
         (None, Some(text)) => {
             let ty = design.field_type(cell.field).unwrap_or(FieldType::one(tandem_wire::design::BaseType::Text));
-            names::value(design, cell.field, &ty, text)?
+            names::value_at(design, (cell.field, &ty), &cell.part, text)?
         }
         (None, None) => {
             return Err(CliError::Usage("say how: --use EVENT, --value VALUE or --keep-both".into()));

@@ -154,7 +154,7 @@ fn equality(design: &Design, list: ListId, text: &str) -> Option<Result<(FieldId
     let (place, value) = text.split_once('=').filter(|(_, value)| !value.starts_with('='))?;
     names::place(design, list, place).ok()?;
     Some(plain_place(design, list, place).and_then(|(field, part, ty)| {
-        let value = names::value(design, field, &ty, value)?;
+        let value = names::value_at(design, (field, &ty), &part, value)?;
         Ok((field, part, value))
     }))
 }

@@ -5,7 +5,7 @@ use crate::exchange::reading::Reading;
 use std::collections::BTreeSet;
 use tandem_actors::{Change, Refused};
 use tandem_storage::{
-    Reader,
+    Reader, composite,
     engine::Read,
     fold::{
         Design, RecordState,
@@ -74,6 +74,12 @@ fn malformed(text: &str) -> CliError {
 }
 
 impl Place {
+    /// Whether it is a field whose text says several things: elements, or parts with cells of their own.
+    fn is_whole_string(&self, ty: &FieldType) -> bool {
+        let has_parts = ty.base().is_some_and(BaseType::is_composite);
+        self.element.is_none() && self.part.is_none() && (has_parts || ty.many)
+    }
+
     /// Where in the record this is. An element one behind the last is a new one; `fresh` makes its key unique.
     pub fn path(&self, design: &Design, state: &RecordState, fresh: [u8; 6]) -> Result<PartPath, CliError> {
         let name = design.name(self.field);
@@ -89,34 +95,23 @@ impl Place {
             (true, Some(number)) => steps.push(element_key(state, self.field, number, fresh, &name)?),
             (false, None) => {}
         }
-        let is_composite = ty.base().is_some_and(BaseType::is_composite);
-        match (&self.part, is_composite) {
-            (Some(part), true) => steps.push(part.clone().into_bytes()),
-            (None, false) => {}
-            (Some(_), false) => return Err(CliError::Usage(format!("{name} has no parts"))),
-            (None, true) => {
-                return Err(CliError::Usage(format!("{name} has parts; say which: {name}.part ({})", parts_of(&ty))));
+        let base = ty.base().unwrap_or(BaseType::Text);
+        match (&self.part, composite::of(base)) {
+            (Some(part), Some(_)) => steps.push(part.clone().into_bytes()),
+            (None, Some(_)) if !composite::is_atom(base) => {
+                let parts = parts_of(base);
+                return Err(CliError::Usage(format!("{name} has parts; say which: {name}.part ({parts})")));
             }
+            (None, _) => {}
+            (Some(_), None) => return Err(CliError::Usage(format!("{name} has no parts"))),
         }
         PartPath::new(steps).ok_or_else(|| CliError::Usage(format!("the part of {name} is longer than 64 bytes")))
     }
 }
 
-fn parts_of(ty: &FieldType) -> &'static str {
-    match ty.base() {
-        Some(BaseType::PersonName) => "given, family, additional, prefix, suffix",
-        Some(BaseType::Phone) => "number, kind",
-        Some(BaseType::Email) => "address, kind",
-        Some(BaseType::PostalAddress) => "street, city, region, code, country, kind",
-        Some(BaseType::Url) => "url, title",
-        Some(BaseType::Currency) => "amount, currency",
-        Some(BaseType::GeoPoint) => "lat, lon",
-        Some(BaseType::User) => "index, email, name",
-        Some(BaseType::Lookup) => "index, text",
-        Some(BaseType::RichText) => "html, text",
-        Some(BaseType::DateRange) => "from, to",
-        _plain_or_newer => "",
-    }
+fn parts_of(base: BaseType) -> String {
+    let parts = composite::of(base).map_or(&[][..], |composite| composite.parts());
+    parts.iter().map(|part| part.name).collect::<Vec<_>>().join(", ")
 }
 
 /// The keys of a field's elements that show something, in order.
@@ -125,7 +120,9 @@ pub fn elements(state: &RecordState, field: FieldId) -> BTreeSet<Vec<u8>> {
     let shown = cells.filter(|(_, siblings)| {
         siblings.first().and_then(|winner| winner.value()).is_some_and(|value| value != Value::Null)
     });
-    shown.filter_map(|((_, part), _)| part.steps().next().map(<[u8]>::to_vec)).collect()
+    let keys = shown.filter_map(|((_, part), _)| part.steps().next().map(<[u8]>::to_vec));
+    // Beside the elements, what nobody could take apart into some.
+    keys.filter(|key| key != composite::VERBATIM.as_bytes()).collect()
 }
 
 fn element_key(
@@ -195,6 +192,25 @@ pub fn assignment(text: &str) -> Result<(&str, &str), CliError> {
     text.split_once('=').ok_or_else(|| CliError::Usage(format!("{text} is no FIELD=VALUE")))
 }
 
+/// The value that `text` is at a place in a field of this type; nothing clears.
+pub fn value_at(
+    design: &Design,
+    (field, ty): (FieldId, &FieldType),
+    part: &PartPath,
+    text: &str,
+) -> Result<Value, CliError> {
+    let is_part = part.steps().len() > usize::from(ty.many);
+    let known = ty.base().zip(part.steps().last()).and_then(|(base, name)| composite::part(base, name));
+    match known.filter(|_| is_part && !text.is_empty()) {
+        // What is none of the part's type is refused with the reason.
+        Some(known) => {
+            let reading = Reading::plain(known.base).and_then(|reading| reading.read(text));
+            Ok(reading.unwrap_or_else(|| Value::Text(text.into())))
+        }
+        None => value(design, field, ty, text),
+    }
+}
+
 /// The value that `text` is for a field of this type; nothing clears.
 pub fn value(design: &Design, field: FieldId, ty: &FieldType, text: &str) -> Result<Value, CliError> {
     if text.is_empty() {
@@ -253,14 +269,36 @@ pub fn changes(
         let (place_text, value_text) = assignment(text)?;
         let place = place(design, key.list, place_text)?;
         let ty = design.field_type(place.field).unwrap_or(FieldType::one(BaseType::Text));
-        let value = value(design, place.field, &ty, value_text)?;
-        let part = place.path(design, &state, fresh())?;
-        if place.element.is_some() {
-            // It is there also where its first part is empty.
-            let there = || vec![not_written_yet(&Value::Bool(true))];
-            state.cells.entry((place.field, part.clone())).or_insert_with(there);
+        if place.is_whole_string(&ty) {
+            let (field, text) = (place.field, value_text.to_owned());
+            changes.push(Change::SetText { record: key, field, text, keep_raw: false });
+            continue;
         }
-        changes.push(Change::Set(CellKey { record: key, field: place.field, part }, value));
+        let parts = match ty.base().and_then(composite::of) {
+            // An element whose parts have cells of their own.
+            Some(composite) if place.part.is_none() && !composite::is_atom(composite.base()) => {
+                let taken = composite::decompose(composite, value_text);
+                let verbatim = taken.verbatim.map(|text| (composite::VERBATIM, Value::Text(text)));
+                taken
+                    .parts
+                    .into_iter()
+                    .chain(verbatim)
+                    .map(|(name, value)| (Some(name.to_owned()), Some(value)))
+                    .collect()
+            }
+            _other => vec![(place.part.clone(), None)],
+        };
+        let key_of_new = fresh();
+        for (part, value) in parts {
+            let part = Place { part, ..place.clone() }.path(design, &state, key_of_new)?;
+            let value = value.map_or_else(|| value_at(design, (place.field, &ty), &part, value_text), Ok)?;
+            if place.element.is_some() {
+                // It is there also where its first part is empty.
+                let there = || vec![not_written_yet(&Value::Bool(true))];
+                state.cells.entry((place.field, part.clone())).or_insert_with(there);
+            }
+            changes.push(Change::Set(CellKey { record: key, field: place.field, part }, value));
+        }
     }
     Ok(changes)
 }

@@ -213,7 +213,7 @@ fn value_of(state: &State, event: &Event, assignment: &str) -> Result<(CellKey, 
         Some(cell) if place.element.is_none() && place.part.is_none() => cell.part.clone(),
         _other => place.path(design, &state.state(record)?, [0; 6])?,
     };
-    let value = names::value(design, place.field, &ty, text)?;
+    let value = names::value_at(design, (place.field, &ty), &part, text)?;
     Ok((CellKey { record, field: place.field, part }, value))
 }
 

@@ -4,13 +4,14 @@ use crate::exchange::{Cell, field_text::field_text, text_form};
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeMap;
 use tandem_storage::{
+    composite::{self, Composite, Home, VERBATIM},
     fold::{
         Design, RecordState,
         record::{Content, Sibling, is_conflict},
     },
     query::{Record, flags},
 };
-use tandem_wire::{FieldId, ListId, PartPath, Value, design::BaseType};
+use tandem_wire::{FieldId, ListId, PartPath, Value};
 
 /// The cells of a field that show something, as the exchange formats take them: choices by their names.
 pub fn cells_of(design: &Design, state: &RecordState, field: FieldId, column: usize) -> Vec<Cell> {
@@ -76,11 +77,11 @@ fn sibling_json(design: &Design, sibling: &Sibling) -> Json {
 fn field_json(design: &Design, state: &RecordState, field: FieldId) -> Json {
     let cells = cells_of(design, state, field, 0);
     let Some(ty) = design.field_type(field) else { return Json::Null };
-    let is_composite = ty.base().is_some_and(BaseType::is_composite);
+    let composite = ty.base().and_then(composite::of);
+    let is_composite = composite.is_some();
     let element = |cells: &[(Vec<String>, Value)]| {
-        if is_composite {
-            let parts = cells.iter().map(|(steps, value)| (steps.join("."), value_json(value)));
-            Json::Object(parts.collect())
+        if let Some(composite) = composite {
+            parts_json(composite, cells)
         } else if let [(_, value)] = cells {
             value_json(value)
         } else {
@@ -91,6 +92,10 @@ fn field_json(design: &Design, state: &RecordState, field: FieldId) -> Json {
     let mut elements: BTreeMap<Vec<u8>, Vec<(Vec<String>, Value)>> = BTreeMap::new();
     for cell in cells {
         let mut steps = cell.part.steps();
+        if !is_composite && steps.len() > usize::from(ty.many) && cell.part.steps().last() == Some(VERBATIM.as_bytes())
+        {
+            continue;
+        }
         let key = if ty.many { steps.next().unwrap_or_default().to_vec() } else { Vec::new() };
         elements.entry(key).or_default().push((steps.map(step_text).collect(), cell.value));
     }
@@ -99,6 +104,31 @@ fn field_json(design: &Design, state: &RecordState, field: FieldId) -> Json {
         (false, Some(cells)) => element(cells),
         (false, None) if is_composite => json!({}),
         (false, None) => Json::Null,
+    }
+}
+
+/// The parts of one value: those that were written, and those that follow from them. What could not be taken apart is the
+/// text that it is.
+fn parts_json(composite: &dyn Composite, cells: &[(Vec<String>, Value)]) -> Json {
+    let text = |name: &str| {
+        let cell = cells.iter().find(|(steps, _)| steps.join(".") == name);
+        cell.map(|(_, value)| text_form::show(value)).unwrap_or_default()
+    };
+    let (written, whole) = (cells.iter().filter(|(steps, _)| !steps.is_empty()), text(""));
+    let mut parts: Map<String, Json> = written.map(|(steps, value)| (steps.join("."), value_json(value))).collect();
+    for part in composite.parts() {
+        let derived = match part.home {
+            Home::Cell | Home::Aside => None,
+            Home::Of(source) if !source.is_empty() => composite.derive(part.name, &text(source)),
+            Home::Of(_) | Home::Atom | Home::Referred => composite.derive(part.name, &whole),
+        };
+        parts.extend(derived.map(|value| (part.name.to_owned(), value_json(&value))));
+    }
+    let verbatim = parts.remove(VERBATIM);
+    match verbatim.filter(|_| parts.is_empty()) {
+        Some(verbatim) => verbatim,
+        None if parts.is_empty() => Json::String(whole),
+        None => Json::Object(parts),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Cell, text_form};
 use std::collections::BTreeMap;
+use tandem_storage::composite::{self, VERBATIM};
 use tandem_wire::{
     Value,
     design::{BaseType, FieldType},
@@ -14,69 +15,29 @@ pub fn field_text(ty: &FieldType, cells: &[&Cell]) -> String {
     let mut elements = BTreeMap::<Vec<&[u8]>, Vec<(&[u8], String)>>::new();
     for cell in cells.iter().filter(|cell| cell.value != Value::Null) {
         let element = cell.part.steps().take(depth).collect();
-        let part = cell.part.steps().nth(depth).filter(|_| base.is_composite()).unwrap_or_default();
+        let part = cell.part.steps().nth(depth).unwrap_or_default();
         elements.entry(element).or_default().push((part, text_form::show(&cell.value)));
     }
     let texts: Vec<String> = elements.values().map(|parts| element_text(base, parts)).collect();
     texts.join("; ")
 }
 
-/// The parts that a reader expects, in order, with what stands before each.
-fn layout(base: BaseType) -> &'static [(&'static str, &'static str)] {
-    match base {
-        BaseType::PersonName => {
-            &[("prefix", " "), ("given", " "), ("additional", " "), ("family", " "), ("suffix", ", ")]
-        }
-        BaseType::Phone => &[("number", "")],
-        BaseType::Email => &[("address", "")],
-        BaseType::PostalAddress => &[
-            ("box", ", "),
-            ("extended", ", "),
-            ("street", ", "),
-            ("city", ", "),
-            ("region", ", "),
-            ("code", " "),
-            ("country", ", "),
-        ],
-        BaseType::User => &[("name", ""), ("email", ", ")],
-        BaseType::Lookup => &[("text", "")],
-        BaseType::Url => &[("url", "")],
-        BaseType::Currency => &[("amount", ""), ("currency", " ")],
-        BaseType::GeoPoint => &[("lat", ""), ("lon", ", ")],
-        BaseType::RichText => &[("text", "")],
-        BaseType::DateRange => &[("from", ""), ("to", " – ")],
-        BaseType::Bool
-        | BaseType::Int
-        | BaseType::Decimal
-        | BaseType::Float
-        | BaseType::Text
-        | BaseType::Date
-        | BaseType::DateTime
-        | BaseType::Duration
-        | BaseType::Choice
-        | BaseType::Reference
-        | BaseType::Rank
-        | BaseType::Blob => &[],
-    }
-}
-
 fn element_text(base: BaseType, parts: &[(&[u8], String)]) -> String {
-    if !base.is_composite() {
-        return parts.iter().map(|(_, text)| text.as_str()).collect();
-    }
-    let part = |name: &str| {
-        let found = parts.iter().find(|(part, _)| *part == name.as_bytes());
-        found.map(|(_, text)| text.as_str()).filter(|text| !text.is_empty())
+    let whole: String = parts.iter().filter(|(part, _)| part.is_empty()).map(|(_, text)| text.as_str()).collect();
+    let Some(composite) = composite::of(base) else {
+        // A long text may be in chunks.
+        return parts.iter().filter(|(part, _)| *part != VERBATIM.as_bytes()).map(|(_, text)| text.as_str()).collect();
     };
-    let mut out = String::new();
-    for (name, before) in layout(base) {
-        if let Some(text) = part(name) {
-            out.push_str(if out.is_empty() { "" } else { before });
-            out.push_str(text);
-        }
+    let part = |name: &str| {
+        let found = parts.iter().find(|(part, _)| *part == name.as_bytes()).map(|(_, text)| text.clone());
+        found.or_else(|| {
+            composite.derive(composite::part(base, name.as_bytes())?.name, &whole).map(|it| text_form::show(&it))
+        })
+    };
+    match composite.show(&part) {
+        // What could not be taken apart is shown as it is.
+        shown if shown.is_empty() && whole.is_empty() => part(VERBATIM).unwrap_or_default(),
+        shown if shown.is_empty() => whole,
+        shown => shown,
     }
-    if let Some(aside) = part("kind").or_else(|| part("title")) {
-        out.push_str(&format!("{}({aside})", if out.is_empty() { "" } else { " " }));
-    }
-    out
 }

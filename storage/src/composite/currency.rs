@@ -3,11 +3,16 @@
 use super::{Composite, Part, Parts, atom, in_a_row, numbers};
 use tandem_wire::{Value, design::BaseType};
 
+#[derive(Debug)]
 pub(super) struct Currency;
 
 impl Composite for Currency {
     fn base(&self) -> BaseType {
         BaseType::Currency
+    }
+
+    fn example(&self) -> &'static str {
+        "12.50 EUR"
     }
 
     fn parts(&self) -> &'static [Part] {

@@ -4,11 +4,16 @@ use super::{Composite, Part, Parts, atom, in_a_row};
 use crate::filter::{Term, read_date};
 use tandem_wire::{Value, design::BaseType};
 
+#[derive(Debug)]
 pub(super) struct DateRange;
 
 impl Composite for DateRange {
     fn base(&self) -> BaseType {
         BaseType::DateRange
+    }
+
+    fn example(&self) -> &'static str {
+        "2026-03-01/2026-03-07"
     }
 
     fn parts(&self) -> &'static [Part] {

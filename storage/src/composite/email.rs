@@ -3,11 +3,16 @@
 use super::{Composite, Home, Part, Parts, aside, cell, in_a_row, text, text_of};
 use tandem_wire::{Value, design::BaseType};
 
+#[derive(Debug)]
 pub(super) struct Email;
 
 impl Composite for Email {
     fn base(&self) -> BaseType {
         BaseType::Email
+    }
+
+    fn example(&self) -> &'static str {
+        "john@company.com"
     }
 
     fn parts(&self) -> &'static [Part] {

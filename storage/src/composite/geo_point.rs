@@ -4,6 +4,7 @@
 use super::{Composite, Part, Parts, atom, in_a_row, numbers};
 use tandem_wire::{Decimal, Value, design::BaseType};
 
+#[derive(Debug)]
 pub(super) struct GeoPoint;
 
 /// How a string writes a point.
@@ -42,6 +43,10 @@ impl Form {
 impl Composite for GeoPoint {
     fn base(&self) -> BaseType {
         BaseType::GeoPoint
+    }
+
+    fn example(&self) -> &'static str {
+        "52.5,13.4"
     }
 
     fn parts(&self) -> &'static [Part] {

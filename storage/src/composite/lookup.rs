@@ -3,11 +3,16 @@
 use super::{Composite, Home, Part, Parts, atom, in_a_row, many, numbers, text, text_of};
 use tandem_wire::{Value, design::BaseType};
 
+#[derive(Debug)]
 pub(super) struct Lookup;
 
 impl Composite for Lookup {
     fn base(&self) -> BaseType {
         BaseType::Lookup
+    }
+
+    fn example(&self) -> &'static str {
+        "7;#Berlin"
     }
 
     fn parts(&self) -> &'static [Part] {
@@ -28,6 +33,11 @@ impl Composite for Lookup {
             Some(Value::Int(index)) => Some(format!("{index};#{}", many::escape(text_of(parts, "label")))),
             _none => parts.is_empty().then(String::new),
         }
+    }
+
+    fn derive(&self, part: &str, of: &str) -> Option<Value> {
+        // Until the row is here, what the server wrote of it.
+        self.read(of)?.remove(if part == "text" { "label" } else { part })
     }
 
     fn edit(&self, parts: &mut Parts, part: &'static str, value: Value) {

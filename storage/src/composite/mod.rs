@@ -25,6 +25,7 @@
 mod currency;
 mod date_range;
 mod email;
+mod field;
 mod geo_point;
 mod lookup;
 mod many;
@@ -38,12 +39,16 @@ mod url;
 mod user;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::BTreeMap;
 use tandem_wire::{Decimal, Value, design::BaseType};
 
+pub use field::{ELEMENTS_MAX, FieldCells, cells_of, string_of};
 pub use many::{join_elements, split_elements};
+
+/// Changes whenever a string has other parts than before: indexes of parts are made anew.
+pub const VERSION: u32 = 1;
 
 /// The part, beside those with cells of their own, that keeps a string as a server wrote it.
 pub const VERBATIM: &str = "=";
@@ -52,9 +57,12 @@ pub const VERBATIM: &str = "=";
 pub type Parts = BTreeMap<&'static str, Value>;
 
 /// A type whose values have parts.
-pub trait Composite: Sync {
+pub trait Composite: std::fmt::Debug + Sync {
     /// Which it is.
     fn base(&self) -> BaseType;
+
+    /// One of its strings, for errors and help.
+    fn example(&self) -> &'static str;
 
     /// Its parts, in the order in which people expect them.
     fn parts(&self) -> &'static [Part];
@@ -150,6 +158,11 @@ pub fn of(base: BaseType) -> Option<&'static dyn Composite> {
 /// Whether a type's values are one text in the field's own cell, whatever parts that has.
 pub fn is_atom(base: BaseType) -> bool {
     of(base).is_some_and(|composite| composite.parts().iter().any(|part| part.home == Home::Atom))
+}
+
+/// Whether a string is a value of a type.
+pub fn reads(base: BaseType, text: &str) -> bool {
+    of(base).is_some_and(|composite| composite.read(text).is_some())
 }
 
 /// The part of a type with this name.

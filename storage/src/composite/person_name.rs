@@ -3,6 +3,7 @@
 use super::{Composite, Part, Parts, cell, in_a_row, structured};
 use tandem_wire::design::BaseType;
 
+#[derive(Debug)]
 pub(super) struct PersonName;
 
 const ORDER: &[&str] = &["family", "given", "additional", "prefix", "suffix"];
@@ -10,6 +11,10 @@ const ORDER: &[&str] = &["family", "given", "additional", "prefix", "suffix"];
 impl Composite for PersonName {
     fn base(&self) -> BaseType {
         BaseType::PersonName
+    }
+
+    fn example(&self) -> &'static str {
+        "Doe;John;;Dr.;"
     }
 
     fn parts(&self) -> &'static [Part] {

@@ -3,6 +3,7 @@
 use super::{Composite, Home, Part, Parts, aside, cell, in_a_row, text, text_of};
 use tandem_wire::{Value, design::BaseType};
 
+#[derive(Debug)]
 pub(super) struct Phone;
 
 /// Digits of an international number, by E.164.
@@ -12,6 +13,10 @@ const DIGITS_MAX: usize = 15;
 impl Composite for Phone {
     fn base(&self) -> BaseType {
         BaseType::Phone
+    }
+
+    fn example(&self) -> &'static str {
+        "+49 30 1234"
     }
 
     fn parts(&self) -> &'static [Part] {

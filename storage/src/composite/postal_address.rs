@@ -3,6 +3,7 @@
 use super::{Composite, Part, Parts, aside, cell, in_a_row, structured};
 use tandem_wire::design::BaseType;
 
+#[derive(Debug)]
 pub(super) struct PostalAddress;
 
 const ORDER: &[&str] = &["box", "extended", "street", "city", "region", "code", "country"];
@@ -10,6 +11,10 @@ const ORDER: &[&str] = &["box", "extended", "street", "city", "region", "code", 
 impl Composite for PostalAddress {
     fn base(&self) -> BaseType {
         BaseType::PostalAddress
+    }
+
+    fn example(&self) -> &'static str {
+        ";;Weg 1;Ulm;;89073;Germany"
     }
 
     fn parts(&self) -> &'static [Part] {

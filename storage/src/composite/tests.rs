@@ -93,12 +93,12 @@ const PIECES: &[&str] = &[
     "'",
 ];
 
-pub(super) fn composites() -> impl Iterator<Item = &'static dyn Composite> {
+fn composites() -> impl Iterator<Item = &'static dyn Composite> {
     BaseType::ALL.into_iter().filter_map(of)
 }
 
 /// Strings of the kinds that hurt.
-fn hostile() -> impl Strategy<Value = String> {
+pub(crate) fn hostile() -> impl Strategy<Value = String> {
     let piece = prop_oneof![4 => proptest::sample::select(PIECES).prop_map(str::to_owned), 1 => "\\PC{0,3}"];
     let pieces = proptest::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat());
     let changed = (proptest::sample::select(KNOWN), any::<proptest::sample::Index>(), pieces.clone()).prop_map(

@@ -3,11 +3,16 @@
 use super::{Composite, Part, Parts, cell, in_a_row, text, text_of};
 use tandem_wire::design::BaseType;
 
+#[derive(Debug)]
 pub(super) struct Url;
 
 impl Composite for Url {
     fn base(&self) -> BaseType {
         BaseType::Url
+    }
+
+    fn example(&self) -> &'static str {
+        "https://example.org, The title"
     }
 
     fn parts(&self) -> &'static [Part] {

@@ -6,6 +6,7 @@
 use super::{Composite, Home, Part, Parts, atom, in_a_row, many, numbers, text, text_of};
 use tandem_wire::{Value, design::BaseType};
 
+#[derive(Debug)]
 pub(super) struct User;
 
 /// The row of somebody whom the server has to look for.
@@ -14,6 +15,10 @@ const UNKNOWN: i64 = -1;
 impl Composite for User {
     fn base(&self) -> BaseType {
         BaseType::User
+    }
+
+    fn example(&self) -> &'static str {
+        "123;#john@company.com"
     }
 
     fn parts(&self) -> &'static [Part] {
@@ -43,6 +48,11 @@ impl Composite for User {
             (email, _) => email,
         };
         Some(format!("{index};#{}", many::escape(rest)))
+    }
+
+    fn derive(&self, part: &str, of: &str) -> Option<Value> {
+        // Until the row is here, what the server wrote of it.
+        self.read(of)?.remove(if part == "name" { "label" } else { part })
     }
 
     fn edit(&self, parts: &mut Parts, part: &'static str, value: Value) {

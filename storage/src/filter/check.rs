@@ -15,6 +15,7 @@ use super::{
     tree::{Cells, Loop, Node, Run},
     types::{Family, Type, Typed},
 };
+use crate::composite;
 use cel::common::ast::{
     CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedEntryExpr, IdedExpr, LiteralValue, operators,
 };
@@ -61,7 +62,15 @@ impl<'s> Checker<'s> {
     /// An expression that has a value.
     fn value(&mut self, expr: &'s IdedExpr) -> Checked<'s> {
         let typed = self.expression(expr)?;
-        if let Some(Kind::Composite(_)) = typed.ty.kind() { Err(self.made_of_parts(&typed)) } else { Ok(typed) }
+        match (typed.ty.kind(), typed.node) {
+            // One string, whatever parts it has.
+            (Some(Kind::Composite(base)), Node::Cell { field, part, .. }) if composite::is_atom(base) => {
+                let node = Node::Cell { field, part, kind: Kind::Text };
+                Ok(Typed { node, ty: Type::of(Kind::Text), span: typed.span })
+            }
+            (Some(Kind::Composite(_)), node) => Err(self.made_of_parts(&Typed { node, ..typed })),
+            (_, node) => Ok(Typed { node, ..typed }),
+        }
     }
 
     fn made_of_parts(&self, typed: &Typed<'_>) -> FilterError {

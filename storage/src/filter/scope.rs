@@ -1,6 +1,6 @@
 //! The names that a filter may use, and what they stand for.
 
-use crate::fold::Design;
+use crate::{composite, fold::Design};
 use std::collections::BTreeMap;
 use tandem_wire::{
     ElementId, FieldId, ListId, PartPath,
@@ -277,10 +277,8 @@ impl Kind {
 
     /// Of one part of a composite.
     pub(super) fn of_part(composite: BaseType, part: &str) -> Self {
-        match (composite, part) {
-            (BaseType::DateRange, "from" | "to") => Self::Date,
-            _plain_value => Self::Any,
-        }
+        let part = composite::part(composite, part.as_bytes());
+        part.and_then(|part| Self::of(&FieldType::one(part.base))).unwrap_or(Self::Any)
     }
 
     /// What it is called in errors.

@@ -13,9 +13,11 @@
 //! - A field with a default shows it in records that were never given a value: those that are older than the field, and
 //!   those of members who do not know it yet. A cleared cell shows nothing.
 //! - A choice that was merged into another shows that one.
+//! - A composite shows its parts, those without cells of their own taken from its string ([`crate::composite`]).
 
 mod choices;
 mod convert;
+mod parts;
 mod source;
 
 pub use choices::Choices;
@@ -23,6 +25,7 @@ pub use convert::{convert, to_text};
 pub use source::{Join, Source, Split};
 
 use crate::{
+    composite::{self, Composite},
     design_rule::Body,
     field_type::{fits, is_of},
     filter::{Cells, Formula, Meta, Place, Term},
@@ -66,6 +69,7 @@ pub struct Lenses(BTreeMap<FieldId, Lens>);
 pub(crate) struct Lens {
     list: ListId,
     ty: FieldType,
+    composite: Option<&'static dyn Composite>,
     /// The forms of values that are shown as they are.
     forms: u32,
     choices: Choices,
@@ -127,8 +131,17 @@ impl Lenses {
         if lens.is_computed() {
             return part.is_empty().then(|| self.compute(written, lens, (depth, left))).flatten();
         }
+        if let Some(composite) = lens.composite
+            && let Some(shown) = self.part(written, (lens, composite), (field, part), (depth, left))
+        {
+            return shown;
+        }
         if let Some(shows) = written.cell(field, part) {
             return shows.map(|bytes| lens.show(bytes));
+        }
+        if let Some(composite) = lens.composite.filter(|_| lens.has_part_cells()) {
+            let string = self.string(written, (lens, composite), (field, part), (depth, left));
+            return string.map(|string| Cow::Owned(Value::Text(string).encode()));
         }
         if !part.is_empty() || lens.ty.many {
             return None;
@@ -203,6 +216,18 @@ impl Lenses {
             cells.remove(&(field, part));
             cells.insert((field, PartPath::default()));
         }
+        // What a field held before it had parts is shown as these.
+        for (field, place) in cells.clone() {
+            if let Some(lens) = self.0.get(&field).filter(|lens| lens.has_part_cells())
+                && let Some(composite) = lens.composite
+            {
+                let parts = self.taken_apart(written, (lens, composite), (field, &place));
+                if !parts.is_empty() {
+                    cells.remove(&(field, place));
+                    cells.extend(parts.into_iter().map(|part| (field, part)));
+                }
+            }
+        }
         let made = self.0.iter().filter(|(field, lens)| lens.makes_something() && may_be_made(**field, lens));
         cells.extend(made.map(|(field, _)| (*field, PartPath::default())));
         let shown = cells.into_iter().filter_map(|(field, part)| {
@@ -269,7 +294,7 @@ impl Lenses {
 
     /// The lens of a field that shows nothing but what was written into it.
     pub(crate) fn plain(&self, field: FieldId) -> Option<&Lens> {
-        self.0.get(&field).filter(|lens| !lens.makes_something())
+        self.0.get(&field).filter(|lens| !lens.makes_something() && lens.composite.is_none())
     }
 
     /// The fields that one is made of or computed from.
@@ -293,7 +318,8 @@ impl Lenses {
     fn own_fingerprint(&self, field: FieldId) -> Vec<u8> {
         let Some(lens) = self.0.get(&field) else { return Vec::new() };
         let computed = lens.formula.as_ref().map(|computed| (computed.always, &computed.hash));
-        let own = (&lens.ty, &lens.default, &lens.source, lens.choices.fingerprint(), computed);
+        let parts = lens.composite.map(|_| composite::VERSION);
+        let own = (&lens.ty, &lens.default, &lens.source, lens.choices.fingerprint(), computed, parts);
         postcard::to_allocvec(&own).expect("a vector takes all bytes")
     }
 }
@@ -307,6 +333,7 @@ impl Lens {
         let default = element.property(Property::Default).filter(|value| *value != Value::Null);
         let mut lens = Self {
             list,
+            composite: composite::of(base),
             forms: forms(base, &choices),
             choices,
             default: None,
@@ -376,7 +403,11 @@ impl Lens {
     }
 
     fn holds_one_plain(&self) -> bool {
-        !self.ty.many && self.ty.base().is_some_and(|base| !base.is_composite())
+        !self.ty.many && !self.has_part_cells()
+    }
+
+    fn has_part_cells(&self) -> bool {
+        self.composite.is_some_and(|composite| !composite::is_atom(composite.base()))
     }
 }
 
@@ -441,8 +472,9 @@ impl<'a, W: Written<'a>> Cells for LensCells<'_, 'a, W> {
     }
 
     fn cells(&self, field: FieldId) -> Vec<(PartPath, Term<'_>)> {
-        let parts = self.written.parts(field).into_iter();
-        let shown = parts.map(|(part, _)| {
+        let written = self.written.parts(field).into_iter().map(|(part, _)| part).collect();
+        let parts = self.lenses.with_parts(field, written).into_iter();
+        let shown = parts.map(|part| {
             let term = self.cell(field, &part);
             (part, term)
         });

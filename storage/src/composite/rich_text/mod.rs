@@ -13,11 +13,16 @@ use super::{Composite, Home, Part, Parts, atom, text_of};
 use crate::guard::guarded;
 use tandem_wire::{Value, design::BaseType};
 
+#[derive(Debug)]
 pub(super) struct RichText;
 
 impl Composite for RichText {
     fn base(&self) -> BaseType {
         BaseType::RichText
+    }
+
+    fn example(&self) -> &'static str {
+        "<p>Hello <b>you</b></p>"
     }
 
     fn parts(&self) -> &'static [Part] {

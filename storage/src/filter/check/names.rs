@@ -1,6 +1,7 @@
 //! Names, and the parts behind their dots.
 
 use super::{Checked, Checker, Local};
+use crate::composite;
 use crate::filter::{
     arithmetic::Comparison,
     error::{Fault, FilterError, quoted},
@@ -11,7 +12,7 @@ use crate::filter::{
 };
 use cel::common::ast::{Expr, SelectExpr};
 use std::ops::Range;
-use tandem_wire::{PartPath, design::BaseType};
+use tandem_wire::PartPath;
 
 impl<'s> Checker<'s> {
     /// A name: of a loop's variable, a field, or what every record has.
@@ -122,18 +123,7 @@ impl<'s> Checker<'s> {
 /// A part to show in an error.
 pub(super) fn example_part(ty: &Type<'_>) -> &'static str {
     match ty.kind() {
-        Some(Kind::Composite(base)) => match base {
-            BaseType::PersonName => "family",
-            BaseType::Phone => "number",
-            BaseType::Email => "address",
-            BaseType::PostalAddress => "city",
-            BaseType::User => "name",
-            BaseType::Url => "url",
-            BaseType::Currency => "amount",
-            BaseType::GeoPoint => "lat",
-            BaseType::DateRange => "from",
-            _text => "text",
-        },
+        Some(Kind::Composite(base)) => composite::of(base).map_or("text", |composite| composite.parts()[0].name),
         _ => "text",
     }
 }

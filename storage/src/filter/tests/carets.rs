@@ -41,7 +41,7 @@ fn faults_are_marked_where_they_are() {
     check("status < 'open'", ty, "<", "no order");
     check("photo == 'x'", ty, "photo", "only be compared with null");
     check("tags == 'x'", ty, "tags", "`tags` holds many; write `x in tags`");
-    check("address == 'x'", ty, "address", "made of parts; name one of them, such as `address.city`");
+    check("address == 'x'", ty, "address", "made of parts; name one of them, such as `address.street`");
     check("address in ['x']", ty, "address", "made of parts");
     check("'x' in [address]", ty, "address", "made of parts");
     check("phones.exists(p, p == 'x')", ty, "p", "made of parts; name one of them, such as `p.number`");
