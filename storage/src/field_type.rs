@@ -11,6 +11,10 @@ pub fn fits(field_type: &FieldType, part: &PartPath, value: &Value) -> bool {
     let Some(base) = field_type.base() else { return false };
     let steps_above = usize::from(field_type.many);
     let depth = part.steps().len();
+    // Several values in one string that is not the one that they would make.
+    if field_type.many && depth == 1 && part.steps().next() == Some(VERBATIM.as_bytes()) {
+        return is_nothing_or_text(value, |text| composite::split_elements(base, text).is_some());
+    }
     if composite::is_atom(base) {
         return depth == steps_above && is_nothing_or_text(value, |text| composite::reads(base, text));
     }

@@ -19,6 +19,7 @@ use crate::{
         record::{Content, Sibling, Stamp},
     },
     guard::{Panicked, guarded},
+    lens::{Lenses, StateCells},
 };
 use std::collections::{BTreeMap, BTreeSet};
 use tandem_wire::{DeviceKey, FieldId, ListId, PartPath, RecordId, Value};
@@ -54,6 +55,8 @@ pub struct RecordChange<'a> {
     pub role: &'a str,
     /// Who the devices are.
     pub names: &'a BTreeMap<DeviceKey, String>,
+    /// What the fields show, as it was shown in both states.
+    pub lenses: &'a Lenses,
 }
 
 /// Why a rule said neither yes nor no.
@@ -198,16 +201,25 @@ impl Cells for ChangeCells<'_> {
             IS_DELETED => Term::Bool(before.exists() && !after.exists()),
             field => {
                 let (state, field) = self.of(field);
-                let siblings = state.cells.get(&(field, part.clone()));
-                siblings.and_then(|siblings| shown(siblings)).map_or(Term::Null, Term::decode)
+                match state.cells.get(&(field, part.clone())) {
+                    Some(siblings) => shown(siblings).map_or(Term::Null, Term::decode),
+                    None => {
+                        let derived = self.change.lenses.derived(&StateCells(state), field, part);
+                        derived.map_or(Term::Null, Term::of_shown)
+                    }
+                }
             }
         }
     }
 
     fn cells(&self, field: FieldId) -> Vec<(PartPath, Term<'_>)> {
-        let (state, field) = self.of(field);
-        let own = state.cells.iter().filter(|((of, _), _)| *of == field);
-        let shown = own.filter_map(|((_, part), siblings)| Some((part.clone(), Term::decode(shown(siblings)?))));
+        let (state, own) = self.of(field);
+        let written = state.cells.keys().filter(|(of, _)| *of == own).map(|(_, part)| part.clone());
+        let parts = self.change.lenses.with_parts(own, written.collect()).into_iter();
+        let shown = parts.map(|part| {
+            let term = self.cell(field, &part);
+            (part, term)
+        });
         shown.filter(|(_, term)| *term != Term::Null).collect()
     }
 

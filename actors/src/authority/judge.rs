@@ -10,7 +10,7 @@ use tandem_storage::{
     engine::Read,
     fold::{Design, RecordState, Status, design::takes_a_step, incremental::Events, record::Content, terms::Term},
     index::{Index, holders},
-    lens::is_raw,
+    lens::{Lenses, is_raw},
     query::winner,
     rule::{RecordChange, RuleFailed},
 };
@@ -135,7 +135,7 @@ impl Bench<'_> {
         let author = self.names.get(&case.event.header().chain.device).map_or("", String::as_str);
         let role = accepted.fold().role_at(&case.event, &case.row).map_or("none", role_name);
         Ok(changed.iter().try_for_each(|one| {
-            self.check_rules(one, author, role)?;
+            self.check_rules(design.lenses(), one, author, role)?;
             check_design_rules(&design, one)
         }))
     }
@@ -320,7 +320,7 @@ impl Bench<'_> {
         Ok(false)
     }
 
-    fn check_rules(&self, changed: &Changed, author: &str, role: &str) -> Result<(), Ruling> {
+    fn check_rules(&self, lenses: &Lenses, changed: &Changed, author: &str, role: &str) -> Result<(), Ruling> {
         for (text, rule) in self.policy.rules(changed.key.list) {
             let change = RecordChange {
                 record: changed.key.record,
@@ -329,6 +329,7 @@ impl Bench<'_> {
                 author,
                 role,
                 names: self.names,
+                lenses,
             };
             let is_removed = !changed.after.exists();
             let allows = match rule {

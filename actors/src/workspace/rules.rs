@@ -43,7 +43,8 @@ pub(super) fn follow<R: Read>(
             let names = BTreeMap::from([(draft.device(), author.clone())]);
             let record = change.key.record;
             let (before, after) = (&before, &after);
-            let asked = RecordChange { record, before, after, author: &author, role, names: &names };
+            let lenses = design.lenses();
+            let asked = RecordChange { record, before, after, author: &author, role, names: &names, lenses };
             let set = workflow.follows(&asked).map_err(|error| failed(rule, &error.to_string()))?;
             if !set.is_empty() {
                 next = Some((at, set));

@@ -97,7 +97,16 @@ impl Place {
         }
         let base = ty.base().unwrap_or(BaseType::Text);
         match (&self.part, composite::of(base)) {
-            (Some(part), Some(_)) => steps.push(part.clone().into_bytes()),
+            (Some(part), Some(_)) => {
+                // Those of other programs can be changed where they are.
+                let is_known = composite::part(base, part.as_bytes()).is_some();
+                let mut cells = state.cells.keys().filter(|(of, _)| *of == self.field);
+                if !is_known && !cells.any(|(_, path)| path.steps().last() == Some(part.as_bytes())) {
+                    let text = format!("{name} has no part {part}; its parts are: {}", parts_of(base));
+                    return Err(CliError::Usage(text));
+                }
+                steps.push(part.clone().into_bytes());
+            }
             (None, Some(_)) if !composite::is_atom(base) => {
                 let parts = parts_of(base);
                 return Err(CliError::Usage(format!("{name} has parts; say which: {name}.part ({parts})")));

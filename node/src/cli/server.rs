@@ -335,7 +335,8 @@ fn test_rules(workspace: &Handle, file: &Path, console: &mut Console) -> Result<
             let author = record.state.creates.first().map(|edit| edit.stamp.event.chain.device);
             let author = author.and_then(|author| names.get(&author)).map_or("", String::as_str);
             let (before, after) = (&before, &record.state);
-            let change = RecordChange { record: record.id, before, after, author, role: "writer", names: &names };
+            let (id, role, lenses) = (record.id, "writer", fold.design().lenses());
+            let change = RecordChange { record: id, before, after, author, role, names: &names, lenses };
             let why = match rule.allows(&change) {
                 Ok(true) => continue,
                 Ok(false) => text.message.clone(),
@@ -343,7 +344,7 @@ fn test_rules(workspace: &Handle, file: &Path, console: &mut Console) -> Result<
             };
             of_rule += 1;
             if of_rule <= BROKEN_MAX {
-                let id = &record.id.to_string()[..8];
+                let id = &id.to_string()[..8];
                 console.line(format_args!("{}  {id}  {}", escape(&text.name), escape(&why)))?;
             }
         }

@@ -4,14 +4,11 @@ use super::{
     Column,
     date_form::DateForm,
     number_form::{Mark, NumberForm},
-    reading::{Reading, read_bool, read_exponent},
+    reading::{Many, Reading, read_bool, read_exponent},
     text_form,
 };
 use std::collections::BTreeSet;
-use tandem_wire::{
-    design::{BaseType, FieldType},
-    limits::NAME_BYTES_MAX,
-};
+use tandem_wire::{design::BaseType, limits::NAME_BYTES_MAX};
 
 /// Different texts that make a column one of choices, at most.
 pub const CHOICES_MAX: usize = 20;
@@ -78,7 +75,9 @@ pub enum Unreadable {
 
 /// The types that a column can be read as, as `--type` takes them.
 pub fn readable_names() -> String {
-    "text, choice, bool, int, decimal, float, date, date:dmy, date:mdy, date-time".into()
+    let composites = BaseType::ALL.into_iter().filter(|base| base.is_composite()).map(BaseType::name);
+    let plain = "text, choice, bool, int, decimal, float, date, date:dmy, date:mdy, date-time, duration";
+    format!("{plain}, {}; each also as `many …`", composites.collect::<Vec<_>>().join(", "))
 }
 
 impl Default for Seen {
@@ -240,21 +239,9 @@ impl Seen {
             BaseType::Date => Reading::Date(self.likeliest_date()?),
             BaseType::DateTime => Reading::DateTime,
             BaseType::Choice => Reading::Choice,
-            BaseType::Duration
-            | BaseType::Reference
-            | BaseType::Rank
-            | BaseType::Blob
-            | BaseType::PersonName
-            | BaseType::Phone
-            | BaseType::Email
-            | BaseType::PostalAddress
-            | BaseType::User
-            | BaseType::Lookup
-            | BaseType::Url
-            | BaseType::Currency
-            | BaseType::GeoPoint
-            | BaseType::RichText
-            | BaseType::DateRange => return Err(Unreadable::NotPlain),
+            BaseType::Duration => Reading::Parts(base, Many::One),
+            base if base.is_composite() => Reading::Parts(base, Many::One),
+            _references_and_files => return Err(Unreadable::NotPlain),
         };
         Ok(reading)
     }
@@ -289,7 +276,7 @@ fn can_be_named(text: &str) -> bool {
 impl TableColumn {
     /// As a column of any file.
     pub fn column(&self) -> Column {
-        Column { name: self.name.clone(), ty: FieldType::one(self.reading.base()) }
+        Column { name: self.name.clone(), ty: self.reading.field_type() }
     }
 }
 
@@ -400,7 +387,8 @@ mod tests {
         check(&["1/2/1999", "soon"], BaseType::Date, Err(Unreadable::DayOrMonth));
         check(&["1/2/1999", "13/1/1999"], BaseType::Date, Ok("date, day first"));
         check(&["x"], BaseType::Date, Ok("date"));
-        check(&["x"], BaseType::Phone, Err(Unreadable::NotPlain));
+        check(&["x"], BaseType::Phone, Ok("phone"));
+        check(&["x"], BaseType::Blob, Err(Unreadable::NotPlain));
     }
 
     #[test]

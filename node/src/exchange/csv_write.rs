@@ -1,14 +1,18 @@
 //! Tables as CSV, for spreadsheets: UTF-8, commas, a header of column names, CR LF at the line ends.
 //!
 //! Each column is one column there. What has parts is written the way people do: the elements of a multi-value
-//! behind each other, with `; ` between; of a phone, an e-mail address or a link the thing itself and its kind in
-//! brackets, `+49 170 1 (work); +49 30 2`; a name in the order `prefix given additional family, suffix`; other
-//! composites with `, ` between their parts. Read back, such a column is text; for exchange without loss there
-//! are vCard and JSON. A text that a spreadsheet would run is defused ([`super::formula`]).
+//! behind each other, with `; ` between; of a phone or an e-mail address the thing itself and its kind in brackets,
+//! `+49 170 1 (work); +49 30 2`; a name in the order `prefix given additional family, suffix`; an address with `, `
+//! between its parts. Read back, such a column is text. All other composites, links among them, are written as servers
+//! write them, `123;#john@x.org`, and come back as they were. For exchange without loss there are vCard and JSON. A text that a spreadsheet would run is defused ([`super::formula`]).
 
 use super::{Cell, Column, field_text::field_text, formula::defuse};
 use std::io::{self, Write};
-use tandem_wire::design::FieldType;
+use tandem_storage::{
+    composite::{is_atom, string_of},
+    lens::Choices,
+};
+use tandem_wire::design::{BaseType, FieldType};
 
 /// Writes records as lines of a table.
 pub struct CsvWriter<W: Write> {
@@ -34,7 +38,7 @@ impl<W: Write> CsvWriter<W> {
         }
         for (ty, mut cells) in self.columns.iter().zip(by_column) {
             cells.sort_by(|a, b| a.part.cmp(&b.part));
-            self.out.write_field(&*defuse(&field_text(ty, &cells)))?;
+            self.out.write_field(&*defuse(&text(ty, &cells)))?;
         }
         self.out.write_record(None::<&[u8]>)?;
         Ok(())
@@ -43,6 +47,16 @@ impl<W: Write> CsvWriter<W> {
     /// Writes what is still held back, and gives the output back.
     pub fn finish(self) -> io::Result<W> {
         self.out.into_inner().map_err(|error| error.into_error())
+    }
+}
+
+fn text(ty: &FieldType, cells: &[&Cell]) -> String {
+    match ty.base() {
+        Some(base) if is_atom(base) || base == BaseType::Url => {
+            let cells = cells.iter().map(|cell| (cell.part.clone(), cell.value.clone()));
+            string_of(ty, &Choices::default(), &cells.collect())
+        }
+        _people_write => field_text(ty, cells),
     }
 }
 

@@ -2,7 +2,10 @@
 
 use super::{date_form::DateForm, number_form::NumberForm, text_form};
 use std::fmt;
-use tandem_wire::{Decimal, Value, design::BaseType};
+use tandem_wire::{
+    Decimal, Value,
+    design::{BaseType, FieldType},
+};
 
 /// What a column holds, and how it writes that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +26,17 @@ pub enum Reading {
     Date(DateForm),
     /// Instants in UTC, `2024-02-29T12:00:00Z`.
     DateTime,
+    /// Strings that say several things, the way servers write them.
+    Parts(BaseType, Many),
+}
+
+/// Whether a text is one value, or a row of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Many {
+    /// One value.
+    One,
+    /// Any number of values.
+    Many,
 }
 
 impl Reading {
@@ -37,7 +51,22 @@ impl Reading {
             Self::Float(_) => BaseType::Float,
             Self::Date(_) => BaseType::Date,
             Self::DateTime => BaseType::DateTime,
+            Self::Parts(base, _) => base,
         }
+    }
+
+    /// The whole type of a field for such a column.
+    pub fn field_type(self) -> FieldType {
+        match self {
+            Self::Parts(base, Many::Many) => FieldType::many(base),
+            one => FieldType::one(one.base()),
+        }
+    }
+
+    /// As servers write values of this type; nothing where that is as everybody does.
+    pub fn parts(ty: &FieldType) -> Option<Self> {
+        let base = ty.base().filter(|base| ty.many || base.is_composite())?;
+        Some(Self::Parts(base, if ty.many { Many::Many } else { Many::One }))
     }
 
     /// As a person or a program writes one value of this type by itself; nothing for types without such a form.
@@ -72,7 +101,7 @@ impl Reading {
     /// The value that `text` is; nothing where it is none.
     pub fn read(self, text: &str) -> Option<Value> {
         match self {
-            Self::Text | Self::Choice => Some(Value::Text(text.to_owned())),
+            Self::Text | Self::Choice | Self::Parts(..) => Some(Value::Text(text.to_owned())),
             Self::Bool => read_bool(text).map(Value::Bool),
             Self::Int(form) => {
                 let digits = form.read(text).filter(|digits| digits.places == 0)?;
@@ -129,7 +158,9 @@ impl fmt::Display for Reading {
             | Self::Decimal(_)
             | Self::Float(_)
             | Self::Date(DateForm::Iso | DateForm::YearSlash)
-            | Self::DateTime => "",
+            | Self::DateTime
+            | Self::Parts(_, Many::One) => "",
+            Self::Parts(_, Many::Many) => ", many",
         };
         write!(f, "{}{how}", self.base().name())
     }

@@ -18,5 +18,6 @@ mod running;
 mod scratch;
 #[cfg(unix)]
 mod team;
+mod values;
 #[cfg(unix)]
 mod waiting;

@@ -6,7 +6,7 @@ use super::{
 use crate::lens::{Choices, convert, to_text};
 use std::collections::BTreeMap;
 use tandem_wire::{
-    PartPath, Value,
+    ElementId, PartPath, Value,
     design::{BaseType, FieldType},
     limits::PART_STEP_BYTES_MAX,
 };
@@ -26,13 +26,10 @@ pub fn string_of(ty: &FieldType, choices: &Choices, cells: &FieldCells) -> Strin
     if !ty.many {
         return element_string(base, choices, &below(cells, 0, &[]));
     }
-    let elements: Vec<String> =
-        keys(cells).iter().map(|key| element_string(base, choices, &below(cells, 1, key))).collect();
+    let elements: Vec<String> = keys(cells).iter().map(|key| of_element(base, choices, cells, key)).collect();
     match cells.get(&path(&[VERBATIM.as_bytes()])) {
         // As it was written, where it still says the same; what nobody could take apart, where there is nothing else.
-        Some(Value::Text(verbatim)) if split_elements(base, verbatim).unwrap_or_default() == elements => {
-            verbatim.clone()
-        }
+        Some(Value::Text(verbatim)) if filled(base, verbatim).unwrap_or_default() == elements => verbatim.clone(),
         _none => join_elements(base, &elements).unwrap_or_else(|| elements.join("; ")),
     }
 }
@@ -51,12 +48,12 @@ pub fn cells_of(
         return element_cells(base, choices, &below(present, 0, &[]), Some(string), &[]);
     }
     let whole = path(&[VERBATIM.as_bytes()]);
-    let wanted = split_elements(base, string).filter(|wanted| wanted.len() <= ELEMENTS_MAX);
-    let elements: Vec<(Vec<u8>, String)> = keys(present)
-        .into_iter()
-        .map(|key| (element_string(base, choices, &below(present, 1, &key)), key))
-        .map(|(string, key)| (key, string))
-        .collect();
+    let wanted = filled(base, string).filter(|wanted| wanted.len() <= ELEMENTS_MAX);
+    let with_string = |key: Vec<u8>| {
+        let string = of_element(base, choices, present, &key);
+        (key, string)
+    };
+    let elements: Vec<(Vec<u8>, String)> = keys(present).into_iter().map(with_string).collect();
     let mut cells = FieldCells::new();
     let placed = place(&elements, wanted.as_deref().unwrap_or_default(), &mut fresh);
     for (key, _) in elements.iter().filter(|(key, _)| placed.iter().all(|(placed, ..)| placed != key)) {
@@ -72,6 +69,22 @@ pub fn cells_of(
         cells.insert(whole, verbatim);
     }
     cells
+}
+
+/// The elements of a string that say something.
+fn filled(base: BaseType, string: &str) -> Option<Vec<String>> {
+    Some(split_elements(base, string)?.into_iter().filter(|element| !element.is_empty()).collect())
+}
+
+/// The string of the element with this key, which names the choice where that is only marked as present.
+fn of_element(base: BaseType, choices: &Choices, cells: &FieldCells, key: &[u8]) -> String {
+    let below = below(cells, 1, key);
+    match (base, below.get(&b""[..]), key.try_into()) {
+        (BaseType::Choice, Some(Value::Bool(true)), Ok(choice)) => {
+            choices.name(ElementId(choice)).unwrap_or_default().to_owned()
+        }
+        _value => element_string(base, choices, &below),
+    }
 }
 
 /// The string of one element.

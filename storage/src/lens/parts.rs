@@ -36,7 +36,7 @@ impl Lens {
 
 impl Lenses {
     /// These cells of a field, with the parts of its elements that have no cells of their own.
-    pub(super) fn with_parts(&self, field: FieldId, written: BTreeSet<PartPath>) -> BTreeSet<PartPath> {
+    pub(crate) fn with_parts(&self, field: FieldId, written: BTreeSet<PartPath>) -> BTreeSet<PartPath> {
         let Some(lens) = self.0.get(&field) else { return written };
         let Some(composite) = lens.composite else { return written };
         let depth = usize::from(lens.ty.many);
@@ -45,6 +45,12 @@ impl Lenses {
         let without_cells = composite.parts().iter().filter(|part| !matches!(part.home, Home::Cell | Home::Aside));
         let derived = without_cells.flat_map(|part| places.iter().filter_map(|place| below(place, part.name)));
         written.iter().cloned().chain(derived).collect()
+    }
+
+    /// What a part shows that has no cell of its own.
+    pub(crate) fn derived<'a>(&self, written: &impl Written<'a>, field: FieldId, path: &PartPath) -> Option<Shown<'a>> {
+        let lens = self.0.get(&field)?;
+        self.part(written, (lens, lens.composite?), (field, path), (0, &Cell::new(super::MADE_MAX))).flatten()
     }
 
     /// What a part of a composite shows.

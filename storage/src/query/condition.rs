@@ -90,8 +90,10 @@ impl Cells for RowCells<'_> {
     }
 
     fn cells(&self, field: FieldId) -> Vec<(PartPath, Term<'_>)> {
-        let shown = self.design.lenses().of_field(&lens::RowCells(self.row), field).into_iter();
-        shown.map(|(_, part, bytes)| (part, Term::of_shown(bytes))).collect()
+        let (lenses, row) = (self.design.lenses(), lens::RowCells(self.row));
+        let written = lenses.of_field(&row, field).into_iter().map(|(_, part, _)| part);
+        let parts = lenses.with_parts(field, written.collect()).into_iter();
+        parts.filter_map(|part| lenses.shown(&row, field, &part).map(|bytes| (part, Term::of_shown(bytes)))).collect()
     }
 
     fn meta(&self, meta: Meta) -> Term<'_> {

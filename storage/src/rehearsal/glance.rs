@@ -96,7 +96,8 @@ impl Cells for Asking<'_, '_, '_> {
 
     fn cells(&self, field: FieldId) -> Vec<(PartPath, Term<'_>)> {
         let own = self.glance.cells.iter().filter(|cell| cell.field == field).map(CellRow::part);
-        own.map(|part| (part.clone(), self.cell(field, &part))).filter(|(_, term)| *term != Term::Null).collect()
+        let parts = self.glance.design.lenses().with_parts(field, own.collect()).into_iter();
+        parts.map(|part| (part.clone(), self.cell(field, &part))).filter(|(_, term)| *term != Term::Null).collect()
     }
 
     fn meta(&self, meta: Meta) -> Term<'_> {

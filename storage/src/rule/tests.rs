@@ -73,6 +73,7 @@ fn allows(source: &str, before: &[(u8, Value)], after: &[(u8, Value)]) -> bool {
         author: "Bob",
         role: "writer",
         names: &names,
+        lenses: &Lenses::default(),
     };
     rule.allows(&change).unwrap()
 }

@@ -9,11 +9,11 @@ use crate::exchange::{
     csv_infer::{CHOICES_MAX, Seen, Unreadable, readable_names},
     csv_read::CsvFile,
     date_form::DateForm,
-    reading::Reading,
+    reading::{Many, Reading},
 };
 use std::io::{Read, Seek};
 use tandem_actors::Handle;
-use tandem_wire::design::BaseType;
+use tandem_wire::design::{BaseType, FieldType};
 
 /// Settles the reading of each column. Gives the choices that fields need, by column.
 pub(super) fn settle<R: Read + Seek>(
@@ -28,22 +28,23 @@ pub(super) fn settle<R: Read + Seek>(
         let column = &table.columns()[index];
         let present = present_type(workspace, list, &column.name);
         let wish = asked.iter().find(|(at, _)| *at == index).map(|(_, wish)| *wish);
-        if let (Some(wish), Some(present)) = (wish, present)
-            && wish.base() != present
+        if let (Some(wish), Some(present)) = (wish, &present)
+            && !wish.is(present)
         {
             return Err(CliError::Usage(format!(
                 "field {} of list {list} holds {}, which an import does not change; leave --type {} out, or import into \
                  another list with --list",
                 column.name,
-                present.name(),
+                present.describe(),
                 column.name
             )));
         }
         let mark = table.mark();
-        let wish = wish.or(present.map(Wish::Base));
+        let wish = wish.or_else(|| Some(Wish::of(present.as_ref()?)));
         let reading = match wish {
             None => Ok(column.reading),
             Some(Wish::Date(form)) => Ok(Reading::Date(form)),
+            Some(Wish::Many(base)) => Ok(Reading::Parts(base, Many::Many)),
             // What the list holds besides plain values an import leaves as text.
             Some(Wish::Base(base)) => match column.seen.reading_as(base, mark) {
                 Err(Unreadable::NotPlain) if present.is_some() => Ok(Reading::Text),
@@ -74,26 +75,32 @@ fn unreadable(name: &str, why: Unreadable) -> CliError {
     CliError::Usage(format!("column {name} cannot be read so: {why}"))
 }
 
-fn present_type(workspace: &Handle, list: &str, field: &str) -> Option<BaseType> {
+fn present_type(workspace: &Handle, list: &str, field: &str) -> Option<FieldType> {
     let list = existing_list(workspace, list)?;
     let state = workspace.read();
     let design = state.design();
     let field = names::field(design, list, field).ok()?;
-    design.field_type(field)?.base()
+    design.field_type(field).filter(|ty| ty.base().is_some())
 }
 
 /// A type as it is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wish {
     Base(BaseType),
+    Many(BaseType),
     Date(DateForm),
 }
 
 impl Wish {
-    fn base(self) -> BaseType {
+    fn of(ty: &FieldType) -> Self {
+        let base = ty.base().unwrap_or(BaseType::Text);
+        if ty.many { Self::Many(base) } else { Self::Base(base) }
+    }
+
+    fn is(self, ty: &FieldType) -> bool {
         match self {
-            Self::Base(base) => base,
-            Self::Date(_) => BaseType::Date,
+            Self::Date(_) => Self::of(ty) == Self::Base(BaseType::Date),
+            other => other == Self::of(ty),
         }
     }
 }
@@ -110,23 +117,22 @@ fn wish<R: Read + Seek>(columns: &[&str], table: &CsvFile<R>, text: &str) -> Res
     let index = column(columns, name)?;
     let seen = &table.columns()[index].seen;
     let of_order = |form| Ok((index, Wish::Date(day_form(seen, form))));
-    let base = match ty {
+    let ty = match ty {
         "date:dmy" => return of_order(DateForm::DaySlash),
         "date:mdy" => return of_order(DateForm::MonthSlash),
-        "bool" => BaseType::Bool,
-        "int" => BaseType::Int,
-        "decimal" => BaseType::Decimal,
-        "float" => BaseType::Float,
-        "text" => BaseType::Text,
-        "date" => BaseType::Date,
-        "date-time" => BaseType::DateTime,
-        "choice" => BaseType::Choice,
-        unknown => {
-            let known = readable_names();
-            return Err(CliError::Usage(format!("there is no type {unknown} for columns; the types are: {known}")));
-        }
+        ty => ty,
     };
-    Ok((index, Wish::Base(base)))
+    let (name, wish): (&str, fn(BaseType) -> Wish) = match ty.strip_prefix("many ") {
+        Some(name) => (name, Wish::Many),
+        None => (ty, Wish::Base),
+    };
+    match BaseType::named(name).filter(|base| seen.reading_as(*base, None) != Err(Unreadable::NotPlain)) {
+        Some(base) => Ok((index, wish(base))),
+        None => {
+            let known = readable_names();
+            Err(CliError::Usage(format!("there is no type {name} for columns; the types are: {known}")))
+        }
+    }
 }
 
 /// Days with the asked order, in the form that most of the texts have.

@@ -12,12 +12,18 @@ use crate::{
 };
 use std::collections::BTreeMap;
 use tandem_actors::{Change, Command, Handle, NewRecord, Transaction};
-use tandem_storage::field_type::fits;
+use tandem_storage::{
+    composite::{FieldCells, VERBATIM, cells_of},
+    field_type::fits,
+    lens::Choices,
+};
 use tandem_wire::{
-    BatchId, CellKey, ElementId, FieldId, ListId, PartPath, RecordId, RecordKey, Value,
+    BatchId, CellKey, FieldId, ListId, PartPath, RecordId, RecordKey, Value,
     design::{BaseType, FieldType},
 };
 
+/// Cells that one string is taken apart into, at most: an event has to hold them.
+const PARTS_MAX: usize = 300;
 /// Cells that are cleared in the event that sets others, which takes up to [`crate::exchange::EVENT_CELL_BYTES_MAX`].
 const CLEARS_WITH_VALUES_MAX: usize = 100;
 /// Cells that are cleared in an event of their own.
@@ -34,8 +40,7 @@ pub(super) struct TargetField {
     pub(super) id: FieldId,
     name: String,
     ty: FieldType,
-    /// Of a field of choices: which one each text is.
-    choices: BTreeMap<String, ElementId>,
+    choices: Choices,
 }
 
 impl Target {
@@ -75,7 +80,7 @@ impl Target {
         let field = |column: &Column| {
             let id = names::field(&design, list, &column.name)?;
             let ty = design.field_type(id).unwrap_or_else(|| column.ty.clone());
-            let choices = design.choices(id).into_iter().map(|choice| (design.name(choice), choice)).collect();
+            let choices = Choices::of(&design, id);
             Ok(TargetField { id, name: column.name.clone(), ty, choices })
         };
         Ok(Self { list, fields: columns.iter().map(field).collect::<Result<_, CliError>>()? })
@@ -86,11 +91,17 @@ impl Target {
         if row.events().count() > 1 {
             return None;
         }
-        let cells = row.cells.iter().map(|cell| {
-            let (key, value) = self.cell(RecordKey { list: self.list, record: id }, cell, row.line, raw);
-            (key.field, key.part, value)
-        });
-        Some(NewRecord { id, cells: cells.collect() })
+        let mut cells = Vec::with_capacity(row.cells.len());
+        for cell in &row.cells {
+            match self.fields[cell.column].string(cell) {
+                Some(string) => cells.extend(self.taken_apart(cell.column, string, row.line, raw)),
+                None => {
+                    let (key, value) = self.cell(RecordKey { list: self.list, record: id }, cell, row.line, raw);
+                    cells.push((key.field, key.part, value));
+                }
+            }
+        }
+        Some(NewRecord { id, cells })
     }
 
     /// What a row becomes: the first transaction makes the record, or all of them change it. A record that is there
@@ -134,7 +145,43 @@ impl Target {
         })
     }
 
+    /// The cells of a field of a new record that is to say a string.
+    fn taken_apart(
+        &self,
+        column: usize,
+        string: &str,
+        line: u64,
+        raw: &mut Raw,
+    ) -> impl Iterator<Item = (FieldId, PartPath, Value)> {
+        let field = &self.fields[column];
+        // Whoever imports the same file makes the same cells.
+        let mut count = 0_u64;
+        let fresh = || {
+            count += 1;
+            *blake3::hash(&[string.as_bytes(), &count.to_be_bytes()].concat())
+                .as_bytes()
+                .first_chunk()
+                .expect("32 bytes")
+        };
+        let mut cells = cells_of(&field.ty, &field.choices, &FieldCells::new(), string, fresh);
+        if cells.len() > PARTS_MAX {
+            let verbatim = PartPath::new([VERBATIM]).expect("one short step");
+            cells = [(verbatim, Value::Text(string.to_owned()))].into();
+        }
+        if cells.iter().any(|(part, value)| !fits(&field.ty, part, value)) {
+            raw.add(column, line, &Value::Text(string.to_owned()));
+        }
+        let id = field.id;
+        cells.into_iter().map(move |(part, value)| (id, part, value))
+    }
+
     fn change(&self, record: RecordKey, cell: &Cell, line: u64, raw: &mut Raw) -> Change {
+        let field = &self.fields[cell.column];
+        if let Some(string) = field.string(cell) {
+            // Counts what it cannot hold.
+            self.taken_apart(cell.column, string, line, raw).for_each(drop);
+            return Change::SetText { record, field: field.id, text: string.to_owned(), keep_raw: true };
+        }
         let (key, value) = self.cell(record, cell, line, raw);
         Change::SetRaw(key, value)
     }
@@ -151,6 +198,15 @@ impl Target {
 }
 
 impl TargetField {
+    /// The string that a cell has for a field whose values have parts or elements.
+    fn string<'c>(&self, cell: &'c Cell) -> Option<&'c str> {
+        let has_parts = self.ty.many || self.ty.base().is_some_and(BaseType::is_composite);
+        match &cell.value {
+            Value::Text(text) if has_parts && cell.part.is_empty() => Some(text),
+            _of_a_part => None,
+        }
+    }
+
     /// The value as the list's own field has it, where that loses nothing.
     pub(super) fn value(&self, value: &Value) -> Value {
         let Some(base) = self.ty.base().filter(|base| !base.is_composite()) else { return value.clone() };
@@ -160,7 +216,7 @@ impl TargetField {
         let text = text_form::show(value);
         match base {
             BaseType::Text => Value::Text(text),
-            BaseType::Choice => self.choices.get(&text).map_or_else(|| value.clone(), |choice| Value::Choice(*choice)),
+            BaseType::Choice => self.choices.named(&text).map_or_else(|| value.clone(), Value::Choice),
             other => Reading::plain(other).and_then(|plain| plain.read(&text)).unwrap_or_else(|| value.clone()),
         }
     }
