@@ -186,7 +186,13 @@ impl Subscription {
         if following.design != now.views.fold.design_digest() {
             return self.begin_anew(now, Reset::Control).map(Some);
         }
-        let kept = self.workspace.feed().since(following.cursor.applied(), now.applied, self.list);
+        let feed = self.workspace.feed();
+        let is_untouched =
+            |list| feed.since(following.cursor.applied(), now.applied, list).is_some_and(|it| it.is_empty());
+        if !self.query.related_lists().into_iter().all(is_untouched) {
+            return self.begin_anew(now, Reset::Related).map(Some);
+        }
+        let kept = feed.since(following.cursor.applied(), now.applied, self.list);
         let touched = match kept {
             Some(touched) => touched,
             None => match following.cursor.touched(&now.reader(), now.applied, self.list, &self.query)? {
@@ -205,6 +211,10 @@ impl Subscription {
             return self.begin_anew(now, Reset::Start).map(Some);
         };
         let reader = now.reader();
+        // What was touched in other lists the log does not tell.
+        if cursor.applied() != now.applied && !self.query.related_lists().is_empty() {
+            return self.begin_anew(now, Reset::Related).map(Some);
+        }
         let touched = match cursor.touched(&reader, now.applied, self.list, &self.query)? {
             Ok(touched) => touched,
             Err(why) => return self.begin_anew(now, why).map(Some),

@@ -8,7 +8,7 @@ use tandem_actors::{
 use tandem_storage::{
     Query,
     index::definition::{ViewCell, ViewDefinition, ViewSort},
-    query::{Record, Sort, Start, flags, winner},
+    query::{Record, Sort, SortBy, Start, flags, winner},
 };
 use tandem_wire::{
     BatchId, CellKey, ElementId, FieldId, ListId, PartPath, RecordId, RecordKey, Value,
@@ -117,7 +117,8 @@ impl Towns {
             .collect();
         let view = reader.view(self.view, &Query::default()).unwrap().unwrap();
         shown.push(view.rows.iter().map(|row| format!("{row:?}")).collect());
-        let groups = reader.group(self.list, &Query::default(), &(self.people, PartPath::default())).unwrap();
+        let groups =
+            reader.group(self.list, &Query::default(), &SortBy::Cell(self.people, PartPath::default())).unwrap();
         shown.push(groups.iter().map(|group| format!("{group:?}")).collect());
         shown
     }

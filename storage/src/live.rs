@@ -93,6 +93,9 @@ pub enum Reset {
     /// The cursor is of another query, or of another workspace.
     #[error("the cursor is of another query")]
     OtherQuery,
+    /// Records changed that those of the query refer to, and it asks for what they show.
+    #[error("records of other lists changed, which the query asks for")]
+    Related,
     /// What a limited query showed cannot be told from its cursor.
     #[error("the first records have to be taken anew")]
     Limited,

@@ -155,7 +155,7 @@ fn scope(design: &Design, list: ListId, names: &BTreeMap<String, FieldId>) -> (S
         if !scope.names.iter().any(|known| known.name == name) {
             let name = name.to_owned();
             let (part, choices) = (PartPath::default(), Vec::new());
-            dotted.push(Name { name, field, part, kind, many: false, choices });
+            dotted.push(Name { name, field, part, kind, many: false, choices, list: None });
         }
     }
     scope.names.extend(dotted);

@@ -90,6 +90,11 @@ numbered! {
         MadeOf = 17,
         /// Of a list: how many of its records, in percent, may fail a rehearsal that counts as valid (int).
         FailingPercent = 18,
+        /// Of a field with parts: those by which records are found and sorted without looking at all of them (text: their
+        /// names, with spaces between).
+        IndexedParts = 19,
+        /// Of a field: whether it has the numbers by which users and lookups name the list's records (bool).
+        RowNumber = 20,
     }
 }
 

@@ -9,7 +9,7 @@ use tandem_actors::{
     workspace::{Ended, plain_cell},
 };
 use tandem_storage::{
-    design_file::{DesignFile, FieldSpec, RuleSpec, Scalar, export},
+    design_file::{DesignFile, FieldSpec, Indexed, RuleSpec, Scalar, export},
     engine::{Engine, Read, Table},
     inbox::{Entry, FailedDesign},
     query::flags,
@@ -304,7 +304,7 @@ fn a_second_design_goes_on_from_the_one_that_is_still_proposed() {
 #[test]
 fn a_field_with_an_index_that_becomes_unique_fails_where_two_records_share_a_value() {
     let mut party = Party::new();
-    let propose = altered(&party, |file| file.lists[0].fields[0].indexed = true);
+    let propose = altered(&party, |file| file.lists[0].fields[0].indexed = Indexed::Whole(true));
     party.server.does(propose);
     party.meet();
     for n in 1..=2 {
@@ -352,7 +352,7 @@ fn a_design_that_changes_while_another_is_tried_does_not_touch_the_live_indexes(
         party.bob.create(party.record(n), &[(party.name, text("x")), (party.age, Value::Int(n.into()))]);
     }
     party.meet();
-    let propose = altered(&party, |file| file.lists[0].fields[0].indexed = true);
+    let propose = altered(&party, |file| file.lists[0].fields[0].indexed = Indexed::Whole(true));
     party.server.does(propose);
     // Both hear of it, and begin; Ada is done first.
     let runs: Vec<_> = tandem_storage::log::runs_from(&**party.server.core.store().engine(), 1, 0)
@@ -380,7 +380,7 @@ fn what_changes_during_a_rehearsal_is_in_its_indexes_and_counts() {
     }
     party.meet();
     let propose = altered(&party, |file| {
-        (file.lists[0].fields[0].base, file.lists[0].fields[0].indexed) = ("int".into(), true);
+        (file.lists[0].fields[0].base, file.lists[0].fields[0].indexed) = ("int".into(), Indexed::Whole(true));
         // Of the record from before, and of no more.
         file.lists[0].failing_percent = 15;
     });
@@ -415,7 +415,7 @@ fn what_changes_during_a_rehearsal_is_in_its_indexes_and_counts() {
 /// A design that makes a field unique, and indexed or not, is rehearsed while the records of it change.
 fn unique_while(indexed: bool, change: impl FnOnce(&mut Party)) -> (Party, Ended) {
     let mut party = Party::new();
-    party.server.does(altered(&party, |file| file.lists[0].fields[0].indexed = indexed));
+    party.server.does(altered(&party, |file| file.lists[0].fields[0].indexed = Indexed::Whole(indexed)));
     for n in 1..=4 {
         party.bob.create(party.record(n), &[(party.name, text(&format!("{n}")))]);
     }

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tandem_storage::{
-    design_file::{DesignFile, export},
+    design_file::{DesignFile, Indexed, export},
     query::{Query, Start},
     rehearsal::Reported,
 };
@@ -60,7 +60,7 @@ impl Ours {
             }
             NewDesign::TextToNumber => {
                 let field = list.fields.iter_mut().find(|field| field.name == "admin1").expect("its column");
-                (field.base, field.indexed) = ("int".into(), true);
+                (field.base, field.indexed) = ("int".into(), Indexed::Whole(true));
             }
         }
         if with_rules {
@@ -98,7 +98,7 @@ impl Ours {
         for base in ["text", "int", "float", "decimal", "text", "int", "float", "decimal", "int", "text"] {
             let mut file = export(self.workspace.read().design());
             let field = file.lists[0].fields.iter_mut().find(|field| field.name == "population").expect("its column");
-            (field.base, field.indexed) = (base.into(), false);
+            (field.base, field.indexed) = (base.into(), Indexed::default());
             self.apply(file);
         }
     }

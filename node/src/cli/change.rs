@@ -43,7 +43,7 @@ pub(super) fn new(workspace: &Handle, new: &New, console: &mut Console) -> Resul
     if new.json.json {
         let after = workspace.read();
         let state = after.state(key)?;
-        console.line(record_json(after.design(), list, &Record { id: key.record, state }))?;
+        console.line(record_json(&after, list, &Record { id: key.record, state }))?;
     } else {
         console.line(key.record)?;
     }

@@ -122,8 +122,7 @@ impl Source<'_> {
     fn write(&self, format: Format, out: &mut dyn Write) -> io::Result<()> {
         match format {
             Format::Json => {
-                let design = self.state.design();
-                self.records().try_for_each(|record| writeln!(out, "{}", record_json(design, self.list, &record?)))
+                self.records().try_for_each(|record| writeln!(out, "{}", record_json(self.state, self.list, &record?)))
             }
             Format::Csv => {
                 let columns: Vec<Column> = self.fields.iter().map(|(_, column)| column.clone()).collect();

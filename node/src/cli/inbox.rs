@@ -5,7 +5,7 @@ use super::{
     args::{InboxArgs, ResolveArgs},
     events::{Authors, when},
     names, refusals,
-    shown::{named, place_text, text_of, value_json},
+    shown::{named, place_text, text_alone, value_json},
 };
 use crate::{exchange::text_form, show::escape};
 use serde_json::{Value as Json_, json};
@@ -143,7 +143,7 @@ fn sibling_text(design: &Design, sibling: &Sibling, authors: &Authors) -> String
 
 /// What a person knows a record by: its list and the first field that shows something.
 pub(super) fn title(design: &Design, key: RecordKey, state: &RecordState) -> String {
-    let fields = design.fields(key.list).into_iter().map(|field| text_of(design, state, field));
+    let fields = design.fields(key.list).into_iter().map(|field| text_alone(design, state, field));
     let first = fields.into_iter().find(|text| !text.is_empty()).unwrap_or_default();
     format!("{} {} {first}", design.name(key.list), &key.record.to_string()[..8]).trim_end().to_owned()
 }

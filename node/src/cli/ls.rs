@@ -32,13 +32,13 @@ pub(super) fn ls(workspace: &Handle, ls: &Ls, console: &mut Console) -> Result<E
     }
     let page = asked.select(&state, list)?;
     if ls.json.json {
-        page.rows.iter().try_for_each(|record| console.line(record_json(design, list, record)))?;
+        page.rows.iter().try_for_each(|record| console.line(record_json(&state, list, record)))?;
         return match &page.next {
             Some(next) => console.line(json!({ "next": next.to_string() })).map(|()| Exit::Success),
             None => Ok(Exit::Success),
         };
     }
-    console.table(table(design, list, &page.rows, ls)?)?;
+    console.table(table(&state, list, &page.rows, ls)?)?;
     if page.undecided > 0 {
         console.line(format_args!("\n{} records left out: the condition is too costly on them", page.undecided))?;
     }
@@ -48,10 +48,11 @@ pub(super) fn ls(workspace: &Handle, ls: &Ls, console: &mut Console) -> Result<E
     Ok(Exit::Success)
 }
 
-fn table(design: &Design, list: ListId, records: &[Record], ls: &Ls) -> Result<Table, CliError> {
+fn table(state: &State, list: ListId, records: &[Record], ls: &Ls) -> Result<Table, CliError> {
+    let design = state.design();
     let chosen: Vec<FieldId> =
         ls.fields.iter().map(|name| names::field(design, list, name.trim())).collect::<Result<_, _>>()?;
-    let is_used = |field: &FieldId| records.iter().any(|record| !text_of(design, &record.state, *field).is_empty());
+    let is_used = |field: &FieldId| records.iter().any(|record| !text_of(state, &record.state, *field).is_empty());
     let fields = match chosen.is_empty() {
         true => design.fields(list).into_iter().filter(is_used).collect(),
         false => chosen,
@@ -63,7 +64,7 @@ fn table(design: &Design, list: ListId, records: &[Record], ls: &Ls) -> Result<T
     let mut table = Table::new(columns);
     for record in records {
         let mut cells = vec![record.id.to_string()[..8].to_owned()];
-        cells.extend(fields.iter().map(|field| text_of(design, &record.state, *field)));
+        cells.extend(fields.iter().map(|field| text_of(state, &record.state, *field)));
         cells.extend(flagged.then(|| flags(design, list, &record.state).join(", ")));
         table.row(cells);
     }
@@ -89,8 +90,12 @@ fn group(
     console: &mut Console,
 ) -> Result<Exit, CliError> {
     let design = state.design();
-    let (field, part, _) = plain_place(design, list, field)?;
-    let groups = state.group(list, &asked.query, &(field, part))?;
+    let by = sort_by(design, list, field)?;
+    let title = match &by {
+        SortBy::Cell(field, part) if part.is_empty() => design.name(*field),
+        _of_a_part => field.to_owned(),
+    };
+    let groups = state.group(list, &asked.query, &by)?;
     let shown =
         |(value, count): (Option<Value>, u64)| (text_form::show(&named(design, value.unwrap_or(Value::Null))), count);
     let mut counts: Vec<(String, u64)> = groups.into_iter().map(shown).collect();
@@ -100,7 +105,7 @@ fn group(
         counts.iter().try_for_each(|group| console.line(line(group)))?;
         return Ok(Exit::Success);
     }
-    let mut table = Table::new([Column::text(design.name(field).to_uppercase()), Column::number("RECORDS")]);
+    let mut table = Table::new([Column::text(title.to_uppercase()), Column::number("RECORDS")]);
     counts.iter().for_each(|(value, count)| table.row([value.as_str(), &count.to_string()]));
     console.table(table)?;
     Ok(Exit::Success)
@@ -145,7 +150,7 @@ impl Asked {
 }
 
 fn condition(design: &Design, list: ListId, text: &str) -> Result<Condition, CliError> {
-    Condition::parse(text, &Scope::of(design, list))
+    Condition::parse(text, &Scope::with_related(design, list))
         .map_err(|error| CliError::Filter { message: error.message.clone(), place: error.caret(text) })
 }
 
@@ -165,14 +170,28 @@ fn sort(design: &Design, list: ListId, text: &str) -> Result<Sort, CliError> {
         Some((name, "asc")) => (name, false),
         _no_direction => (text, false),
     };
-    let place = plain_place(design, list, name);
-    let by = match (name, place) {
+    Ok(Sort { by: sort_by(design, list, name)?, descending })
+}
+
+/// A field, a part of it, what a record shows that it refers to, or when a record was made or changed.
+fn sort_by(design: &Design, list: ListId, name: &str) -> Result<SortBy, CliError> {
+    let told = SortBy::parse(name, &Scope::with_related(design, list));
+    // Behind references the dots are a filter's; else they are as everywhere on the command line.
+    if let Ok(by @ SortBy::Through(_)) = &told {
+        return Ok(by.clone());
+    }
+    Ok(match (name, plain_place(design, list, name)) {
         (_, Ok((field, part, _))) => SortBy::Cell(field, part),
         ("created", Err(_)) => SortBy::Created,
         ("modified", Err(_)) => SortBy::Modified,
-        (_, Err(error)) => return Err(error),
-    };
-    Ok(Sort { by, descending })
+        (_, Err(error)) => match told {
+            // Of a name with dots the filter knows more.
+            Err(why) if name.contains('.') => {
+                return Err(CliError::Filter { message: why.message.clone(), place: why.caret(name) });
+            }
+            _plain => return Err(error),
+        },
+    })
 }
 
 /// A field, or a part of a field that has one value.

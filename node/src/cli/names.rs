@@ -232,6 +232,9 @@ pub fn value(design: &Design, field: FieldId, ty: &FieldType, text: &str) -> Res
     if base == BaseType::Choice {
         return choice(design, field, text);
     }
+    if let (BaseType::Reference, Some(list), Ok(record)) = (base, ty.list, text.parse()) {
+        return Ok(Value::Reference { list: list.as_list(), record });
+    }
     Reading::plain(base).and_then(|reading| reading.read(text)).ok_or_else(|| {
         let expected = match base {
             BaseType::Bool => "true or false".into(),
@@ -239,6 +242,7 @@ pub fn value(design: &Design, field: FieldId, ty: &FieldType, text: &str) -> Res
             BaseType::Int => "a whole number such as 12".into(),
             BaseType::Decimal => "a decimal number such as 12.5".into(),
             BaseType::Float => "a number such as 44.0".into(),
+            BaseType::Reference => "the id of a record, all its 32 digits".into(),
             BaseType::DateTime => "an instant in UTC, such as 1985-04-12T23:20:50Z".into(),
             other => format!("a {}", other.name()),
         };

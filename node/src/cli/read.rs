@@ -66,14 +66,14 @@ pub(super) fn get(workspace: &Handle, get: &OneRecord, console: &mut Console) ->
     let unknown = || Refused::UnknownRecord { list: design.name(list), record: key };
     let record = state.record(key)?.ok_or_else(unknown)?;
     if get.json.json {
-        console.line(record_json(design, list, &record))?;
+        console.line(record_json(&state, list, &record))?;
         return Ok(Exit::Success);
     }
     let authors = Authors::of(workspace);
     let mut table = Table::new([Column::text("FIELD"), Column::text("VALUE")]);
     table.row(["id", &key.record.to_string()]);
     for field in design.fields(list) {
-        let text = text_of(design, &record.state, field);
+        let text = text_of(&state, &record.state, field);
         if !text.is_empty() {
             table.row([design.name(field), text]);
         }

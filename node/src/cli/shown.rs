@@ -3,6 +3,7 @@
 use crate::exchange::{Cell, field_text::field_text, text_form};
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeMap;
+use tandem_actors::handle::State;
 use tandem_storage::{
     composite::{self, Composite, Home, VERBATIM},
     fold::{
@@ -31,24 +32,41 @@ pub fn named(design: &Design, value: Value) -> Value {
     }
 }
 
-/// A field as one line of text.
-pub fn text_of(design: &Design, state: &RecordState, field: FieldId) -> String {
+/// A field as one line of text; records of other lists by what they are called there now.
+pub fn text_of(views: &State, state: &RecordState, field: FieldId) -> String {
+    let ty = views.design().field_type(field);
+    let called = |value: &Value| ty.as_ref().and_then(|ty| views.called(ty, value).ok().flatten());
+    text_with(views.design(), state, field, &called)
+}
+
+/// The same where the other lists are not at hand.
+pub fn text_alone(design: &Design, state: &RecordState, field: FieldId) -> String {
+    text_with(design, state, field, &|_| None)
+}
+
+fn text_with(
+    design: &Design,
+    state: &RecordState,
+    field: FieldId,
+    called: &dyn Fn(&Value) -> Option<String>,
+) -> String {
     let cells = cells_of(design, state, field, 0);
     let removed = state.cells.iter().any(|((of, _), siblings)| {
         *of == field && siblings.first().is_some_and(|winner| winner.content == Content::Removed)
     });
     match design.field_type(field) {
         _ if cells.is_empty() && removed => "(removed)".into(),
-        Some(ty) => field_text(&ty, &cells.iter().collect::<Vec<_>>()),
+        Some(ty) => field_text(&ty, &cells.iter().collect::<Vec<_>>(), called),
         None => cells.iter().map(|cell| text_form::show(&cell.value)).collect::<Vec<_>>().join(" "),
     }
 }
 
 /// A record as `docs/cli.md` documents it.
-pub fn record_json(design: &Design, list: ListId, record: &Record) -> Json {
+pub fn record_json(views: &State, list: ListId, record: &Record) -> Json {
+    let design = views.design();
     let mut fields = Map::new();
     for field in design.fields(list) {
-        fields.insert(design.name(field), field_json(design, &record.state, field));
+        fields.insert(design.name(field), field_json(views, &record.state, field));
     }
     let mut siblings = Map::new();
     for ((field, part), all) in record.state.cells.iter().filter(|(_, siblings)| is_conflict(siblings)) {
@@ -74,14 +92,15 @@ fn sibling_json(design: &Design, sibling: &Sibling) -> Json {
 }
 
 /// A field: a value, an object of parts, or an array of either.
-fn field_json(design: &Design, state: &RecordState, field: FieldId) -> Json {
+fn field_json(views: &State, state: &RecordState, field: FieldId) -> Json {
+    let design = views.design();
     let cells = cells_of(design, state, field, 0);
     let Some(ty) = design.field_type(field) else { return Json::Null };
     let composite = ty.base().and_then(composite::of);
     let is_composite = composite.is_some();
     let element = |cells: &[(Vec<String>, Value)]| {
         if let Some(composite) = composite {
-            parts_json(composite, cells)
+            parts_json(composite, cells, views.called(&ty, whole_of(cells)).ok().flatten())
         } else if let [(_, value)] = cells {
             value_json(value)
         } else {
@@ -107,9 +126,14 @@ fn field_json(design: &Design, state: &RecordState, field: FieldId) -> Json {
     }
 }
 
+/// The text of one value.
+fn whole_of(cells: &[(Vec<String>, Value)]) -> &Value {
+    cells.iter().find(|(steps, _)| steps.is_empty()).map_or(&Value::Null, |(_, value)| value)
+}
+
 /// The parts of one value: those that were written, and those that follow from them. What could not be taken apart is the
 /// text that it is.
-fn parts_json(composite: &dyn Composite, cells: &[(Vec<String>, Value)]) -> Json {
+fn parts_json(composite: &dyn Composite, cells: &[(Vec<String>, Value)], called: Option<String>) -> Json {
     let text = |name: &str| {
         let cell = cells.iter().find(|(steps, _)| steps.join(".") == name);
         cell.map(|(_, value)| text_form::show(value)).unwrap_or_default()
@@ -120,6 +144,7 @@ fn parts_json(composite: &dyn Composite, cells: &[(Vec<String>, Value)]) -> Json
         let derived = match part.home {
             Home::Cell | Home::Aside => None,
             Home::Of(source) if !source.is_empty() => composite.derive(part.name, &text(source)),
+            Home::Referred if called.is_some() => called.clone().map(Value::Text),
             Home::Of(_) | Home::Atom | Home::Referred => composite.derive(part.name, &whole),
         };
         parts.extend(derived.map(|value| (part.name.to_owned(), value_json(&value))));

@@ -35,15 +35,15 @@ pub(super) fn view(workspace: &Handle, args: &ViewArgs, console: &mut Console) -
     let found = find(design, name, args.list.as_deref())?;
     let records = records(workspace, &state, &found)?;
     if args.json.json {
-        records.iter().try_for_each(|record| console.line(record_json(design, found.list, record)))?;
+        records.iter().try_for_each(|record| console.line(record_json(&state, found.list, record)))?;
         return Ok(Exit::Success);
     }
     let width = args.width.or_else(|| console.screen.width.map(usize::from)).unwrap_or(WIDTH);
     let text = match found.definition.kind {
-        ViewKind::List => return listing(design, &found, &records, console),
-        ViewKind::Board => draw_board(design, &found, &records, width),
-        ViewKind::Calendar => draw_calendar(design, &found, &records, width, month(args)?),
-        ViewKind::Gantt => draw_gantt(design, &found, &records, width),
+        ViewKind::List => return listing(&state, &found, &records, console),
+        ViewKind::Board => draw_board(&state, &found, &records, width),
+        ViewKind::Calendar => draw_calendar(&state, &found, &records, width, month(args)?),
+        ViewKind::Gantt => draw_gantt(&state, &found, &records, width),
     };
     console.text(&text)?;
     Ok(Exit::Success)
@@ -113,13 +113,14 @@ fn columns(design: &Design, found: &Found) -> Vec<FieldId> {
     if chosen.is_empty() { design.fields(found.list) } else { chosen }
 }
 
-fn listing(design: &Design, found: &Found, records: &[Record], console: &mut Console) -> Result<Exit, CliError> {
+fn listing(state: &State, found: &Found, records: &[Record], console: &mut Console) -> Result<Exit, CliError> {
+    let design = state.design();
     let fields = columns(design, found);
     let table = |records: &[&Record]| {
         let heads = fields.iter().map(|field| Column::text(design.name(*field).to_uppercase()));
         let mut table = Table::new([Column::text("ID")].into_iter().chain(heads));
         for record in records {
-            let cells = fields.iter().map(|field| text_of(design, &record.state, *field));
+            let cells = fields.iter().map(|field| text_of(state, &record.state, *field));
             table.row([record.id.to_string()[..8].to_owned()].into_iter().chain(cells));
         }
         table
@@ -128,7 +129,7 @@ fn listing(design: &Design, found: &Found, records: &[Record], console: &mut Con
         console.table(table(&records.iter().collect::<Vec<_>>()))?;
         return Ok(Exit::Success);
     };
-    for (name, records) in groups(design, group, records) {
+    for (name, records) in groups(state, group, records) {
         console.line(format_args!("\n{} ({})", escape(&name), records.len()))?;
         console.table(table(&records))?;
     }
@@ -140,11 +141,12 @@ fn field_of(id: &Option<String>) -> Option<FieldId> {
 }
 
 /// Records by what they show in a field: choices in their order, even those that nothing shows.
-fn groups<'r>(design: &Design, field: FieldId, records: &'r [Record]) -> Vec<(String, Vec<&'r Record>)> {
+fn groups<'r>(state: &State, field: FieldId, records: &'r [Record]) -> Vec<(String, Vec<&'r Record>)> {
+    let design = state.design();
     let mut names: Vec<String> = design.choices(field).iter().map(|choice| design.name(*choice)).collect();
     let mut by_name: BTreeMap<String, Vec<&Record>> = BTreeMap::new();
     for record in records {
-        by_name.entry(text_of(design, &record.state, field)).or_default().push(record);
+        by_name.entry(text_of(state, &record.state, field)).or_default().push(record);
     }
     names.extend(by_name.keys().filter(|name| !names.contains(name)).cloned().collect::<Vec<_>>());
     let called = |name: String| if name.is_empty() { "(none)".to_owned() } else { name };
@@ -152,24 +154,26 @@ fn groups<'r>(design: &Design, field: FieldId, records: &'r [Record]) -> Vec<(St
 }
 
 /// What a record is called: its first field that shows something.
-fn title(design: &Design, found: &Found, record: &Record) -> String {
-    let shown = columns(design, found).into_iter().map(|field| text_of(design, &record.state, field));
+fn title(state: &State, found: &Found, record: &Record) -> String {
+    let design = state.design();
+    let shown = columns(design, found).into_iter().map(|field| text_of(state, &record.state, field));
     let title = shown.into_iter().find(|text| !text.is_empty());
     escape(&title.unwrap_or_else(|| record.id.to_string()[..8].to_owned())).into_owned()
 }
 
-fn draw_board(design: &Design, found: &Found, records: &[Record], width: usize) -> String {
+fn draw_board(state: &State, found: &Found, records: &[Record], width: usize) -> String {
+    let design = state.design();
     let group = field_of(&found.definition.group);
     let fields = columns(design, found);
     let card = |record: &&Record| {
         let lines = fields.iter().skip(1).filter(|field| Some(**field) != group).filter_map(|field| {
-            let text = text_of(design, &record.state, *field);
+            let text = text_of(state, &record.state, *field);
             (!text.is_empty() && !found.definition.columns.is_empty())
                 .then(|| escape(&format!("{}: {text}", design.name(*field))).into_owned())
         });
-        board::Card { title: title(design, found, record), lines: lines.collect() }
+        board::Card { title: title(state, found, record), lines: lines.collect() }
     };
-    let columns = group.map(|group| groups(design, group, records)).unwrap_or_default();
+    let columns = group.map(|group| groups(state, group, records)).unwrap_or_default();
     let columns = columns.into_iter().map(|(title, records)| board::Column {
         title: escape(&title).into_owned(),
         cards: records.iter().map(card).collect(),
@@ -190,16 +194,16 @@ fn civil(days: i64) -> Option<Date> {
     Date::constant(1970, 1, 1).checked_add(Span::new().try_days(days).ok()?).ok()
 }
 
-fn draw_calendar(design: &Design, found: &Found, records: &[Record], width: usize, month: Date) -> String {
+fn draw_calendar(state: &State, found: &Found, records: &[Record], width: usize, month: Date) -> String {
     let (start, end) = (field_of(&found.definition.start), field_of(&found.definition.end));
     let entries = records.iter().filter_map(|record| {
         let from = day_of(record, start)?;
-        Some(calendar::Entry { from, to: day_of(record, end).unwrap_or(from), title: title(design, found, record) })
+        Some(calendar::Entry { from, to: day_of(record, end).unwrap_or(from), title: title(state, found, record) })
     });
     calendar::draw(month, &entries.collect::<Vec<_>>(), width, Some(today()))
 }
 
-fn draw_gantt(design: &Design, found: &Found, records: &[Record], width: usize) -> String {
+fn draw_gantt(state: &State, found: &Found, records: &[Record], width: usize) -> String {
     let (start, end) = (field_of(&found.definition.start), field_of(&found.definition.end));
     let places: BTreeMap<RecordId, usize> = records.iter().enumerate().map(|(at, record)| (record.id, at)).collect();
     let after = field_of(&found.definition.after);
@@ -210,7 +214,7 @@ fn draw_gantt(design: &Design, found: &Found, records: &[Record], width: usize) 
             _no_record => None,
         });
         gantt::Task {
-            title: title(design, found, record),
+            title: title(state, found, record),
             from: day_of(record, start),
             to: day_of(record, end),
             after: refers.collect(),

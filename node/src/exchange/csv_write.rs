@@ -56,7 +56,7 @@ fn text(ty: &FieldType, cells: &[&Cell]) -> String {
             let cells = cells.iter().map(|cell| (cell.part.clone(), cell.value.clone()));
             string_of(ty, &Choices::default(), &cells.collect())
         }
-        _people_write => field_text(ty, cells),
+        _people_write => field_text(ty, cells, &|_| None),
     }
 }
 

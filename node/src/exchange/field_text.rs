@@ -2,21 +2,31 @@
 
 use super::{Cell, text_form};
 use std::collections::BTreeMap;
-use tandem_storage::composite::{self, VERBATIM};
+use tandem_storage::composite::{self, Home, VERBATIM};
 use tandem_wire::{
     Value,
     design::{BaseType, FieldType},
 };
 
-/// All cells of a column, in the order of their parts, as one text.
-pub fn field_text(ty: &FieldType, cells: &[&Cell]) -> String {
+/// All cells of a column, in the order of their parts, as one text. `called` knows what the records of other lists are
+/// called that a value refers to.
+pub fn field_text(ty: &FieldType, cells: &[&Cell], called: &dyn Fn(&Value) -> Option<String>) -> String {
     let base = ty.base().unwrap_or(BaseType::Text);
     let depth = usize::from(ty.many);
     let mut elements = BTreeMap::<Vec<&[u8]>, Vec<(&[u8], String)>>::new();
     for cell in cells.iter().filter(|cell| cell.value != Value::Null) {
-        let element = cell.part.steps().take(depth).collect();
+        let element: Vec<&[u8]> = cell.part.steps().take(depth).collect();
         let part = cell.part.steps().nth(depth).unwrap_or_default();
-        elements.entry(element).or_default().push((part, text_form::show(&cell.value)));
+        let text = match called(&cell.value).filter(|_| part.is_empty()) {
+            Some(name) if base == BaseType::Reference => name,
+            name => {
+                let of = composite::of(base).into_iter().flat_map(|composite| composite.parts());
+                let referred = of.filter(|part| part.home == Home::Referred).map(|part| part.name.as_bytes());
+                elements.entry(element.clone()).or_default().extend(referred.zip(name));
+                text_form::show(&cell.value)
+            }
+        };
+        elements.entry(element).or_default().push((part, text));
     }
     let texts: Vec<String> = elements.values().map(|parts| element_text(base, parts)).collect();
     texts.join("; ")

@@ -24,7 +24,11 @@ fn imported() -> Node {
 }
 
 fn fields(node: &Node, filter: &str) -> Json {
-    let found = node.json(&["ls", "tasks", "--where", filter, "--json"]);
+    fields_of(node, "tasks", filter)
+}
+
+fn fields_of(node: &Node, list: &str, filter: &str) -> Json {
+    let found = node.json(&["ls", list, "--where", filter, "--json"]);
     assert_eq!(found.len(), 1, "{filter}");
     found[0]["fields"].clone()
 }
@@ -104,4 +108,95 @@ fn parts_are_edited_and_what_goes_with_them_follows() {
     refused("cost.amount=much", &["amount"]);
     refused("link=nowhere", &["link", "url such as https://example.org, The title"]);
     node.fails(&["set", "tasks", &paint, "link.titel=x"], 2, &["link has no part titel", "url, title"]);
+}
+
+/// People of a server with their row numbers, in teams, and tasks that refer to them in both ways.
+const DESIGN: &str = r#"
+format = 1
+[[list]]
+name = "Teams"
+[[list.field]]
+name = "name"
+type = "text"
+[[list]]
+name = "People"
+[[list.field]]
+name = "number"
+type = "int"
+row_number = true
+[[list.field]]
+name = "name"
+type = "text"
+[[list.field]]
+name = "team"
+type = "reference"
+list = "Teams"
+[[list]]
+name = "Tasks"
+[[list.field]]
+name = "title"
+type = "text"
+[[list.field]]
+name = "owner"
+type = "user"
+list = "People"
+indexed = ["email"]
+[[list.field]]
+name = "assignee"
+type = "reference"
+list = "People"
+"#;
+
+#[test]
+fn references_are_followed_in_filters_orders_and_groups() {
+    let node = Node::with_workspace();
+    let file = node.file("design.toml", DESIGN);
+    node.ok(&["design", "apply", &file]);
+    let add = |list: &str, assignments: &[&str]| {
+        let args = [&["new", list], assignments].concat();
+        node.ok(&args).trim().to_owned()
+    };
+    let (red, blue) = (add("Teams", &["name=Red"]), add("Teams", &["name=Blue"]));
+    let person = |number: &str, name: &str, team: &str| {
+        add("People", &[&format!("number={number}"), &format!("name={name}"), &format!("team={team}")])
+    };
+    let (ada, bob) = (person("7", "Ada", &blue), person("8", "Bob", &red));
+    let task = |title: &str, owner: &str, assignee: &str| {
+        add("Tasks", &[&format!("title={title}"), &format!("owner={owner}"), &format!("assignee={assignee}")])
+    };
+    task("one", "7;#ada@x.org", &bob);
+    task("two", "8;#bob@x.org", &ada);
+    task("three", "9;#Nobody", &ada);
+    let titles = |args: &[&str]| {
+        let found = node.json(&[&["ls", "Tasks", "--json"], args].concat());
+        // Behind a page that is full, the last line tells where the next begins.
+        found.iter().filter_map(|line| Some(line["fields"]["title"].as_str()?.to_owned())).collect::<Vec<_>>()
+    };
+    assert_eq!(titles(&["--where", "assignee.team.name == 'Red'"]), ["one"]);
+    assert_eq!(titles(&["--where", "owner.name == 'Ada'"]), ["one"]);
+    assert_eq!(titles(&["--where", "owner.team.name == 'Red'"]), ["two"]);
+    assert_eq!(titles(&["--sort", "owner.name"]), ["one", "two", "three"]);
+    assert_eq!(titles(&["--sort", "assignee.team.name:desc", "--limit", "1"]), ["one"]);
+    let groups = node.json(&["ls", "Tasks", "--group", "assignee.name", "--json"]);
+    assert_eq!(groups, [json!({ "value": "Ada", "records": 2 }), json!({ "value": "Bob", "records": 1 })]);
+    let groups = node.json(&["ls", "Tasks", "--group", "owner.name", "--json"]);
+    let of = |value: &str| groups.iter().find(|group| group["value"] == value).unwrap()["records"].clone();
+    assert_eq!((of("Ada"), of("Bob"), of("")), (json!(1), json!(1), json!(1)));
+
+    // Names are those of the other list, as it is now; what is written for the server stays.
+    let owner = |filter: &str| fields_of(&node, "Tasks", filter)["owner"].clone();
+    assert_eq!(owner("title == 'one'"), json!({ "index": 7, "email": "ada@x.org", "name": "Ada" }));
+    assert_eq!(owner("title == 'three'"), json!({ "index": 9, "label": "Nobody", "name": "Nobody" }));
+    node.ok(&["set", "People", &ada, "name=Ada Byron"]);
+    assert_eq!(owner("owner.name == 'Ada Byron'")["email"], json!("ada@x.org"));
+    let shown = node.ok(&["ls", "Tasks"]);
+    assert!(shown.contains("Ada Byron, ada@x.org") && shown.contains("Bob"), "{shown}");
+    let exported = node.ok(&["export", "Tasks", "--format", "csv"]);
+    assert!(exported.contains("7;#ada@x.org") && !exported.contains("Byron"), "{exported}");
+    node.ok(&["rm", "People", &bob]);
+    assert_eq!(titles(&["--where", "owner.name == 'Bob'"]), Vec::<String>::new());
+
+    let refused = |filter: &str, says: &[&str]| node.fails(&["ls", "Tasks", "--where", filter], 2, says);
+    refused("assignee.nme == 'x'", &["no field", "nme", "number, name, team"]);
+    refused("assignee == 'x' && assignee.team == 'x' ", &["assignee"]);
 }

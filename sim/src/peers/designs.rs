@@ -5,7 +5,7 @@ use crate::chance::{Ratio, Stream};
 use std::sync::Arc;
 use tandem_actors::Command;
 use tandem_storage::{
-    design_file::{DesignFile, FieldSpec, ListSpec, RuleSpec, Scalar, SplitSpec, ViewSpec, export},
+    design_file::{DesignFile, FieldSpec, Indexed, ListSpec, RuleSpec, Scalar, SplitSpec, ViewSpec, export},
     engine::Engine,
     fold::{design::takes_a_step, incremental::Fold},
 };
@@ -86,7 +86,10 @@ fn change(stream: &mut Stream, file: &mut DesignFile) {
         0..=4 => retype(stream, list, of),
         5 | 6 => rename(stream, list, of),
         7 if list.fields.len() > 1 => drop(stream, list, of),
-        8 => list.fields[of].indexed = !list.fields[of].indexed,
+        8 => {
+            let is_indexed = list.fields[of].indexed == Indexed::Whole(true);
+            list.fields[of].indexed = Indexed::Whole(!is_indexed);
+        }
         9 => list.fields[of].required = !list.fields[of].required,
         10 => list.failing_percent = *stream.pick(&[0, 50, 100]).expect("some"),
         11 | 12 => rule(stream, list, of),
@@ -113,7 +116,15 @@ fn field(stream: &mut Stream) -> FieldSpec {
     let default = stream.happens(Ratio(1, 3)).then(|| default_of(&base)).flatten();
     let required = stream.happens(Ratio(1, 4));
     let indexed = stream.happens(Ratio(1, 3));
-    FieldSpec { name: name(stream), base, choices, default, required, indexed, ..FieldSpec::default() }
+    FieldSpec {
+        name: name(stream),
+        base,
+        choices,
+        default,
+        required,
+        indexed: Indexed::Whole(indexed),
+        ..FieldSpec::default()
+    }
 }
 
 fn choices() -> Vec<tandem_storage::design_file::ChoiceSpec> {

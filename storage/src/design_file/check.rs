@@ -2,6 +2,7 @@
 
 use super::DesignFault;
 use crate::{
+    composite::{self, Home},
     constraint::{Constraint, OnDelete, check_pattern},
     design_rule::{Body, Finding, RuleDefinition, Severity, Unread},
     field_type::fits,
@@ -121,10 +122,39 @@ impl Checking<'_> {
             Some(_) => self.fault(place.clone(), "on_delete is `restrict` or `set-null`, of a reference"),
             None => {}
         }
+        if let Some(Value::Text(parts)) = property(Property::IndexedParts) {
+            for part in parts.split(' ') {
+                match composite::part(base, part.as_bytes()) {
+                    Some(part) if part.home == Home::Referred => {
+                        let text = format!("its {} is another record's: it is sorted by without an index", part.name);
+                        self.fault(place.clone(), text);
+                    }
+                    Some(_) if !ty.many => {}
+                    Some(_) => self.fault(place.clone(), "it holds several values, which have no index"),
+                    None => {
+                        let parts = composite::of(base).map_or(&[][..], |composite| composite.parts());
+                        let known: Vec<&str> = parts.iter().map(|part| part.name).collect();
+                        self.fault(place.clone(), format!("it has no part {part:?}; there are: {}", known.join(", ")));
+                    }
+                }
+            }
+        }
+        if property(Property::RowNumber) == Some(Value::Bool(true)) {
+            let numbers = |field: &FieldId| {
+                let element = &design.elements[&(*field).into()];
+                element.property(Property::RowNumber) == Some(Value::Bool(true))
+            };
+            if base != BaseType::Int || ty.many {
+                self.fault(place.clone(), "only a field of whole numbers numbers its list's records");
+            }
+            if design.fields(list).into_iter().find(numbers) != Some(field) {
+                self.fault(place.clone(), "another field numbers the list's records already");
+            }
+        }
         let whole = PartPath::default();
         for (name, of) in [("min", Property::Min), ("max", Property::Max), ("default", Property::Default)] {
             let value = property(of).map(|value| design.lenses().value(field, &value));
-            if value.is_some_and(|value| ty.many || base.is_composite() || !fits(&ty, &whole, &value)) {
+            if value.is_some_and(|value| ty.many || !fits(&ty, &whole, &value)) {
                 self.fault(place.clone(), format!("its {name} is no single {}", base.name()));
             }
         }

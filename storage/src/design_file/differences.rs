@@ -112,6 +112,8 @@ fn named(property: Property) -> &'static str {
         Property::Max => "max",
         Property::OnDelete => "on_delete",
         Property::FailingPercent => "failing_percent",
+        Property::IndexedParts => "indexed parts",
+        Property::RowNumber => "row_number",
         Property::Name | Property::Type | Property::Order | Property::Dropped => "place",
         Property::Definition | Property::MergedInto | Property::MadeOf => "definition",
     }

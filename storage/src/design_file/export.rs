@@ -92,7 +92,11 @@ fn field_of(design: &Design, field: FieldId) -> FieldSpec {
         list: ty.and_then(|ty| ty.list).map(|list| design.name(list)),
         required: is(Property::Required),
         unique: is(Property::Unique),
-        indexed: is(Property::Indexed),
+        indexed: match some(text(design, field, Property::IndexedParts)) {
+            Some(parts) => Indexed::Parts(parts.split(' ').map(str::to_owned).collect()),
+            None => Indexed::Whole(is(Property::Indexed)),
+        },
+        row_number: is(Property::RowNumber),
         pattern: some(text(design, field, Property::Pattern)),
         min: value(Property::Min),
         max: value(Property::Max),

@@ -76,9 +76,12 @@ pub struct FieldSpec {
     /// Whether no two records may have the same value.
     #[serde(default, skip_serializing_if = "is_false")]
     pub unique: bool,
-    /// Whether records are found and sorted by it quickly.
+    /// Whether records are found and sorted by it quickly: `true`, or of a field with parts by which: `["email"]`.
+    #[serde(default, skip_serializing_if = "Indexed::is_none")]
+    pub indexed: Indexed,
+    /// Whether it has the numbers by which users and lookups name this list's records.
     #[serde(default, skip_serializing_if = "is_false")]
-    pub indexed: bool,
+    pub row_number: bool,
     /// Of a text: a regular expression that must be found in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pattern: Option<String>,
@@ -106,6 +109,28 @@ pub struct FieldSpec {
     /// The other fields whose texts it shows until it has a value of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub join: Option<JoinSpec>,
+}
+
+/// By what records are found and sorted quickly.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Indexed {
+    /// By the field, or not.
+    Whole(bool),
+    /// By some of its parts.
+    Parts(Vec<String>),
+}
+
+impl Default for Indexed {
+    fn default() -> Self {
+        Self::Whole(false)
+    }
+}
+
+impl Indexed {
+    fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A plain value; dates and the like are texts.

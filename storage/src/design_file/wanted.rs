@@ -90,7 +90,13 @@ impl Maker<'_> {
         self.put(&key, Property::Help, text(&field.help));
         self.put(&key, Property::Required, Value::Bool(field.required));
         self.put(&key, Property::Unique, Value::Bool(field.unique));
-        self.put(&key, Property::Indexed, Value::Bool(field.indexed));
+        let (whole, parts) = match &field.indexed {
+            Indexed::Whole(whole) => (*whole, Value::Null),
+            Indexed::Parts(parts) => (false, text(&parts.join(" "))),
+        };
+        self.put(&key, Property::Indexed, Value::Bool(whole));
+        self.put(&key, Property::IndexedParts, parts);
+        self.put(&key, Property::RowNumber, Value::Bool(field.row_number));
         self.put(&key, Property::Pattern, field.pattern.as_deref().map_or(Value::Null, text));
         self.put(&key, Property::OnDelete, field.on_delete.as_deref().map_or(Value::Null, text));
         for (place, choice) in field.choices.iter().enumerate() {

@@ -239,6 +239,7 @@ impl DesignRule {
 pub(crate) fn fields_of(places: &BTreeSet<Place>) -> BTreeSet<FieldId> {
     let field = |place: &Place| match place {
         Place::Cell(field, _) | Place::Cells(field) => Some(*field),
+        Place::Through(route) => Some(route.links[0].from.0),
         Place::Meta(_) => None,
     };
     places.iter().filter_map(field).collect()

@@ -3,6 +3,7 @@
 use super::{
     arithmetic::{Comparison, floor},
     functions::Function,
+    route::Route,
     scope::{Kind, Meta},
     term::{DAY_MS, Term, day_of},
     tree::Node,
@@ -26,6 +27,8 @@ pub enum Place {
     Cell(FieldId, PartPath),
     /// All cells of a field that holds many; it has no bounds.
     Cells(FieldId),
+    /// A cell of a record that is referred to; it has no bounds.
+    Through(Route),
     /// What every record has. The record itself is bounded as a reference.
     Meta(Meta),
 }
@@ -63,6 +66,10 @@ pub(super) fn read_by(node: &Node) -> BTreeSet<Place> {
     let mut todo = vec![node];
     while let Some(node) = todo.pop() {
         match node {
+            // More than any index of the list has.
+            Node::Through { route, .. } => {
+                places.insert(Place::Through(route.clone()));
+            }
             Node::Elements { field, .. } => {
                 places.insert(Place::Cells(*field));
             }
@@ -101,6 +108,14 @@ fn collect(node: &Node, bounds: &mut Vec<Bound>) {
     };
     if let Some((place, limits)) = limited {
         bounds.extend(limits.into_iter().map(|limit| Bound { place: place.clone(), limit }));
+    }
+}
+
+/// The place that an expression is, if it is nothing but one.
+pub(super) fn place_of(node: &Node) -> Option<Place> {
+    match node {
+        Node::Through { route, .. } => Some(Place::Through(route.clone())),
+        other => place(other).map(|(place, _)| place),
     }
 }
 

@@ -68,6 +68,11 @@ impl<'s> Checker<'s> {
                 let node = Node::Cell { field, part, kind: Kind::Text };
                 Ok(Typed { node, ty: Type::of(Kind::Text), span: typed.span })
             }
+            (Some(Kind::Composite(base)), Node::Through { route, .. }) if composite::is_atom(base) => Ok(Typed {
+                node: Node::Through { route, kind: Kind::Text },
+                ty: Type::of(Kind::Text),
+                span: typed.span,
+            }),
             (Some(Kind::Composite(_)), node) => Err(self.made_of_parts(&Typed { node, ..typed })),
             (_, node) => Ok(Typed { node, ..typed }),
         }

@@ -65,6 +65,11 @@ impl FilterError {
         Self { fault, message: message.into(), span }
     }
 
+    /// A whole text that is something else than what is needed.
+    pub(crate) fn of_whole(source: &str, message: &str) -> Self {
+        Self::new(Fault::Type, 0..source.len(), message)
+    }
+
     /// A rule without what its kind needs.
     pub(crate) fn missing(what: &str) -> Self {
         Self::new(Fault::Syntax, 0..0, format!("a rule of this kind needs a `{what}`"))

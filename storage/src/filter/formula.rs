@@ -32,6 +32,11 @@ impl Formula {
         Ok(to_value(Run::over(cells).eval(&self.root)?))
     }
 
+    /// The place that it is, if it is nothing but one.
+    pub fn place(&self) -> Option<Place> {
+        bounds::place_of(&self.root)
+    }
+
     /// All that it may read of a record.
     pub fn reads(&self) -> &BTreeSet<Place> {
         &self.reads

@@ -22,7 +22,8 @@
 //!   days: `created <= "2024-05-01"` includes that day.
 //! - **Choices** are written by their names, records by their ids; both only equal.
 //! - **Names** that are no words of CEL stand in back quotes, `` `Home phone` ``, or in `field("Home phone")`. Letters of
-//!   all scripts need neither. Parts follow a dot, `address.city`, also of the elements of a field that holds many.
+//!   all scripts need neither. Parts follow a dot, `address.city`, also of the elements of a field that holds many; and so do
+//!   the fields of a record that a field refers to, `assignee.team.name`, where the records of other lists are at hand.
 //!
 //! Left out are maps, messages, bytes and time zones.
 
@@ -35,6 +36,7 @@ mod functions;
 pub mod limits;
 mod literal;
 pub(crate) mod pattern;
+mod route;
 mod scope;
 mod syntax;
 mod term;
@@ -45,6 +47,8 @@ pub use bounds::{Bound, Limit, Place};
 pub use error::{EvalError, Fault, FilterError};
 pub use formula::Formula;
 pub(crate) use literal::{date as read_date, date_time as read_date_time, duration as read_duration};
+pub use route::{LINKS_MAX, Link, Related, Route};
+pub(crate) use route::{row_number, title};
 pub use scope::{Kind, Meta, Name, Scope};
 pub use term::Term;
 pub use tree::Cells;

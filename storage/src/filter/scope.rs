@@ -1,5 +1,6 @@
 //! The names that a filter may use, and what they stand for.
 
+use super::route::{Related, list_of};
 use crate::{composite, fold::Design};
 use std::collections::BTreeMap;
 use tandem_wire::{
@@ -22,6 +23,8 @@ pub struct Scope {
     pub names: Vec<Name>,
     /// Names that stand for a text, whatever the record. A field of the same name hides them.
     pub constants: Vec<(String, String)>,
+    /// The lists that fields refer to, where those can be looked into.
+    pub related: BTreeMap<ListId, Related>,
 }
 
 /// A name and the field, or the part of one, that it stands for.
@@ -39,6 +42,8 @@ pub struct Name {
     pub many: bool,
     /// Of a choice: its choices.
     pub choices: Vec<(String, ElementId)>,
+    /// The list whose records it refers to.
+    pub list: Option<ListId>,
 }
 
 /// What type the values of a field have, as far as it matters for comparing them.
@@ -132,10 +137,11 @@ impl Scope {
             let (name, ty) = (design.name(field), design.field_type(field)?);
             let (kind, many) = (Kind::of(&ty)?, ty.many);
             let choices = if kind == Kind::Choice { choices(field) } else { Vec::new() };
-            (!name.is_empty()).then_some(Name { name, field, part: PartPath::default(), kind, many, choices })
+            let list = list_of(&ty);
+            (!name.is_empty()).then_some(Name { name, field, part: PartPath::default(), kind, many, choices, list })
         };
         let names = design.fields(list).into_iter().filter_map(name).collect();
-        Self { list, names, constants: Vec::new() }
+        Self { list, names, constants: Vec::new(), related: BTreeMap::new() }
     }
 
     /// The same; `names` are those of fields that are to be called otherwise than in the design.
@@ -357,15 +363,19 @@ mod tests {
             kind,
             many: false,
             choices: Vec::new(),
+            list: None,
         };
         let status = name("status", 3, Kind::Choice);
         let choices = vec![("open".to_owned(), ElementId([4; 16]))];
         let expect = [
             name("größe", 2, Kind::Int),
             Name { many: true, choices, ..status },
-            name("owner", 11, Kind::Reference(Some(ListId([9; 16])))),
+            Name { list: Some(ListId([9; 16])), ..name("owner", 11, Kind::Reference(Some(ListId([9; 16])))) },
         ];
-        assert_eq!(scope, Scope { list: ListId([1; 16]), names: expect.to_vec(), constants: Vec::new() });
+        assert_eq!(
+            scope,
+            Scope { list: ListId([1; 16]), names: expect.to_vec(), constants: Vec::new(), related: BTreeMap::new() }
+        );
     }
 
     #[test]

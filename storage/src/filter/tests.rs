@@ -54,8 +54,9 @@ fn scope() -> Scope {
         kind,
         many,
         choices: if kind == Kind::Choice { vec![("open".into(), OPEN), ("done".into(), DONE)] } else { Vec::new() },
+        list: None,
     });
-    Scope { list: LIST, names: names.collect(), constants: Vec::new() }
+    Scope { list: LIST, names: names.collect(), constants: Vec::new(), related: BTreeMap::new() }
 }
 
 /// A record in memory.

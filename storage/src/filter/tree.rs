@@ -5,6 +5,7 @@ use super::{
     error::EvalError,
     functions::Function,
     limits::*,
+    route::Route,
     scope::{Kind, Meta},
     term::Term,
 };
@@ -22,6 +23,11 @@ pub trait Cells {
     /// What every cell of a field shows, for fields that hold many, in the order of their parts.
     fn cells(&self, field: FieldId) -> Vec<(PartPath, Term<'_>)>;
 
+    /// What a cell of another record shows; nothing where that cannot be looked at.
+    fn through(&self, _route: &Route) -> Term<'_> {
+        Term::Null
+    }
+
     /// What is known about the record besides its cells: [`Term::Record`], [`Term::DateTime`] or [`Term::Text`].
     fn meta(&self, meta: Meta) -> Term<'_>;
 }
@@ -32,6 +38,11 @@ pub(super) enum Node {
     Cell {
         field: FieldId,
         part: PartPath,
+        kind: Kind,
+    },
+    /// A cell of a record that this one refers to.
+    Through {
+        route: Route,
         kind: Kind,
     },
     /// The elements of a field that holds many.
@@ -71,6 +82,7 @@ impl Node {
         match self {
             Self::Constant(_)
             | Self::Cell { .. }
+            | Self::Through { .. }
             | Self::Elements { .. }
             | Self::Meta(..)
             | Self::Local(_)
@@ -140,6 +152,7 @@ impl<'a> Run<'a> {
         Ok(match node {
             Node::Constant(term) => borrowed(term),
             Node::Cell { field, part, kind } => kind.check(self.cells.cell(*field, part)),
+            Node::Through { route, kind } => kind.check(self.cells.through(route)),
             Node::Elements { field, kind } => self.elements(*field, *kind)?,
             Node::Meta(meta, kind) => kind.check(self.cells.meta(*meta)),
             Node::Local(index) => self.locals[*index].clone(),

@@ -2,6 +2,7 @@
 
 use super::sort_key::SORT_KEY_VERSION;
 use crate::{
+    composite,
     design_file::ViewKind,
     filter::{FilterError, Scope},
     fold::{Design, design::Element},
@@ -149,14 +150,18 @@ pub fn wanted(design: &Design) -> Vec<IndexDefinition> {
         if element.is_dropped() {
             continue;
         }
-        let found = match ElementKind::from_number(element.kind) {
-            Some(ElementKind::Field) if is_found_by(element) => {
-                Some(((id.as_field(), PartPath::default()), Vec::new()))
+        let found: Vec<(CellPath, Vec<CellPath>)> = match ElementKind::from_number(element.kind) {
+            Some(ElementKind::Field) => {
+                let whole = is_found_by(element).then(PartPath::default);
+                let parts = indexed_parts(design, id.as_field());
+                whole.into_iter().chain(parts).map(|part| ((id.as_field(), part), Vec::new())).collect()
             }
-            Some(ElementKind::View) => sorted_view(design, *id).map(|view| (view.by, view.columns)),
-            _other => None,
+            Some(ElementKind::View) => {
+                sorted_view(design, *id).map(|view| (view.by, view.columns)).into_iter().collect()
+            }
+            _other => Vec::new(),
         };
-        if let Some((by, columns)) = found.filter(|(by, _)| shows_one_value(design, by)) {
+        for (by, columns) in found.into_iter().filter(|(by, _)| shows_one_value(design, by)) {
             let made_by = made_by(design, &by, &columns);
             wanted.insert(IndexDefinition { list, by, columns, made_by });
         }
@@ -174,7 +179,25 @@ pub fn wanted(design: &Design) -> Vec<IndexDefinition> {
 /// matters who refers to what.
 fn is_found_by(field: &Element) -> bool {
     let is = |property| field.property(property) == Some(Value::Bool(true));
-    is(Property::Indexed) || is(Property::Unique) || field.property(Property::OnDelete).is_some()
+    is(Property::Indexed)
+        || is(Property::Unique)
+        || is(Property::RowNumber)
+        || field.property(Property::OnDelete).is_some()
+}
+
+/// The parts of a field by which records are found: those that were asked for, and the number of a row that it refers to.
+fn indexed_parts(design: &Design, field: FieldId) -> Vec<PartPath> {
+    let asked = match design.elements[&field.into()].property(Property::IndexedParts) {
+        Some(Value::Text(parts)) => parts,
+        _none => String::new(),
+    };
+    let ty = design.field_type(field);
+    let base = ty.as_ref().and_then(|ty| ty.base()).unwrap_or(BaseType::Text);
+    let refers = matches!(base, BaseType::User | BaseType::Lookup) && ty.is_some_and(|ty| ty.list.is_some());
+    let known = asked.split(' ').chain(refers.then_some("index"));
+    let has_values =
+        |name: &&str| composite::part(base, name.as_bytes()).is_some_and(|part| part.home != composite::Home::Referred);
+    known.filter(has_values).filter_map(|name| PartPath::new([name])).collect()
 }
 
 /// A view that sorts.

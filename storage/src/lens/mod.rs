@@ -397,6 +397,7 @@ impl Lens {
         let places = self.formula.iter().flat_map(|computed| computed.formula.reads());
         let computed = places.filter_map(|place| match place {
             Place::Cell(field, _) | Place::Cells(field) => Some(*field),
+            Place::Through(route) => Some(route.links[0].from.0),
             Place::Meta(_) => None,
         });
         computed.chain(self.source.iter().flat_map(Source::fields)).collect()

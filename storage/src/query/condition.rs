@@ -1,7 +1,8 @@
 //! Filters over rows.
 
+use super::related::Follow;
 use crate::{
-    filter::{Cells, EvalError, Filter, FilterError, Meta, Place, Scope, Term},
+    filter::{Cells, EvalError, Filter, FilterError, Meta, Place, Route, Scope, Term},
     fold::{Design, incremental::Fold},
     history::Author,
     index::CellPath,
@@ -45,7 +46,7 @@ impl Condition {
     pub(super) fn is_covered_by<'a>(&self, mut cells: impl Iterator<Item = &'a CellPath> + Clone) -> bool {
         self.filter.reads().iter().all(|place| match place {
             Place::Cell(field, part) => cells.any(|(own, own_part)| own == field && own_part == part),
-            Place::Cells(_) | Place::Meta(_) => false,
+            Place::Cells(_) | Place::Through(_) | Place::Meta(_) => false,
         })
     }
 }
@@ -71,6 +72,7 @@ pub(super) struct RowCells<'a> {
     pub(super) row: &'a [u8],
     pub(super) names: &'a Names,
     pub(super) design: &'a Design,
+    pub(super) related: &'a dyn Follow,
 }
 
 impl RowCells<'_> {
@@ -94,6 +96,11 @@ impl Cells for RowCells<'_> {
         let written = lenses.of_field(&row, field).into_iter().map(|(_, part, _)| part);
         let parts = lenses.with_parts(field, written.collect()).into_iter();
         parts.filter_map(|part| lenses.shown(&row, field, &part).map(|bytes| (part, Term::of_shown(bytes)))).collect()
+    }
+
+    fn through(&self, route: &Route) -> Term<'_> {
+        let shown = self.related.shown(self.row, route);
+        shown.map_or(Term::Null, |bytes| Term::of_shown(bytes.into()))
     }
 
     fn meta(&self, meta: Meta) -> Term<'_> {

@@ -42,9 +42,13 @@ impl Cursor {
 pub(crate) fn fingerprint(list: ListId, query: &Query) -> [u8; 8] {
     let sort = query.sort.as_ref().map(|sort| {
         let by = match &sort.by {
-            SortBy::Cell(field, part) => (0u8, Some((field, part))),
-            SortBy::Created => (1, None),
-            SortBy::Modified => (2, None),
+            SortBy::Cell(field, part) => (0u8, Some((field, part)), Vec::new()),
+            SortBy::Created => (1, None, Vec::new()),
+            SortBy::Modified => (2, None, Vec::new()),
+            SortBy::Through(route) => {
+                let links = route.links.iter().map(|link| (&link.from, link.to, link.number));
+                (3, Some((&route.cell.0, &route.cell.1)), links.collect())
+            }
         };
         (by, sort.descending)
     });

@@ -5,6 +5,7 @@ mod condition;
 mod cursor;
 mod order;
 mod plan;
+mod related;
 mod values;
 mod whole;
 
@@ -20,13 +21,14 @@ use self::plan::{Found, Plan};
 use crate::{
     design_rule::{Finding, Severity},
     engine::{EngineError, Read, Slice, Table},
+    filter::Place,
     fold::{
         Design, RecordState,
         incremental::{Archive, Fold, Prefix, rows_of_list},
         record::{Sibling, is_conflict},
     },
     index::{
-        CellPath, Index,
+        Index,
         definition::{SortedView, sorted_view},
         entry,
     },
@@ -59,6 +61,22 @@ pub struct Query {
     pub start: Start,
     /// At most so many records.
     pub limit: Option<usize>,
+}
+
+impl Query {
+    /// The lists of records by which others are chosen or sorted that refer to them.
+    pub fn related_lists(&self) -> BTreeSet<ListId> {
+        let places = self.condition.iter().flat_map(|condition| condition.filter().reads());
+        let asked = places.filter_map(|place| match place {
+            Place::Through(route) => Some(route),
+            _own => None,
+        });
+        let sorted = self.sort.iter().filter_map(|sort| match &sort.by {
+            SortBy::Through(route) => Some(route),
+            _own => None,
+        });
+        asked.chain(sorted).flat_map(|route| route.links.iter().map(|link| link.to)).collect()
+    }
 }
 
 /// Where in its order a listing begins.
@@ -201,9 +219,9 @@ impl<R: Read> Reader<R> {
         self.plan(list, &query).columns(&columns).map(Some)
     }
 
-    /// How many of the records that fit show each value of a cell, most first. Of `query`, sort, start and limit do not
+    /// How many of the records that fit show each value of what can be sorted by, most first. Of `query`, sort, start and limit do not
     /// count.
-    pub fn group(&self, list: ListId, query: &Query, by: &CellPath) -> Result<Vec<(Option<Value>, u64)>, EngineError> {
+    pub fn group(&self, list: ListId, query: &Query, by: &SortBy) -> Result<Vec<(Option<Value>, u64)>, EngineError> {
         self.plan(list, query).groups(by)
     }
 

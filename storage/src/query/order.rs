@@ -1,12 +1,14 @@
 //! The order of records.
 
+use super::related::Follow;
 use crate::{
+    filter::{FilterError, Formula, Meta, Place, Route, Scope},
     fold::Design,
     index::{
         CellPath,
-        entry::{is_without_value, place, place_of},
+        entry::{is_without_value, place},
     },
-    lens::RowCells,
+    lens::{RowCells, Shown},
     record_row,
 };
 use std::cmp::Ordering;
@@ -26,6 +28,8 @@ pub struct Sort {
 pub enum SortBy {
     /// What a cell shows.
     Cell(FieldId, PartPath),
+    /// What a cell of a record shows that they refer to.
+    Through(Route),
     /// When they were made, by their authors' clocks.
     Created,
     /// When they were last changed, by their authors' clocks.
@@ -48,15 +52,34 @@ impl Sort {
     }
 
     /// Where a record with this row stands.
-    pub(super) fn place(&self, row: &[u8], design: &Design) -> Vec<u8> {
-        let instant = |touch: Option<record_row::Touch>| match touch {
-            Some(touch) => place_of(&Value::DateTime { ms: touch.wall_ms as i64, zone: String::new() }, design),
-            None => place(None, design),
+    pub(super) fn place(&self, row: &[u8], design: &Design, related: &dyn Follow) -> Vec<u8> {
+        place(self.by.shown(row, design, related).as_deref(), design)
+    }
+}
+
+impl SortBy {
+    /// What a name with its dots stands for, as filters write it: a cell, a part, or a cell of a record that is referred to.
+    pub fn parse(text: &str, scope: &Scope) -> Result<Self, FilterError> {
+        Ok(match Formula::parse(text, scope)?.place() {
+            Some(Place::Cell(field, part)) => Self::Cell(field, part),
+            Some(Place::Through(route)) => Self::Through(route),
+            Some(Place::Meta(Meta::Created)) => Self::Created,
+            Some(Place::Meta(Meta::Modified)) => Self::Modified,
+            _no_cell => return Err(FilterError::of_whole(text, "records are sorted by a field, or one of its parts")),
+        })
+    }
+
+    /// The canonical bytes of what a row shows there.
+    pub(super) fn shown<'r>(&self, row: &'r [u8], design: &Design, related: &dyn Follow) -> Option<Shown<'r>> {
+        let instant = |touch: Option<record_row::Touch>| {
+            let value = Value::DateTime { ms: touch?.wall_ms as i64, zone: String::new() };
+            Some(Shown::Owned(value.encode()))
         };
-        match &self.by {
-            SortBy::Cell(field, part) => place(design.lenses().shown(&RowCells(row), *field, part).as_deref(), design),
-            SortBy::Created => instant(record_row::created(row)),
-            SortBy::Modified => instant(record_row::modified(row)),
+        match self {
+            Self::Cell(field, part) => design.lenses().shown(&RowCells(row), *field, part),
+            Self::Through(route) => related.shown(row, route).map(Shown::Owned),
+            Self::Created => instant(record_row::created(row)),
+            Self::Modified => instant(record_row::modified(row)),
         }
     }
 }

@@ -5,9 +5,11 @@ use super::{
     Columns, Condition, Cursor, Page, Query, Start,
     bounds::{Range, point, ranges},
     condition::{ColumnCells, Names, RowCells},
-    order::{Rank, Sort},
+    order::{Rank, Sort, SortBy},
+    related::Related,
 };
 use crate::{
+    composite,
     engine::{EngineError, RangeIter, Read, Slice, Table, prefix_end},
     filter::EvalError,
     fold::incremental::rows_of_list,
@@ -25,7 +27,7 @@ use std::{
     cmp::Reverse,
     collections::{BTreeMap, BinaryHeap},
 };
-use tandem_wire::{FieldId, ListId, PartPath, RecordId, RecordKey, Value};
+use tandem_wire::{FieldId, ListId, PartPath, RecordId, RecordKey, Value, design::BaseType};
 
 /// Records found by an index are fetched one by one up to this number; beyond, the whole list is read.
 const CANDIDATES_MAX: usize = 50_000;
@@ -42,6 +44,7 @@ pub(super) struct Plan<'a, R> {
     /// What the cells of the query's filters show, in canonical bytes.
     shown: Vec<Vec<u8>>,
     names: Names,
+    related: Related<'a, R>,
     undecided: Cell<u64>,
 }
 
@@ -58,7 +61,8 @@ impl<'a, R: Read> Plan<'a, R> {
     pub(super) fn new(rows: &'a R, views: &'a Views, list: ListId, query: &'a Query) -> Self {
         let names = query.condition.as_ref().map(|condition| Names::of(&views.fold, condition)).unwrap_or_default();
         let shown = query.filters.iter().map(|(.., value)| value.encode()).collect();
-        Self { rows, views, list, query, shown, names, undecided: Cell::new(0) }
+        let related = Related::new(rows, views);
+        Self { rows, views, list, query, shown, names, related, undecided: Cell::new(0) }
     }
 
     /// The records themselves.
@@ -116,11 +120,46 @@ impl<'a, R: Read> Plan<'a, R> {
         }))
     }
 
-    /// How many records that fit show each value of a cell, most first; start and limit do not count.
-    pub(super) fn groups(&self, (field, part): &CellPath) -> Result<Vec<(Option<Value>, u64)>, EngineError> {
+    /// How many records that fit show each value, most first; start and limit do not count.
+    pub(super) fn groups(&self, by: &SortBy) -> Result<Vec<(Option<Value>, u64)>, EngineError> {
+        // Behind references few records are meant by many: what refers is counted, and followed once for each.
+        let (counted, route) = match by {
+            SortBy::Through(route) => {
+                let (field, part) = route.links[0].from.clone();
+                (&SortBy::Cell(field, part), Some(route))
+            }
+            other => (other, None),
+        };
+        let counts = match self.counted_by_index(counted)? {
+            Some(counts) => counts,
+            None => self.counted(counted)?,
+        };
+        let counts = match route {
+            None => counts,
+            Some(route) => {
+                let mut there: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
+                for (refers, count) in counts {
+                    let shown = self.related.behind(&refers, route).unwrap_or_else(|| NOTHING.to_vec());
+                    *there.entry(shown).or_default() += count;
+                }
+                there
+            }
+        };
+        self.related.failed()?;
+        let value = |bytes: &[u8]| Value::decode(bytes).expect("bodies were checked");
+        let mut groups: Vec<(Value, u64)> = counts.iter().map(|(bytes, count)| (value(bytes), *count)).collect();
+        groups.sort_by_cached_key(|(value, count)| (Reverse(*count), place_of(value, self.views.fold.design())));
+        Ok(groups
+            .into_iter()
+            .map(|(value, count)| (Some(value).filter(|value| *value != Value::Null), count))
+            .collect())
+    }
+
+    /// How many records that fit show each value, by looking at them.
+    fn counted(&self, by: &SortBy) -> Result<BTreeMap<Vec<u8>, u64>, EngineError> {
         let mut counts: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
         let mut count = |row: &[u8]| {
-            let value = self.shown(row, *field, part).unwrap_or(Cow::Borrowed(&NOTHING));
+            let value = by.shown(row, self.views.fold.design(), &self.related).unwrap_or(Cow::Borrowed(&NOTHING));
             match counts.get_mut(&*value) {
                 Some(count) => *count += 1,
                 None => drop(counts.insert(value.to_vec(), 1)),
@@ -141,13 +180,44 @@ impl<'a, R: Read> Plan<'a, R> {
                 }
             }
         }
-        let value = |bytes: &[u8]| Value::decode(bytes).expect("bodies were checked");
-        let mut groups: Vec<(Value, u64)> = counts.iter().map(|(bytes, count)| (value(bytes), *count)).collect();
-        groups.sort_by_cached_key(|(value, count)| (Reverse(*count), place_of(value, self.views.fold.design())));
-        Ok(groups
-            .into_iter()
-            .map(|(value, count)| (Some(value).filter(|value| *value != Value::Null), count))
-            .collect())
+        Ok(counts)
+    }
+
+    /// The same by an index, whose entries stand in the order of what is counted: one record is read for each value. Where
+    /// different values can stand at one place, that tells nothing.
+    fn counted_by_index(&self, by: &SortBy) -> Result<Option<BTreeMap<Vec<u8>, u64>>, EngineError> {
+        let SortBy::Cell(field, part) = by else { return Ok(None) };
+        let mut is_exact = match self.views.fold.design().field_type(*field).and_then(|ty| ty.base()) {
+            Some(BaseType::Int | BaseType::Bool | BaseType::Date | BaseType::Reference) => part.is_empty(),
+            Some(base) => part.steps().last().is_some_and(|name| {
+                composite::part(base, name).is_some_and(|part| matches!(part.base, BaseType::Int | BaseType::Date))
+            }),
+            None => false,
+        };
+        let asks_nothing = self.query.filters.is_empty() && self.query.condition.is_none();
+        let is_by = |index: &Index| index.definition.by.0 == *field && index.definition.by.1 == *part;
+        let Some(index) = self.index(is_by).filter(|_| is_exact && asks_nothing) else { return Ok(None) };
+        let prefix = index.prefix(self.views.fold.prefix());
+        let mut counts: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
+        let mut run: Option<(EntryKey, u64)> = None;
+        let mut close = |run: Option<(EntryKey, u64)>| {
+            let Some((key, count)) = run else { return Ok(()) };
+            let row = self.fetch(key.record())?;
+            let shown = row.as_ref().and_then(|row| by.shown(row, self.views.fold.design(), &self.related));
+            is_exact &= shown.as_ref().is_none_or(|bytes| !matches!(record_row::value(bytes), Some(Value::Text(_))));
+            *counts.entry(shown.map_or_else(|| NOTHING.to_vec(), Cow::into_owned)).or_default() += count;
+            Ok::<(), EngineError>(())
+        };
+        for entry in self.rows.range(Table::Index, &prefix, prefix_end(&prefix).as_deref()) {
+            let key = EntryKey(entry?.0);
+            match &mut run {
+                Some((first, count)) if first.place() == key.place() => *count += 1,
+                _another => close(run.replace((key, 1)))?,
+            }
+        }
+        close(run)?;
+        // Texts are raw here, and several can stand at one place.
+        Ok(is_exact.then_some(counts))
     }
 
     /// What a cell of a row shows.
@@ -167,7 +237,8 @@ impl<'a, R: Read> Plan<'a, R> {
         let shows = |((field, part, _), value): (&(FieldId, PartPath, Value), &Vec<u8>)| {
             self.shown(row, *field, part).as_deref().unwrap_or(&NOTHING) == value
         };
-        let cells = RowCells { id, row, names: &self.names, design: self.views.fold.design() };
+        let (design, related) = (self.views.fold.design(), &self.related);
+        let cells = RowCells { id, row, names: &self.names, design, related };
         let holds = |condition: &Condition| self.holds(cells.fit(condition));
         record_row::exists(row)
             && self.query.filters.iter().zip(&self.shown).all(shows)
@@ -185,14 +256,17 @@ impl<'a, R: Read> Plan<'a, R> {
     /// A record's place in the order asked for.
     pub(super) fn rank(&self, id: RecordId, row: &[u8]) -> Rank {
         let sort = self.query.sort.as_ref();
-        let place = sort.map_or_else(Vec::new, |sort| sort.place(row, self.views.fold.design()));
+        let place = sort.map_or_else(Vec::new, |sort| sort.place(row, self.views.fold.design(), &self.related));
         Rank { place, id, descending: sort.is_some_and(|sort| sort.descending) }
     }
 
     /// One record, if it is among what is asked for.
     pub(super) fn one(&self, id: RecordId) -> Result<Option<(Rank, Slice)>, EngineError> {
-        let Some((_, row)) = self.fitting(id)? else { return Ok(None) };
+        let found = self.fitting(id)?;
+        self.related.failed()?;
+        let Some((_, row)) = found else { return Ok(None) };
         let rank = self.rank(id, &row);
+        self.related.failed()?;
         Ok((!is_before(self.first_rank().as_ref(), &rank)).then_some((rank, row)))
     }
 
@@ -237,6 +311,7 @@ impl<'a, R: Read> Plan<'a, R> {
             rows.push(row);
             last = Some(stands);
         }
+        self.related.failed()?;
         Ok(Page { rows, next, undecided: self.undecided.get() })
     }
 

@@ -125,7 +125,7 @@ impl Person {
         let state = self.workspace()?.read();
         let list = contacts(&state)?;
         let record = state.record(RecordKey { list, record: id })?;
-        Ok(record.map_or(Json::Null, |record| record_json(state.design(), list, &record)))
+        Ok(record.map_or(Json::Null, |record| record_json(&state, list, &record)))
     }
 
     /// The first phone number of a contact, as it is shown here.

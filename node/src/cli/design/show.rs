@@ -4,7 +4,7 @@ use super::super::{CliError, Console, Exit, args::Json, events::Authors};
 use crate::show::escape;
 use serde_json::json;
 use tandem_actors::Handle;
-use tandem_storage::design_file::{DesignFile, FieldSpec, ListSpec, export};
+use tandem_storage::design_file::{DesignFile, FieldSpec, Indexed, ListSpec, export};
 
 pub fn show(workspace: &Handle, json: Json, console: &mut Console) -> Result<Exit, CliError> {
     let file = export(workspace.read().design());
@@ -46,7 +46,8 @@ fn line_of(field: &FieldSpec) -> String {
     let many = if field.many { "many " } else { "" };
     let mut words = vec![format!("{many}{}", field.base)];
     words.extend(field.list.as_ref().map(|list| format!("to {list}")));
-    let flags = [(field.required, "required"), (field.unique, "unique"), (field.indexed, "indexed")];
+    let flags =
+        [(field.required, "required"), (field.unique, "unique"), (field.indexed == Indexed::Whole(true), "indexed")];
     words.extend(flags.into_iter().filter(|(is, _)| *is).map(|(_, word)| word.to_owned()));
     if !field.choices.is_empty() {
         let names: Vec<&str> = field.choices.iter().map(|choice| choice.name()).collect();

@@ -5,6 +5,7 @@ use crate::composite;
 use crate::filter::{
     arithmetic::Comparison,
     error::{Fault, FilterError, quoted},
+    route::{self, LINKS_MAX, NoStep, Route},
     scope::{Kind, Meta, NoName},
     term::Term,
     tree::Node,
@@ -69,10 +70,20 @@ impl<'s> Checker<'s> {
         let after = if select.test { of.span.end } else { dot.end.max(of.span.end) };
         let (name, word) = self.syntax.word_at(after);
         let span = of.span.start..word.end.max(of.span.end);
+        if let Some(step) = self.step_over(&of, name) {
+            let typed = step.map_err(|why| self.no_step(&of, name, &word, why))?;
+            let typed = Typed { span, ..typed };
+            return Ok(if select.test { is_there(typed) } else { typed });
+        }
         let typed = match (of.node, of.ty) {
             (Node::Cell { field, part, .. }, Type::Kind(Kind::Composite(composite), _)) => {
                 let (kind, part) = (Kind::of_part(composite, name), self.step(&part, name, &word)?);
                 Typed { node: Node::Cell { field, part, kind }, ty: Type::of(kind), span }
+            }
+            (Node::Through { mut route, .. }, Type::Kind(Kind::Composite(composite), _)) => {
+                let kind = Kind::of_part(composite, name);
+                route.cell.1 = self.step(&route.cell.1, name, &word)?;
+                Typed { node: Node::Through { route, kind }, ty: Type::of(kind), span }
             }
             (Node::Cell { field, part, kind: Kind::Any }, _) if !part.is_empty() => {
                 let (kind, part) = (Kind::Any, self.step(&part, name, &word)?);
@@ -96,11 +107,60 @@ impl<'s> Checker<'s> {
                 return Err(FilterError::new(Fault::Type, word, message));
             }
         };
-        if !select.test {
-            return Ok(typed);
+        Ok(if select.test { is_there(typed) } else { typed })
+    }
+
+    /// What stands behind the dot of something that refers to another record, unless it is a part of its own.
+    fn step_over(&self, of: &Typed<'s>, name: &str) -> Option<Result<Typed<'s>, NoStep>> {
+        let Type::Kind(kind, known) = &of.ty else { return None };
+        let list = match kind {
+            Kind::Reference(list) => (*list)?,
+            Kind::Composite(base) => {
+                let part = composite::part(*base, name.as_bytes());
+                if part.is_some_and(|part| part.home != composite::Home::Referred) {
+                    return None;
+                }
+                (*known)?.list?
+            }
+            _other => return None,
+        };
+        let (mut links, from) = match &of.node {
+            Node::Cell { field, part, .. } => (Vec::new(), (*field, part.clone())),
+            Node::Through { route, .. } => (route.links.clone(), route.cell.clone()),
+            _no_cell => return None,
+        };
+        let step = match route::step(&self.scope.related, (&from, *kind, list), name)? {
+            // Without a list that can be asked, what the server wrote of it.
+            Err(NoStep::NoNumber) if matches!(kind, Kind::Composite(_)) => return None,
+            Err(why) => return Some(Err(why)),
+            Ok(step) => step,
+        };
+        links.push(step.link);
+        if links.len() > LINKS_MAX {
+            return Some(Err(NoStep::TooFar));
         }
-        let nodes = Box::new([typed.node, Node::Constant(Term::Null)]);
-        Ok(Typed { node: Node::Compare(Comparison::NotEqual, nodes), ty: Type::BOOL, span: typed.span })
+        let (route, kind) = (Route { links, cell: step.cell }, step.kind);
+        let ty = Type::Kind(kind, step.name);
+        Some(Ok(Typed { node: Node::Through { route, kind }, ty, span: of.span.clone() }))
+    }
+
+    fn no_step(&self, of: &Typed<'s>, name: &str, word: &Range<usize>, why: NoStep) -> FilterError {
+        let text = self.text(&of.span);
+        let message = match why {
+            NoStep::Unknown(known) => {
+                format!(
+                    "the records that {text} refers to have no field {}; there are: {}",
+                    quoted(name),
+                    known.join(", ")
+                )
+            }
+            NoStep::Many => {
+                format!("{} holds many, there where {text} refers to; choose a field that holds one", quoted(name))
+            }
+            NoStep::NoNumber => format!("no field numbers the records that {text} refers to"),
+            NoStep::TooFar => format!("no more than {LINKS_MAX} references are followed one after the other"),
+        };
+        FilterError::new(Fault::UnknownField, word.clone(), message)
     }
 
     /// A name that has a dot in it, such as that of a field as it was before a change.
@@ -126,4 +186,10 @@ pub(super) fn example_part(ty: &Type<'_>) -> &'static str {
         Some(Kind::Composite(base)) => composite::of(base).map_or("text", |composite| composite.parts()[0].name),
         _ => "text",
     }
+}
+
+/// Whether there is something.
+fn is_there(typed: Typed<'_>) -> Typed<'_> {
+    let nodes = Box::new([typed.node, Node::Constant(Term::Null)]);
+    Typed { node: Node::Compare(Comparison::NotEqual, nodes), ty: Type::BOOL, span: typed.span }
 }

@@ -187,7 +187,7 @@ proptest! {
             for bound in filter.bounds() {
                 let value = match &bound.place {
                     Place::Cell(field, part) => row.cells.get(&(*field, part.clone())),
-                    Place::Cells(_) => None,
+                    Place::Cells(_) | Place::Through(_) => None,
                     Place::Meta(meta) => row.meta.get(meta),
                 };
                 prop_assert!(value.is_some_and(|value| bound.limit.admits(value)), "{:?} {:?} {:?}", good, bound, value);
