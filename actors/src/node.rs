@@ -1,7 +1,7 @@
 //! A node to embed: an open data folder with its workspaces, on a thread of its own.
 
 use crate::{
-    authority::{Policy, shelf},
+    authority::{Policy, Vocabulary, shelf},
     block::block_on,
     command::Refused,
     device_key::{self, DeviceKeyError},
@@ -313,6 +313,17 @@ impl Node {
         shelf::save(self.engine(), workspace.number(), &policy)?;
         self.say(workspace.id(), |head| Some(WorkspaceHead { policies: vec![now], ..head }))?;
         block_on(workspace.ask(|answer| Perform::SetPolicy(Box::new(policy), answer)))
+    }
+
+    /// What this node calls the lists and fields of a workspace where it speaks for a server.
+    pub fn server_names(&self, workspace: &Handle) -> Result<Vocabulary, NodeError> {
+        Ok(shelf::names(self.engine(), workspace.number())?)
+    }
+
+    /// Has it call them so from now on. Nobody else is told.
+    pub fn set_server_names(&self, workspace: &Handle, names: &Vocabulary) -> Result<(), NodeError> {
+        self.keeper().room()?;
+        Ok(shelf::save_names(self.engine(), workspace.number(), names)?)
     }
 
     /// Leaves a workspace: its copy here stays, for reading only.

@@ -11,11 +11,13 @@
 mod config;
 mod error;
 mod key;
+mod names;
 mod parse;
 mod rules;
 mod text;
 
 pub use config::{Config, Log, LogFormat, LogLevel, Network, Storage, Workspace};
 pub use error::ConfigError;
+pub use names::{FieldNames, ListNames, ServerNames};
 pub use rules::{ListRules, Quota, Rule, Rules, StaleRule};
 pub use text::{from_toml, to_toml};

@@ -82,7 +82,7 @@ impl Record {
     /// As a design shows it.
     pub fn shown_by(&self, lenses: &Lenses) -> Self {
         let shown = |((field, part), value): (&(FieldId, PartPath), &Value)| {
-            ((*field, part.clone()), lenses.value(*field, value))
+            ((*field, part.clone()), lenses.value_at(*field, part, value))
         };
         let cells = self.cells.iter().map(shown).filter(|(_, value)| *value != Value::Null);
         Self { cells: cells.collect(), ..self.clone() }

@@ -22,14 +22,17 @@ use crate::{
     lens::{Lenses, StateCells},
 };
 use std::collections::{BTreeMap, BTreeSet};
-use tandem_wire::{DeviceKey, FieldId, ListId, PartPath, RecordId, Value};
+use tandem_wire::{
+    DeviceKey, FieldId, ListId, PartPath, RecordId, Value,
+    design::{BaseType, FieldType},
+};
 
 /// A rule of one list.
 #[derive(Debug, Clone)]
 pub struct Rule {
     filter: Filter,
-    /// By the names' stand-ins in the filter: the field as it was before the change.
-    before: BTreeMap<FieldId, FieldId>,
+    /// What the names stand for in the filter.
+    stand_ins: StandIns,
 }
 
 /// What follows from a change of one record: fields that are set as part of it.
@@ -37,7 +40,7 @@ pub struct Rule {
 pub struct Workflow {
     when: Option<Filter>,
     set: Vec<(FieldId, Formula)>,
-    before: BTreeMap<FieldId, FieldId>,
+    stand_ins: StandIns,
 }
 
 /// A change of one record.
@@ -85,8 +88,8 @@ impl Rule {
         list: ListId,
         names: &BTreeMap<String, FieldId>,
     ) -> Result<Self, FilterError> {
-        let (scope, before) = scope(design, list, names);
-        Ok(Self { filter: Filter::parse(source, &scope)?, before })
+        let (scope, stand_ins) = scope(design, list, names);
+        Ok(Self { filter: Filter::parse(source, &scope)?, stand_ins })
     }
 
     /// Whether it is meant for the removal of records, too: it says `is_deleted`.
@@ -96,7 +99,7 @@ impl Rule {
 
     /// Whether the rule lets a change through.
     pub fn allows(&self, change: &RecordChange<'_>) -> Result<bool, RuleFailed> {
-        let cells = ChangeCells { before: &self.before, change };
+        let cells = ChangeCells { stand_ins: &self.stand_ins, change };
         Ok(guarded(|| self.filter.matches(&cells))??)
     }
 }
@@ -110,15 +113,15 @@ impl Workflow {
         list: ListId,
         names: &BTreeMap<String, FieldId>,
     ) -> Result<Self, FilterError> {
-        let (scope, before) = scope(design, list, names);
+        let (scope, stand_ins) = scope(design, list, names);
         let when = when.map(|when| Filter::parse(when, &scope)).transpose()?;
         let set = set.map(|(field, source)| Ok((field, Formula::parse(&source, &scope)?)));
-        Ok(Self { when, set: set.collect::<Result<_, FilterError>>()?, before })
+        Ok(Self { when, set: set.collect::<Result<_, FilterError>>()?, stand_ins })
     }
 
     /// What it sets, if the change is one that it waits for.
     pub fn follows(&self, change: &RecordChange<'_>) -> Result<Vec<(FieldId, Value)>, RuleFailed> {
-        let cells = ChangeCells { before: &self.before, change };
+        let cells = ChangeCells { stand_ins: &self.stand_ins, change };
         let all = guarded(|| {
             let matches = self.when.as_ref().map_or(Ok(true), |when| when.matches(&cells))?;
             let set = self.set.iter().filter(|_| matches);
@@ -130,7 +133,7 @@ impl Workflow {
     /// The fields of which a change may set it off.
     pub fn waits_for(&self) -> BTreeSet<FieldId> {
         let read = self.when.as_ref().map(|when| fields_of(when.reads())).unwrap_or_default();
-        read.into_iter().map(|field| self.before.get(&field).copied().unwrap_or(field)).collect()
+        read.into_iter().map(|field| self.stand_ins.field(field)).collect()
     }
 
     /// The fields that it sets.
@@ -139,8 +142,49 @@ impl Workflow {
     }
 }
 
-fn scope(design: &Design, list: ListId, names: &BTreeMap<String, FieldId>) -> (Scope, BTreeMap<FieldId, FieldId>) {
+/// What stands for other fields in a rule.
+#[derive(Debug, Clone, Default)]
+struct StandIns {
+    /// By a stand-in: the field, before the change.
+    before: BTreeMap<FieldId, FieldId>,
+    /// By a stand-in: the field, and the type as which it is read.
+    typed: BTreeMap<FieldId, (FieldId, BaseType)>,
+}
+
+impl StandIns {
+    /// The field that is meant.
+    fn field(&self, field: FieldId) -> FieldId {
+        let field = self.before.get(&field).copied().unwrap_or(field);
+        self.typed.get(&field).map_or(field, |(field, _)| *field)
+    }
+}
+
+/// The fields of a list that some of these names stand for under other types.
+fn typed(design: &Design, list: ListId, names: &BTreeMap<String, FieldId>) -> BTreeMap<FieldId, (FieldId, BaseType)> {
+    let known = design.fields(list);
+    // Mostly they stand for the fields themselves.
+    if names.values().all(|field| known.contains(field)) {
+        return BTreeMap::new();
+    }
+    let types = || BaseType::ALL.into_iter();
+    let all = known.iter().flat_map(|field| types().map(|base| (as_type(*field, base), (*field, base))));
+    let asked: BTreeSet<FieldId> = names.values().copied().collect();
+    all.filter(|(stand_in, _)| asked.contains(stand_in)).collect()
+}
+
+fn scope(design: &Design, list: ListId, names: &BTreeMap<String, FieldId>) -> (Scope, StandIns) {
     let mut scope = Scope::of_named(design, list, names);
+    let typed = typed(design, list, names);
+    for (name, stand_in) in names {
+        if let Some((field, base)) = typed.get(stand_in)
+            && let Some(kind) = Kind::of(&FieldType::one(*base))
+        {
+            // The field has this name alone.
+            scope.names.retain(|known| known.field != *field && known.name != *name);
+            let (name, part, choices) = (name.clone(), PartPath::default(), Vec::new());
+            scope.names.push(Name { name, field: *stand_in, part, kind, many: false, choices, list: None });
+        }
+    }
     let mut before = BTreeMap::new();
     let mut dotted = Vec::new();
     for name in &scope.names {
@@ -159,7 +203,15 @@ fn scope(design: &Design, list: ListId, names: &BTreeMap<String, FieldId>) -> (S
         }
     }
     scope.names.extend(dotted);
-    (scope, before)
+    (scope, StandIns { before, typed })
+}
+
+/// Stands for a field as somebody sees it who has it under another type: the string of all that it shows, read as that
+/// type.
+pub fn as_type(field: FieldId, base: BaseType) -> FieldId {
+    let hash =
+        blake3::derive_key("tandem 1 rule: as another type", &[&field.0[..], &base.number().to_be_bytes()].concat());
+    FieldId(*hash.first_chunk().expect("32 bytes"))
 }
 
 /// Stands for a field as it was before the change.
@@ -177,14 +229,14 @@ fn shown(siblings: &[Sibling]) -> Option<&[u8]> {
 }
 
 struct ChangeCells<'a> {
-    before: &'a BTreeMap<FieldId, FieldId>,
+    stand_ins: &'a StandIns,
     change: &'a RecordChange<'a>,
 }
 
 impl<'a> ChangeCells<'a> {
     /// The state that a field is of, and the field.
     fn of(&self, field: FieldId) -> (&'a RecordState, FieldId) {
-        match self.before.get(&field) {
+        match self.stand_ins.before.get(&field) {
             Some(field) => (self.change.before, *field),
             None => (self.change.after, field),
         }
@@ -201,6 +253,13 @@ impl Cells for ChangeCells<'_> {
             IS_DELETED => Term::Bool(before.exists() && !after.exists()),
             field => {
                 let (state, field) = self.of(field);
+                if let Some((field, base)) = self.stand_ins.typed.get(&field) {
+                    return self
+                        .change
+                        .lenses
+                        .read_as(&StateCells(state), *field, *base, part)
+                        .map_or(Term::Null, |value| Term::decode(&value.encode()).into_owned());
+                }
                 match state.cells.get(&(field, part.clone())) {
                     Some(siblings) => shown(siblings).map_or(Term::Null, Term::decode),
                     None => {

@@ -398,7 +398,7 @@ fn changed_by<R: Read, E: Events>(
         match (&op.act, &op.target) {
             (Act::Set, Target::Cell(cell)) => {
                 let value = event.body(index).map(|body| Value::decode(body).expect("bodies were checked"));
-                let value = value.map(|value| lenses.value(cell.field, &value));
+                let value = value.map(|value| lenses.value_at(cell.field, &cell.part, &value));
                 sets.push((cell.clone(), value));
             }
             (Act::Create, _) => is_created = true,

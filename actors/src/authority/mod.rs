@@ -14,6 +14,8 @@ pub mod policy;
 pub mod quota;
 pub(crate) mod shelf;
 pub mod verdicts;
+pub mod vocabulary;
 
 pub use judge::{Bench, Ruling};
 pub use policy::{ListPolicy, Policy, RuleText, Stale};
+pub use vocabulary::{FieldWords, ListWords, Vocabulary};

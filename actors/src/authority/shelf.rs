@@ -1,6 +1,6 @@
 //! Where a node keeps its policies: beside the tables' other settings, by workspace. They are nobody else's.
 
-use super::{Policy, quota::Used};
+use super::{Policy, Vocabulary, quota::Used};
 use tandem_storage::{
     EngineError,
     engine::{Batch, Durability, Engine, Table},
@@ -18,6 +18,24 @@ pub(crate) fn used_key(workspace: u32) -> Vec<u8> {
 /// What this node is to send again by itself.
 pub(crate) fn wishes_key(workspace: u32) -> Vec<u8> {
     named(workspace, b"wishes")
+}
+
+/// What the server calls the lists and fields.
+fn names_key(workspace: u32) -> Vec<u8> {
+    named(workspace, b"names")
+}
+
+/// What the server calls the lists and fields; as everybody does where nothing was ever set.
+pub(crate) fn names<E: Engine>(engine: &E, workspace: u32) -> Result<Vocabulary, EngineError> {
+    let row = engine.get(Table::Meta, &names_key(workspace))?;
+    Ok(row.map(|row| postcard::from_bytes(&row).expect("rows are our own")).unwrap_or_default())
+}
+
+/// Keeps the server's names, durably.
+pub(crate) fn save_names<E: Engine>(engine: &E, workspace: u32, names: &Vocabulary) -> Result<(), EngineError> {
+    let mut batch = Batch::default();
+    batch.put(Table::Meta, names_key(workspace), postcard::to_allocvec(names).expect("a vector takes all bytes"));
+    engine.commit(batch, Durability::Synced)
 }
 
 /// The policy of which members were told last.
@@ -56,7 +74,7 @@ pub(crate) fn save<E: Engine>(engine: &E, workspace: u32, policy: &Policy) -> Re
 
 /// Forgets what is kept for a workspace that is taken off the node.
 pub(crate) fn forget(batch: &mut Batch, workspace: u32) {
-    for key in [key, used_key, wishes_key, announced_key] {
+    for key in [key, used_key, wishes_key, announced_key, names_key] {
         batch.delete(Table::Meta, key(workspace));
     }
 }

@@ -381,6 +381,12 @@ pub enum ServerCommand {
     Code,
     /// Show the rules that this node judges by, set them from a file, or try them
     Rules(RulesArgs),
+    /// Show what this node calls the lists and fields where it speaks for a server, or set that from a file; nobody else is
+    /// told
+    Names {
+        /// The file to set; without, the names are shown
+        file: Option<PathBuf>,
+    },
     /// Show members, verdicts and refusals, by rule and by member, and who is behind
     Console(Json),
 }
@@ -477,6 +483,10 @@ pub struct Import {
     /// Update the record whose FIELD has the row's value, instead of making a new one
     #[arg(long, value_name = "FIELD")]
     pub key: Option<String>,
+    /// List and columns have the names that this node has for a server, and every text goes back as it stands; see
+    /// `tandem server names`
+    #[arg(long, conflicts_with_all = ["types", "decimal_comma"])]
+    pub server_names: bool,
     /// Numbers are written 1.234,56
     #[arg(long)]
     pub decimal_comma: bool,
@@ -493,6 +503,10 @@ pub struct Export {
     /// The format
     #[arg(long, value_enum)]
     pub format: Format,
+    /// The list by the name that this node has for a server, the columns as well, and every text as the server wrote it;
+    /// see `tandem server names`
+    #[arg(long)]
+    pub server_names: bool,
     /// Where to write [default: standard output]
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,

@@ -3,11 +3,16 @@
 use super::{
     CliError, Console, Exit,
     args::{Export, Format},
-    names,
+    names, server_names,
     shown::{cells_of, record_json},
 };
 use crate::{
-    exchange::{Cell, Column, csv_write::CsvWriter, vcard, vcard_write::CardWriter},
+    exchange::{
+        Cell, Column,
+        csv_write::{CsvWriter, exact_writer},
+        vcard,
+        vcard_write::CardWriter,
+    },
     show::escape,
 };
 use std::{
@@ -15,20 +20,35 @@ use std::{
     io::{self, BufWriter, Write},
     path::Path,
 };
-use tandem_actors::{Handle, handle::State};
-use tandem_storage::{fold::Design, query::Record};
+use tandem_actors::{Handle, authority::Vocabulary, handle::State};
+use tandem_storage::{fold::Design, lens::StateCells, query::Record};
 use tandem_wire::{
     FieldId, ListId, RecordId, RecordKey,
     design::{BaseType, FieldType},
 };
 
-pub(super) fn export(workspace: &Handle, export: &Export, console: &mut Console) -> Result<Exit, CliError> {
+pub(super) fn export(
+    workspace: &Handle,
+    vocabulary: Option<&Vocabulary>,
+    export: &Export,
+    console: &mut Console,
+) -> Result<Exit, CliError> {
     let state = workspace.read();
     let design = state.design();
-    let list = names::list(design, &export.list)?;
-    let fields = fields(design, list, export.format)?;
+    if vocabulary.is_some() && export.format != Format::Csv {
+        return Err(CliError::Usage("a server's names are for tables: --format csv".into()));
+    }
+    let list = match vocabulary {
+        Some(vocabulary) => server_names::list(vocabulary, design, &export.list)?,
+        None => names::list(design, &export.list)?,
+    };
+    let fields = match vocabulary {
+        Some(vocabulary) => server_fields(vocabulary, design, list),
+        None => fields(design, list, export.format)?,
+    };
     let order = in_order(&state, list)?;
-    let source = Source { state: &state, list, fields: &fields, order: &order };
+    let is_exact = vocabulary.is_some();
+    let source = Source { state: &state, list, fields: &fields, order: &order, is_exact };
     match &export.output {
         None => source.write(export.format, &mut console.out).map_err(CliError::Output)?,
         Some(path) => {
@@ -110,12 +130,23 @@ fn fields(design: &Design, list: ListId, format: Format) -> Result<Vec<(FieldId,
     )))
 }
 
+/// The fields that a server has a name for, by these.
+fn server_fields(vocabulary: &Vocabulary, design: &Design, list: ListId) -> Vec<(FieldId, Column)> {
+    let column = |field| {
+        let ty = design.field_type(field).unwrap_or(FieldType::one(BaseType::Text));
+        Some((field, Column { name: vocabulary.field_name(design, list, field)?, ty }))
+    };
+    design.fields(list).into_iter().filter_map(column).collect()
+}
+
 /// What is written.
 struct Source<'a> {
     state: &'a State,
     list: ListId,
     fields: &'a [(FieldId, Column)],
     order: &'a [RecordId],
+    /// Whether texts are written as servers write them.
+    is_exact: bool,
 }
 
 impl Source<'_> {
@@ -123,6 +154,16 @@ impl Source<'_> {
         match format {
             Format::Json => {
                 self.records().try_for_each(|record| writeln!(out, "{}", record_json(self.state, self.list, &record?)))
+            }
+            Format::Csv if self.is_exact => {
+                let mut writer = exact_writer(out);
+                writer.write_record(self.fields.iter().map(|(_, column)| &column.name))?;
+                for record in self.records() {
+                    let (record, lenses) = (record?, self.state.design().lenses());
+                    let text = |field: &FieldId| lenses.text(&StateCells(&record.state), *field);
+                    writer.write_record(self.fields.iter().map(|(field, _)| text(field)))?;
+                }
+                writer.flush()
             }
             Format::Csv => {
                 let columns: Vec<Column> = self.fields.iter().map(|(_, column)| column.clone()).collect();

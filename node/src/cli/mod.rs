@@ -28,6 +28,7 @@ mod refusals;
 #[cfg_attr(not(unix), path = "no_remote.rs")]
 pub(crate) mod remote;
 mod server;
+mod server_names;
 mod shown;
 mod size;
 mod status;
@@ -133,6 +134,11 @@ fn on_node(node: Arc<Node>, args: &Args, dir: &Path, console: &mut Console) -> R
         Command::Server(server) => return server::server(&node, &workspace, server, console),
         _needs_the_workspace_alone => {}
     }
+    let vocabulary = match &args.command {
+        Command::Import(args::Import { server_names: true, .. })
+        | Command::Export(args::Export { server_names: true, .. }) => Some(node.server_names(&workspace)?),
+        _in_the_names_of_the_workspace => None,
+    };
     // A node can be closed while something long is done with a workspace of it.
     drop(node);
     match &args.command {
@@ -153,8 +159,8 @@ fn on_node(node: Arc<Node>, args: &Args, dir: &Path, console: &mut Console) -> R
         Command::Design(args) => design::design(&workspace, args, console),
         Command::View(args) => view::view(&workspace, args, console),
         Command::Backup { to } => backup::backup(&workspace, to, console),
-        Command::Import(import) => import::import(&workspace, import, console),
-        Command::Export(export) => export::export(&workspace, export, console),
+        Command::Import(import) => import::import(&workspace, vocabulary.as_ref(), import, console),
+        Command::Export(export) => export::export(&workspace, vocabulary.as_ref(), export, console),
         Command::Inbox(inbox) => inbox::inbox(&workspace, inbox, console),
         Command::Resolve(resolve) => inbox::resolve(&workspace, resolve, console),
         Command::Resend(resend) => refusals::resend(&workspace, resend, console),

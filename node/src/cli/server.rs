@@ -7,6 +7,7 @@ use super::{
     members::{is_start, one},
     names,
     refusals::code_name,
+    server_names,
 };
 use crate::show::{Column, Table, escape};
 use serde_json::json;
@@ -17,7 +18,7 @@ use std::{
 };
 use tandem_actors::{
     Command, Handle, Node,
-    authority::{ListPolicy, Policy, RuleText, Stale},
+    authority::{ListPolicy, Policy, RuleText, Stale, Vocabulary},
     command::ServerChange,
     peer_link::Standing,
     server_link::Report,
@@ -50,10 +51,12 @@ pub(super) fn server(
             Ok(Exit::Success)
         }
         Some(ServerCommand::Rules(rules)) => match (&rules.command, &rules.file) {
-            (Some(RulesCommand::Test { file }), _) => test_rules(workspace, file, console),
+            (Some(RulesCommand::Test { file }), _) => test_rules(node, workspace, file, console),
             (None, Some(file)) => set_rules(node, workspace, file, console),
             (None, None) => show_rules(workspace, args.json, console),
         },
+        Some(ServerCommand::Names { file: Some(file) }) => server_names::set(node, workspace, file, console),
+        Some(ServerCommand::Names { file: None }) => server_names::show(node, workspace, args.json, console),
         Some(ServerCommand::Console(json)) => self::console(node, workspace, *json, console),
     }
 }
@@ -262,15 +265,20 @@ fn unbind(workspace: &Handle, who: &str, console: &mut Console) -> Result<Exit, 
 }
 
 /// Reads a file of rules, for the design as it is.
-fn read_rules(design: &Design, file: &Path, console: &Console) -> Result<Policy, CliError> {
+fn read_rules(design: &Design, vocabulary: &Vocabulary, file: &Path, console: &Console) -> Result<Policy, CliError> {
     let text = fs::read_to_string(console.path(file)).map_err(|error| CliError::File { path: file.into(), error })?;
     let rules = Rules::from_toml(&text).map_err(|error| CliError::Usage(format!("{}: {error}", file.display())))?;
     let share = rules.quota.bytes_per_member_and_day;
     let mut policy = Policy { bytes_a_member_and_day: share, ..Policy::default() };
     for rule in rules.rules {
-        let list = names::list(design, &rule.list)?;
-        let field = rule.field.as_ref().map(|name| names::field(design, list, name)).transpose()?;
-        let names = design.fields(list).into_iter().map(|field| (design.name(field), field)).collect();
+        // In the server's names, where it has some; else in the workspace's.
+        let list = vocabulary.list(design, &rule.list).map_or_else(|| names::list(design, &rule.list), Ok)?;
+        let field = |name: &String| match vocabulary.field(design, list, name) {
+            Some(field) => Ok(field),
+            None => names::field(design, list, name),
+        };
+        let field = rule.field.as_ref().map(field).transpose()?;
+        let names = vocabulary.names(design, list);
         let text = RuleText { list, name: rule.name, check: rule.check, message: rule.message, field, names };
         text.read(design).map_err(|error| CliError::Filter {
             message: format!("rule {}: {}", text.name, error.message),
@@ -283,13 +291,14 @@ fn read_rules(design: &Design, file: &Path, console: &Console) -> Result<Policy,
             StaleRule::Merge => Stale::Merge,
             StaleRule::Refuse => Stale::Refuse,
         };
-        policy.lists.insert(names::list(design, &name)?, ListPolicy { stale });
+        let list = vocabulary.list(design, &name).map_or_else(|| names::list(design, &name), Ok)?;
+        policy.lists.insert(list, ListPolicy { stale });
     }
     Ok(policy)
 }
 
 fn set_rules(node: &Node, workspace: &Handle, file: &Path, console: &mut Console) -> Result<Exit, CliError> {
-    let policy = read_rules(workspace.fold().design(), file, console)?;
+    let policy = read_rules(workspace.fold().design(), &node.server_names(workspace)?, file, console)?;
     let count = policy.rules.len();
     node.set_policy(workspace, policy)?;
     let judges = !workspace.office()?.terms.is_empty();
@@ -321,9 +330,9 @@ fn show_rules(workspace: &Handle, json: Json, console: &mut Console) -> Result<E
     Ok(Exit::Success)
 }
 
-fn test_rules(workspace: &Handle, file: &Path, console: &mut Console) -> Result<Exit, CliError> {
+fn test_rules(node: &Node, workspace: &Handle, file: &Path, console: &mut Console) -> Result<Exit, CliError> {
     let (state, fold) = (workspace.read(), workspace.fold());
-    let policy = read_rules(state.design(), file, console)?;
+    let policy = read_rules(state.design(), &node.server_names(workspace)?, file, console)?;
     let names: BTreeMap<DeviceKey, String> =
         workspace.members().into_iter().map(|member| (member.device, member.name)).collect();
     let before = RecordState::default();

@@ -30,6 +30,7 @@ pub struct CsvFile<R> {
     columns: Vec<TableColumn>,
     mark: Option<Mark>,
     rows: u64,
+    is_exact: bool,
 }
 
 impl<R: Read + Seek> CsvFile<R> {
@@ -42,7 +43,7 @@ impl<R: Read + Seek> CsvFile<R> {
         let (seen, rows) = look_through(Records::start(&mut input, layout)?)?;
         let mark = mark.or_else(|| csv_infer::proved_mark(seen.iter().map(|(_, seen)| seen)));
         let columns = csv_infer::decide(seen, mark);
-        Ok(Self { input, layout, columns, mark, rows })
+        Ok(Self { input, layout, columns, mark, rows, is_exact: false })
     }
 
     /// Its columns, in the order of the file.
@@ -56,6 +57,19 @@ impl<R: Read + Seek> CsvFile<R> {
     /// If there is no such column.
     pub fn set_reading(&mut self, column: usize, reading: Reading) {
         self.columns[column].reading = reading;
+    }
+
+    /// Calls a column otherwise from now on.
+    ///
+    /// # Panics
+    /// If there is no such column.
+    pub fn rename(&mut self, column: usize, name: String) {
+        self.columns[column].name = name;
+    }
+
+    /// Takes every text as it stands from now on: an apostrophe that spreadsheets put before formulas is one.
+    pub fn read_exactly(&mut self) {
+        self.is_exact = true;
     }
 
     /// What separates its fields.
@@ -91,7 +105,7 @@ impl<R: Read + Seek> CsvFile<R> {
     fn rows_with(&mut self, keys: Option<RowKeys>) -> Result<Rows<'_, R>, ImportError> {
         let mut records = Records::start(&mut self.input, self.layout)?;
         records.next()?;
-        Ok(Rows { columns: &self.columns, records, keys })
+        Ok(Rows { columns: &self.columns, records, keys, is_exact: self.is_exact })
     }
 }
 
@@ -100,6 +114,7 @@ pub struct Rows<'a, R> {
     columns: &'a [TableColumn],
     records: Records<'a, R>,
     keys: Option<RowKeys>,
+    is_exact: bool,
 }
 
 impl<R: Read> Iterator for Rows<'_, R> {
@@ -119,7 +134,9 @@ impl<R: Read> Rows<'_, R> {
         let (line, width) = (self.records.line(), self.records.fields().len());
         let rejected = |reason: String| Err(Rejected::new(line, reason, &self.records.quote()));
         // Keys count equal rows, rejected ones included, so that mending one row leaves the others' keys alone.
-        let texts = self.records.fields().map(|text| formula::arm(text).as_bytes());
+        let is_exact = self.is_exact;
+        let arm = |text| if is_exact { text } else { formula::arm(text) };
+        let texts = self.records.fields().map(|text| arm(text).as_bytes());
         let key = self.keys.as_mut().map(|keys| keys.next(texts)).unwrap_or_default();
         if width != self.columns.len() {
             return rejected(format!("{width} fields instead of {}", self.columns.len()));
@@ -128,7 +145,7 @@ impl<R: Read> Rows<'_, R> {
         if bytes > ROW_VALUE_BYTES_MAX {
             return rejected(format!("{bytes} bytes, more than the {ROW_VALUE_BYTES_MAX} that a record can hold"));
         }
-        let texts = self.records.fields().map(formula::arm).enumerate().filter(|(_, text)| !text.is_empty());
+        let texts = self.records.fields().map(arm).enumerate().filter(|(_, text)| !text.is_empty());
         let cells = texts.map(|(index, text)| {
             let value = self.columns[index].reading.read(text);
             Cell::plain(index, value.unwrap_or_else(|| Value::Text(text.to_owned())))

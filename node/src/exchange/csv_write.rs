@@ -20,6 +20,11 @@ pub struct CsvWriter<W: Write> {
     columns: Vec<FieldType>,
 }
 
+/// Writes a line of texts as they stand, for servers.
+pub fn exact_writer<W: Write>(out: W) -> csv::Writer<W> {
+    csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(out)
+}
+
 impl<W: Write> CsvWriter<W> {
     /// Writes the header.
     pub fn new(out: W, columns: &[Column]) -> io::Result<Self> {

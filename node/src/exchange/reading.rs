@@ -63,6 +63,11 @@ impl Reading {
         }
     }
 
+    /// As servers write values of this type, whatever it is.
+    pub fn as_strings(ty: &FieldType) -> Self {
+        Self::Parts(ty.base().unwrap_or(BaseType::Text), if ty.many { Many::Many } else { Many::One })
+    }
+
     /// As servers write values of this type; nothing where that is as everybody does.
     pub fn parts(ty: &FieldType) -> Option<Self> {
         let base = ty.base().filter(|base| ty.many || base.is_composite())?;

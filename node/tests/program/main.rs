@@ -6,6 +6,8 @@ mod daemon;
 #[cfg(unix)]
 mod designs;
 mod docs;
+#[cfg(unix)]
+mod figure8;
 mod forms;
 mod import;
 mod keeping;

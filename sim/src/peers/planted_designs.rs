@@ -22,7 +22,7 @@ pub(super) fn lose(planted: Planted, store: &Store<Disk>) {
     let design = store.fold().design();
     let is_lost: fn(&Design, FieldId, &PartPath, &[Sibling]) -> bool = match planted {
         Planted::RawLost => |design, field, part, siblings| {
-            let value = siblings[0].value().map(|value| design.lenses().value(field, &value));
+            let value = siblings[0].value().map(|value| design.lenses().value_at(field, part, &value));
             value.zip(design.field_type(field)).is_some_and(|(value, ty)| is_raw(&ty, part, &value))
         },
         Planted::RetainedLost => {

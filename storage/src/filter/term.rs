@@ -140,7 +140,7 @@ impl<'a> Term<'a> {
     }
 
     /// The same, with texts of its own.
-    pub(super) fn into_owned(self) -> Term<'static> {
+    pub(crate) fn into_owned(self) -> Term<'static> {
         match self {
             Self::Null => Term::Null,
             Self::Bool(yes) => Term::Bool(yes),

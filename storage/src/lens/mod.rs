@@ -137,7 +137,7 @@ impl Lenses {
             return shown;
         }
         if let Some(shows) = written.cell(field, part) {
-            return shows.map(|bytes| lens.show(bytes));
+            return shows.map(|bytes| if parts::is_verbatim(part) { Cow::Borrowed(bytes) } else { lens.show(bytes) });
         }
         if let Some(composite) = lens.composite.filter(|_| lens.has_part_cells()) {
             let string = self.string(written, (lens, composite), (field, part), (depth, left));
@@ -247,6 +247,11 @@ impl Lenses {
         self.0.get(&field).and_then(|lens| lens.convert(value)).unwrap_or_else(|| value.clone())
     }
 
+    /// The same of what was written into a cell of it.
+    pub fn value_at(&self, field: FieldId, part: &PartPath, value: &Value) -> Value {
+        if parts::is_verbatim(part) { value.clone() } else { self.value(field, value) }
+    }
+
     /// Makes a record's state what the design shows of it: the values that lost as well. Cells that are only shown,
     /// without ever having been written, are stamped with what made the record.
     pub fn show_state(&self, list: ListId, state: &mut RecordState) {
@@ -262,8 +267,8 @@ impl Lenses {
                 made.extend(shown.map(|bytes| (whole, bytes, siblings)));
             }
         }
-        for ((field, _), siblings) in &mut state.cells {
-            let Some(lens) = self.0.get(field) else { continue };
+        for ((field, part), siblings) in &mut state.cells {
+            let Some(lens) = self.0.get(field).filter(|_| !parts::is_verbatim(part)) else { continue };
             for sibling in siblings {
                 if let Content::Value(bytes) = &mut sibling.content
                     && let Cow::Owned(shown) = lens.show(bytes)
@@ -414,7 +419,7 @@ impl Lens {
 
 /// Whether a part is an element, of the time when the field held many.
 fn is_element(part: &PartPath) -> bool {
-    part.steps().len() == 1
+    part.steps().len() == 1 && !parts::is_verbatim(part)
 }
 
 /// The forms, by their numbers, that a type holds as they are: those of no value and of its own.

@@ -1,12 +1,12 @@
 //! The parts of composite values: what of a string shows as which part, and what string the parts make.
 
-use super::{Lens, Lenses, Shown, Written};
+use super::{Choices, Lens, Lenses, Shown, Written, convert};
 use crate::{
-    composite::{Composite, Decomposed, Home, Parts, VERBATIM, recompose},
+    composite::{self, Composite, Decomposed, Home, Parts, VERBATIM, recompose},
     record_row::{self, NOTHING},
 };
 use std::{borrow::Cow, cell::Cell, collections::BTreeSet};
-use tandem_wire::{FieldId, PartPath, Value};
+use tandem_wire::{FieldId, PartPath, Value, design::BaseType};
 
 /// The path of a part of the element, or field, at a place.
 pub(super) fn below(place: &PartPath, part: &str) -> Option<PartPath> {
@@ -17,6 +17,11 @@ pub(super) fn below(place: &PartPath, part: &str) -> Option<PartPath> {
 fn split(path: &PartPath) -> Option<(PartPath, &[u8])> {
     let depth = path.steps().len().checked_sub(1)?;
     Some((PartPath::new(path.steps().take(depth))?, path.steps().last()?))
+}
+
+/// Whether it is the cell of a string as somebody wrote it, whatever the field's type is.
+pub(super) fn is_verbatim(path: &PartPath) -> bool {
+    path.steps().last() == Some(VERBATIM.as_bytes())
 }
 
 /// A text of canonical bytes.
@@ -45,6 +50,29 @@ impl Lenses {
         let without_cells = composite.parts().iter().filter(|part| !matches!(part.home, Home::Cell | Home::Aside));
         let derived = without_cells.flat_map(|part| places.iter().filter_map(|place| below(place, part.name)));
         written.iter().cloned().chain(derived).collect()
+    }
+
+    /// The string of all that a field shows.
+    pub fn text<'a>(&self, written: &impl Written<'a>, field: FieldId) -> String {
+        let Some(lens) = self.0.get(&field) else { return String::new() };
+        let shown = self.of_field(written, field).into_iter();
+        let cells = shown.filter_map(|(_, part, bytes)| Some((part, record_row::value(&bytes)?)));
+        composite::string_of(&lens.ty, &lens.choices, &cells.collect())
+    }
+
+    /// A field, or a part of it, as somebody sees it who has it under another type.
+    pub(crate) fn read_as<'a>(
+        &self,
+        written: &impl Written<'a>,
+        field: FieldId,
+        base: BaseType,
+        part: &PartPath,
+    ) -> Option<Value> {
+        let text = self.text(written, field);
+        let Some(name) = part.steps().next() else {
+            return convert(&Value::Text(text), base, &Choices::default()).filter(|value| *value != Value::Null);
+        };
+        composite::of(base)?.derive(composite::part(base, name)?.name, &text)
     }
 
     /// What a part shows that has no cell of its own.

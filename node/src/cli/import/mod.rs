@@ -19,18 +19,23 @@ use self::{
     submit::{Answered, Submitter},
     target::Target,
 };
-use super::{CliError, Console, Exit, args::Import, names};
+use super::{CliError, Console, Exit, args::Import, names, server_names};
 use crate::{
     exchange::{Entry, ImportError, Row, csv_read::CsvFile, number_form::Mark, vcard, vcard_read::Cards},
     show::escape,
 };
 use std::{io::BufReader, path::PathBuf};
-use tandem_actors::{Handle, fresh_batch};
+use tandem_actors::{Handle, authority::Vocabulary, fresh_batch};
 use tandem_wire::{BatchId, RecordId};
 
-pub(super) fn import(workspace: &Handle, import: &Import, console: &mut Console) -> Result<Exit, CliError> {
+pub(super) fn import(
+    workspace: &Handle,
+    vocabulary: Option<&Vocabulary>,
+    import: &Import,
+    console: &mut Console,
+) -> Result<Exit, CliError> {
     let failed = |error: ImportError| CliError::Import { path: import.file.clone(), error };
-    let name = source::list_name(import)?;
+    let mut name = source::list_name(import)?;
     let (file, is_vcard) = source::open(&import.file, console)?;
     let mut errors = Errors::new(import, console);
     if is_vcard {
@@ -47,7 +52,16 @@ pub(super) fn import(workspace: &Handle, import: &Import, console: &mut Console)
     }
     let mark = import.decimal_comma.then_some(Mark::Comma);
     let mut table = CsvFile::open(file, mark).map_err(failed)?;
-    let choices = columns::settle(workspace, &name, &mut table, import)?;
+    let choices = match vocabulary {
+        Some(vocabulary) => {
+            let state = workspace.read();
+            let list = server_names::list(vocabulary, state.design(), &name)?;
+            name = state.design().name(list);
+            server_names::translate(vocabulary, state.design(), list, &mut table)?;
+            Vec::new()
+        }
+        None => columns::settle(workspace, &name, &mut table, import)?,
+    };
     let columns: Vec<_> = table.columns().iter().map(|column| column.column()).collect();
     let key = import.key.as_deref().map(|key| columns::key(&columns, key)).transpose()?;
     if import.dry_run {
@@ -58,6 +72,7 @@ pub(super) fn import(workspace: &Handle, import: &Import, console: &mut Console)
     let first = first_row(&mut rows, &mut errors).map_err(failed)??;
     let Some(first) = first else { return nothing(errors, &name, console) };
     let target = Target::prepare(workspace, &name, &columns, &choices)?;
+    let target = if vocabulary.is_some() { target.of_strings() } else { target };
     let ids = match key {
         Some(column) => Ids::Keys(Box::new(Keys::of(workspace, &target, column)?)),
         None => Ids::Rows("csv"),

@@ -15,7 +15,7 @@ use tandem_actors::{Change, Command, Handle, NewRecord, Transaction};
 use tandem_storage::{
     composite::{FieldCells, VERBATIM, cells_of},
     field_type::fits,
-    lens::Choices,
+    lens::{Choices, convert},
 };
 use tandem_wire::{
     BatchId, CellKey, FieldId, ListId, PartPath, RecordId, RecordKey, Value,
@@ -41,6 +41,8 @@ pub(super) struct TargetField {
     name: String,
     ty: FieldType,
     choices: Choices,
+    /// Whether every text is kept as somebody wrote it.
+    as_strings: bool,
 }
 
 impl Target {
@@ -81,9 +83,15 @@ impl Target {
             let id = names::field(&design, list, &column.name)?;
             let ty = design.field_type(id).unwrap_or_else(|| column.ty.clone());
             let choices = Choices::of(&design, id);
-            Ok(TargetField { id, name: column.name.clone(), ty, choices })
+            Ok(TargetField { id, name: column.name.clone(), ty, choices, as_strings: false })
         };
         Ok(Self { list, fields: columns.iter().map(field).collect::<Result<_, CliError>>()? })
+    }
+
+    /// Keeps every text as it was written, so that it goes back unchanged.
+    pub(super) fn of_strings(mut self) -> Self {
+        self.fields.iter_mut().for_each(|field| field.as_strings = true);
+        self
     }
 
     /// The record that a row makes in one event; none where it needs several.
@@ -200,7 +208,7 @@ impl Target {
 impl TargetField {
     /// The string that a cell has for a field whose values have parts or elements.
     fn string<'c>(&self, cell: &'c Cell) -> Option<&'c str> {
-        let has_parts = self.ty.many || self.ty.base().is_some_and(BaseType::is_composite);
+        let has_parts = self.as_strings || self.ty.many || self.ty.base().is_some_and(BaseType::is_composite);
         match &cell.value {
             Value::Text(text) if has_parts && cell.part.is_empty() => Some(text),
             _of_a_part => None,
@@ -212,6 +220,9 @@ impl TargetField {
         let Some(base) = self.ty.base().filter(|base| !base.is_composite()) else { return value.clone() };
         if fits(&self.ty, &PartPath::default(), value) {
             return value.clone();
+        }
+        if self.as_strings {
+            return convert(value, base, &self.choices).unwrap_or_else(|| value.clone());
         }
         let text = text_form::show(value);
         match base {
