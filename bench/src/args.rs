@@ -1,8 +1,8 @@
 //! What is asked for on the command line.
 
 use crate::{
-    append, disk, figure::Figure, hot, idle, import, judge, lab::Lab, lens, merge, one, open, page, read, rehearse,
-    rules, sync, task::Side,
+    append, disk, figure::Figure, hot, idle, import, join, judge, lab::Lab, lens, merge, one, open, page, parts, read,
+    rehearse, rules, sync, task::Side, types,
 };
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 const USAGE: &str =
     "usage: tandem-bench NAME [--rows N] [--json] [--file CITIES.csv] [--dir FOLDER] [--case CASE] [--only SIDE]
 NAME    append, import, read, page, open, disk, hot, merge, sync, idle, one, judge, roundtrip,
-        refusals, rehearse, rules, lens, or all
+        refusals, rehearse, rules, lens, parts, join, types, or all
 --rows  so many rows or edits, instead of each bench's own number
 --json  a line of JSON for each figure
 --file  the rows to import; else $TANDEM_BENCH_CITIES, ../shared/data/cities.csv, or made-up ones
@@ -29,7 +29,7 @@ pub struct Bench {
 }
 
 /// All of them.
-const BENCHES: [Bench; 17] = [
+const BENCHES: [Bench; 20] = [
     Bench { name: "append", figures: append::figures },
     Bench { name: "import", figures: import::figures },
     Bench { name: "read", figures: read::figures },
@@ -47,6 +47,9 @@ const BENCHES: [Bench; 17] = [
     Bench { name: "rehearse", figures: rehearse::figures },
     Bench { name: "rules", figures: rules::figures },
     Bench { name: "lens", figures: lens::figures },
+    Bench { name: "parts", figures: parts::figures },
+    Bench { name: "join", figures: join::figures },
+    Bench { name: "types", figures: types::figures },
 ];
 
 /// The arguments, understood.

@@ -16,6 +16,7 @@ mod figure;
 mod hot;
 mod idle;
 mod import;
+mod join;
 mod judge;
 mod lab;
 mod lens;
@@ -25,12 +26,15 @@ mod one;
 mod open;
 mod ours;
 mod page;
+mod parts;
+mod person;
 mod read;
 mod rehearse;
 mod rules;
 mod sqlite;
 mod sync;
 mod task;
+mod types;
 
 use crate::{
     args::Args,

@@ -5,6 +5,7 @@ mod court;
 mod design;
 mod group;
 mod replica;
+mod tasks;
 
 pub use self::{
     counted::Counts,
@@ -12,6 +13,7 @@ pub use self::{
     design::NewDesign,
     group::{Group, wait_until},
     replica::{Replica, add_authors, next_run, runs_from},
+    tasks::Tasks,
 };
 
 use crate::city::City;

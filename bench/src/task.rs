@@ -3,7 +3,10 @@
 //! The bench starts itself again as `tandem-bench child TASK`, with the task as JSON, and reads what was measured, as
 //! JSON, from the child's output.
 
-use crate::{append, clock, hot, idle, import, judge, lens, merge, one, open, page, read, rehearse, rules, sync};
+use crate::{
+    append, clock, hot, idle, import, join, judge, lens, merge, one, open, page, parts, read, rehearse, rules, sync,
+    types,
+};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -31,6 +34,8 @@ pub enum Side {
     AutomergeGrouped,
     /// Loro.
     Loro,
+    /// Tandem, with plain texts instead of values of several parts.
+    Flat,
 }
 
 /// What to do.
@@ -62,6 +67,9 @@ pub enum Work {
     Rehearse(rehearse::Work),
     Rules(rules::Work),
     Lens(lens::Work),
+    Parts(parts::Work),
+    Join(join::Work),
+    Types(types::Work),
 }
 
 /// What a child measured, by name, in the unit that the name ends with.
@@ -72,7 +80,7 @@ pub const PEAK: &str = "peak_mb";
 
 impl Side {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Ours,
         Self::Fdatasync,
         Self::Fjall,
@@ -82,6 +90,7 @@ impl Side {
         Self::Automerge,
         Self::AutomergeGrouped,
         Self::Loro,
+        Self::Flat,
     ];
 
     /// Its name in figures.
@@ -96,6 +105,7 @@ impl Side {
             Self::Automerge => "automerge",
             Self::AutomergeGrouped => "automerge-256",
             Self::Loro => "loro",
+            Self::Flat => "flat",
         }
     }
 }
@@ -119,6 +129,9 @@ pub fn child(json: &str) {
         Work::Rehearse(work) => work.run(side, &folder),
         Work::Rules(work) => work.run(side, &folder),
         Work::Lens(work) => work.run(side, &folder),
+        Work::Parts(work) => work.run(side, &folder),
+        Work::Join(work) => work.run(side, &folder),
+        Work::Types(work) => work.run(side, &folder),
     };
     outcome.insert(PEAK.into(), clock::peak_mb());
     println!("{}", serde_json::to_string(&outcome).expect("numbers"));
