@@ -70,7 +70,7 @@ impl Work {
         for _ in 0..ASKED {
             let groups = times.time(&ask);
             assert_eq!(groups.iter().map(|(_, count)| *count).sum::<u64>(), self.rows as u64);
-            assert_eq!(groups.len(), PEOPLE / 2);
+            assert!(groups.len() <= PEOPLE / 2);
         }
         task::outcome([(Metric::P50Us.name(), times.within_us(0.5))])
     }

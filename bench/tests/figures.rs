@@ -109,3 +109,9 @@ fn idle() {
 fn one() {
     check("one", 20, &["p50_us", "p99_us"].map(|metric| ["edit", metric, "lower", "fdatasync"]));
 }
+
+#[test]
+fn values_with_parts_and_a_question_over_two_lists() {
+    check("parts", 300, &[["import", "seconds", "lower", "flat"]]);
+    check("join", 300, &[["grouped", "p50_us", "lower", "sqlite"]]);
+}
