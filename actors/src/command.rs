@@ -182,8 +182,9 @@ impl Change {
     pub fn record(&self) -> RecordKey {
         match self {
             Self::Create(record) | Self::Delete(record) | Self::Restore(record) | Self::Keep(record) => *record,
-            Self::Set(cell, _) | Self::SetRaw(cell, _) | Self::Resolve(cell, _) => cell.record,
-            Self::SetText { record, .. } => *record,
+            Self::Set(cell, _) | Self::SetRaw(cell, _) | Self::Resolve(cell, _) | Self::SetText { cell, .. } => {
+                cell.record
+            }
         }
     }
 }
@@ -265,13 +266,11 @@ pub enum Change {
     Set(CellKey, Value),
     /// The same for a value from elsewhere: one that the field's type cannot hold is kept as it is, and flagged.
     SetRaw(CellKey, Value),
-    /// Make a field say a text, the way servers write it: `123;#john@x.org`, or with all its elements `1;#a;#2;#b`
-    /// ([`tandem_storage::composite`]).
+    /// Make a field, or one element of it, say a text, the way servers write it: `123;#john@x.org`, or with all its elements
+    /// `1;#a;#2;#b` ([`tandem_storage::composite`]).
     SetText {
-        /// The record.
-        record: RecordKey,
-        /// The field.
-        field: FieldId,
+        /// The field, or the element: no part of one.
+        cell: CellKey,
         /// What it is to say; nothing clears it.
         text: String,
         /// Whether a text that the field's type cannot hold is kept as it is, and flagged.

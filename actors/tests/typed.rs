@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::BTreeMap;
-use tandem_actors::{Command, Handle, Node, Options, Typed, TypedError};
-use tandem_storage::{Query, query::winner};
+use tandem_actors::{Change, Command, Handle, Node, Options, Transaction, Typed, TypedError};
+use tandem_storage::{Query, lens::StateCells, query::winner};
 use tandem_wire::{
-    PartPath, RecordId, Value,
+    CellKey, PartPath, RecordId, RecordKey, Value,
     design::{BaseType, FieldType},
 };
 
@@ -300,4 +300,47 @@ fn a_zone_that_texts_do_not_tell_is_kept() {
     assert_eq!(read.at, "2024-07-01T10:00:00Z");
     assert!(events.update(record, &read).unwrap().events.is_empty());
     assert!(matches!(b.value(record, "at"), Some(Value::DateTime { zone, .. }) if zone == "Europe/Berlin"));
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Priced {
+    title: String,
+    cost: Option<BTreeMap<String, String>>,
+    page: Option<BTreeMap<String, String>>,
+    odd: Option<BTreeMap<String, String>>,
+}
+
+#[test]
+fn strings_of_values_with_parts_stay_as_they_were_written_where_nothing_changes_them() {
+    let b = Bench::new(vec![
+        ("title", one(BaseType::Text)),
+        ("cost", one(BaseType::Currency)),
+        ("page", one(BaseType::Url)),
+        ("odd", one(BaseType::Url)),
+    ]);
+    let things = b.typed::<Priced>();
+    let record = things.insert(&Priced { title: "a".into(), cost: None, page: None, odd: None }).unwrap();
+    let list = b.workspace.list("things").unwrap().id();
+    let key = RecordKey { list, record };
+    let design = b.workspace.read().design().clone();
+    let written = [("cost", "EUR 12.50"), ("page", "https://x.org,The page"), ("odd", "no link")];
+    let field = |name: &str| design.fields(list).into_iter().find(|field| design.name(*field) == name).unwrap();
+    let cell = |name| CellKey { record: key, field: field(name), part: PartPath::default() };
+    let changes = written.map(|(name, text)| Change::SetText { cell: cell(name), text: text.into(), keep_raw: true });
+    b.workspace.commit(Command::Change(Transaction { changes: changes.into(), ..Transaction::default() })).unwrap();
+    let string = |name: &str| {
+        let state = b.workspace.read();
+        let record = state.state(key).unwrap();
+        state.design().lenses().text(&StateCells(&record), field(name))
+    };
+    let mut read = things.get(record).unwrap().unwrap();
+    assert_eq!(read.cost.as_ref().unwrap()["amount"], "12.5");
+    assert_eq!(read.page.as_ref().unwrap()["title"], "The page");
+    assert!(things.update(record, &read).unwrap().events.is_empty(), "equal values are no change");
+    read.title = "b".into();
+    things.update(record, &read).unwrap();
+    written.iter().for_each(|(name, text)| assert_eq!(string(name), *text, "{name}"));
+    read.cost.as_mut().unwrap().insert("amount".into(), "13".into());
+    things.update(record, &read).unwrap();
+    assert_eq!(string("cost"), "EUR 13", "in the form that it had");
 }

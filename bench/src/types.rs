@@ -11,7 +11,7 @@ use std::path::Path;
 use tandem_storage::composite::{decompose, of, recompose};
 use tandem_wire::design::BaseType;
 
-/// Strings of a plain type.
+/// Strings of a type.
 const STRINGS: usize = 200_000;
 /// HTML is parsed: so many are enough.
 const RICH: usize = 5_000;
@@ -49,11 +49,34 @@ impl Work {
         let base = BaseType::named(&self.ty).expect("a type");
         let composite = of(base).expect("with parts");
         let count = if base == BaseType::RichText { RICH } else { STRINGS };
-        let strings: Vec<String> = (0..count).map(|number| format!("{}{}", composite.example(), number % 10)).collect();
+        let strings: Vec<String> = (0..count).map(|number| string(base, number)).collect();
         let (took, same) = clock::time(|| {
-            strings.iter().filter(|string| recompose(composite, &decompose(composite, string)) == **string).count()
+            let comes_back = |string: &&String| {
+                let taken = decompose(composite, string);
+                // HTML is made harmless where it is shown.
+                let is_shown = base != BaseType::RichText || composite.derive("html", string).is_some();
+                !taken.parts.is_empty() && is_shown && recompose(composite, &taken) == **string
+            };
+            strings.iter().filter(comes_back).count()
         });
         assert_eq!(same, count);
         task::outcome([(Metric::EventsPerS.name(), count as f64 / took.as_secs_f64())])
+    }
+}
+
+/// One of the strings that a type reads.
+fn string(base: BaseType, number: usize) -> String {
+    match base {
+        BaseType::User => format!("{number};#person.{number}@example.org"),
+        BaseType::Lookup => format!("{number};#Place {number}"),
+        BaseType::Url => format!("https://example.org/{number}, Page {number}"),
+        BaseType::Currency => format!("{number}.50 EUR"),
+        BaseType::Phone => format!("+49 30 {number:07}"),
+        BaseType::Email => format!("person.{number}@example.org"),
+        BaseType::PersonName => format!("Doe {number};John;;Dr.;"),
+        BaseType::PostalAddress => format!(";;Weg {number};Ulm;;89073;Germany"),
+        BaseType::GeoPoint => format!("52.{number},13.4"),
+        BaseType::DateRange => format!("2026-03-01/2026-03-{:02}", 1 + number % 31),
+        _rich_text => format!("<p>Hello <b>number {number}</b>, <a href=\"https://example.org\">look</a></p>"),
     }
 }

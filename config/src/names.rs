@@ -36,7 +36,7 @@ pub struct FieldNames {
     pub name: String,
     /// As the server does; without, the same.
     pub server: Option<String>,
-    /// The type that it has there, such as `text` or `many user`; without, the same.
+    /// The type that it has there, such as `text`; without, the same.
     #[serde(rename = "type")]
     pub ty: Option<String>,
 }

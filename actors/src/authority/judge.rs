@@ -3,7 +3,7 @@
 use super::policy::{Compiled, Stale};
 use std::collections::{BTreeMap, BTreeSet};
 use tandem_storage::{
-    EngineError,
+    EngineError, composite,
     constraint::{Breach, OnDelete},
     design_rule::{Finding, Severity},
     docket::{Accepted, Case},
@@ -221,7 +221,9 @@ impl Bench<'_> {
             if !is_new && !is_set {
                 continue;
             }
-            if element.property(Property::Required) == Some(Value::Bool(true)) && shows_nothing(&changed.after, field) {
+            if element.property(Property::Required) == Some(Value::Bool(true))
+                && shows_nothing(design, &changed.after, field)
+            {
                 let message = format!("{} must have a value", field_name(design, field));
                 return blamed(Some(field), RefusalCode::REQUIRED, message);
             }
@@ -482,12 +484,13 @@ fn misfit(design: &Design, cell: &CellKey, value: &Value) -> Option<String> {
     Some(format!("{} holds {base}, and this value is none", field_name(design, cell.field)))
 }
 
-fn shows_nothing(state: &RecordState, field: FieldId) -> bool {
+fn shows_nothing(design: &Design, state: &RecordState, field: FieldId) -> bool {
+    let ty = design.field_type(field);
     let mut of_field = state.cells.iter().filter(|((of, _), _)| *of == field);
-    let null = Value::Null.encode();
-    !of_field.any(|(_, siblings)| match siblings.first().map(|sibling| &sibling.content) {
-        Some(Content::Value(bytes)) => *bytes != null,
-        Some(Content::Removed | Content::NewerVersionNeeded) => true,
+    !of_field.any(|((_, part), siblings)| match siblings.first() {
+        Some(winner) => winner.value().is_none_or(|value| {
+            value != Value::Null && ty.as_ref().is_none_or(|ty| composite::shows(ty, part, &value))
+        }),
         None => false,
     })
 }

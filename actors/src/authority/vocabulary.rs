@@ -67,7 +67,8 @@ impl Vocabulary {
     pub fn names(&self, design: &Design, list: ListId) -> BTreeMap<String, FieldId> {
         let words = self.lists.get(&list);
         let of_field = |field: FieldId| {
-            let ty = words.and_then(|words| words.fields.get(&field)?.ty.as_ref()?.base());
+            let told = words.and_then(|words| words.fields.get(&field)?.ty.clone());
+            let ty = told.filter(|told| design.field_type(field).as_ref() != Some(told)).and_then(|told| told.base());
             Some((self.field_name(design, list, field)?, ty.map_or(field, |base| as_type(field, base))))
         };
         design.fields(list).into_iter().filter_map(of_field).collect()

@@ -3,7 +3,7 @@
 use super::{TypedError, text, tree::Tree};
 use std::collections::{BTreeMap, BTreeSet};
 use tandem_storage::{
-    composite::{self, Composite, Home, Parts},
+    composite::{self, Composite, Home, Parts, VERBATIM},
     fold::{Design, RecordState},
 };
 use tandem_wire::{
@@ -84,7 +84,8 @@ impl Field {
     }
 
     fn tree(&self, state: &RecordState) -> Result<Tree, TypedError> {
-        let shown = self.shown(state);
+        let mut shown = self.shown(state);
+        shown.retain(|(part, value)| self.ty.as_ref().is_none_or(|ty| composite::shows(ty, part, value)));
         if !self.is_many() {
             return self.one(shown.iter().map(|(part, value)| (part.steps().collect::<Vec<_>>(), value)));
         }
@@ -104,6 +105,8 @@ impl Field {
             match (steps.as_slice(), self.is_composite()) {
                 ([], false) => return self.value_tree(value),
                 ([], true) => return self.parts_tree(value),
+                // What could not be taken apart has no parts.
+                ([name], true) if *name == VERBATIM.as_bytes() => {}
                 ([name], true) => {
                     let name = String::from_utf8_lossy(name).into_owned();
                     parts.push((name, self.value_tree(value)?));
@@ -166,20 +169,27 @@ impl Field {
                 Tree::Many(items) => items,
                 other => return Err(self.wrong("a list of values", &other)),
             };
-            let keys: Vec<Vec<u8>> = element_keys(&shown).into_iter().collect();
+            let keys: Vec<Vec<u8>> =
+                element_keys(&shown).into_iter().filter(|key| key != VERBATIM.as_bytes()).collect();
             let mut place = keys.last().and_then(|key| key.first_chunk()).map_or(0, |place| u16::from_be_bytes(*place));
             for (index, item) in items.into_iter().enumerate() {
                 let key = keys.get(index).cloned().unwrap_or_else(|| {
                     place = if index == 0 { 0 } else { place.saturating_add(1) };
                     [&place.to_be_bytes()[..], &fresh()].concat()
                 });
-                self.cells_of_one(&[&key], item, &mut cells)?;
+                self.cells_of_one(&[&key], item, &shown, &mut cells)?;
             }
         } else {
-            self.cells_of_one(&[], tree, &mut cells)?;
+            self.cells_of_one(&[], tree, &shown, &mut cells)?;
         }
         let named: BTreeSet<PartPath> = cells.iter().map(|(part, _)| part.clone()).collect();
-        let others = shown.iter().filter(|(part, _)| !named.contains(part));
+        let goes = |part: &PartPath| {
+            // How somebody wrote what is there counts for as long as it says the same.
+            let is_verbatim = part.steps().last() == Some(VERBATIM.as_bytes());
+            let stays = || !self.is_many() || named.iter().any(|other| other.steps().next() == part.steps().next());
+            !(named.contains(part) || is_verbatim && stays())
+        };
+        let others = shown.iter().filter(|(part, _)| goes(part));
         cells.extend(others.map(|(part, _)| (part.clone(), Value::Null)));
         for (part, value) in &mut cells {
             if let Some((_, there)) = shown.iter().find(|(at, _)| at == part)
@@ -192,7 +202,7 @@ impl Field {
         Ok(cells)
     }
 
-    fn cells_of_one(&self, above: &[&[u8]], tree: Tree, cells: &mut Cells) -> Result<(), TypedError> {
+    fn cells_of_one(&self, above: &[&[u8]], tree: Tree, shown: &Cells, cells: &mut Cells) -> Result<(), TypedError> {
         if !self.is_composite() {
             let value = self.value(tree)?;
             let part = PartPath::new(above).expect("one step is within the limits");
@@ -202,7 +212,9 @@ impl Field {
         let base = self.base().filter(|base| composite::is_atom(*base));
         if let Some(composite) = base.and_then(composite::of) {
             let part = PartPath::new(above).expect("one step is within the limits");
-            cells.push((part, self.string(composite, tree)?));
+            let there = shown.iter().find(|(at, _)| *at == part).map(|(_, value)| value);
+            let string = self.string(composite, tree, there)?;
+            cells.push((part, string));
             return Ok(());
         }
         let parts = match tree {
@@ -228,7 +240,11 @@ impl Field {
     }
 
     /// The string of a composite whose parts have no cells of their own, from these parts or from itself.
-    fn string(&self, composite: &dyn Composite, tree: Tree) -> Result<Value, TypedError> {
+    fn string(&self, composite: &dyn Composite, tree: Tree, there: Option<&Value>) -> Result<Value, TypedError> {
+        let there = match there {
+            Some(Value::Text(text)) => text.as_str(),
+            _nothing => "",
+        };
         let wrong = |tree: &Tree| self.wrong(&format!("{}, or its parts", composite.example()), tree);
         let mut parts = Parts::new();
         match &tree {
@@ -249,7 +265,10 @@ impl Field {
             }
             _other => return Err(wrong(&tree)),
         }
-        let written = composite.write(&parts, "").filter(|text| composite.read(text).unwrap_or_default() == parts);
+        if !parts.is_empty() && composite.read(there).as_ref() == Some(&parts) {
+            return Ok(Value::Text(there.to_owned()));
+        }
+        let written = composite.write(&parts, there).filter(|text| composite.read(text).unwrap_or_default() == parts);
         written.map(Value::Text).ok_or_else(|| wrong(&tree))
     }
 

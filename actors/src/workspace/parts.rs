@@ -5,13 +5,13 @@ use super::{check, compose::Draft};
 use crate::command::{Change, Refused};
 use std::borrow::Cow;
 use tandem_storage::{
-    composite::{self, FieldCells, Home, cells_of, with_part},
+    composite::{self, FieldCells, Home, cells_of, cells_of_element, with_part},
     engine::Read,
     fold::{Design, RecordState},
     lens::{Choices, StateCells},
 };
 use tandem_wire::{
-    CellKey, FieldId, PartPath, RecordKey, Value,
+    CellKey, FieldId, PartPath, Value,
     design::{BaseType, FieldType},
 };
 
@@ -30,10 +30,10 @@ pub(super) fn of_cells<'c, R: Read>(
             }
             None => Cow::Borrowed(change),
         }]),
-        Change::SetText { record, field, text, keep_raw } => {
-            let cells = of_text(draft, state, (*record, *field), text)?;
+        Change::SetText { cell: of, text, keep_raw } => {
+            let cells = of_text(draft, state, of, text);
             let make = |(part, value)| {
-                let cell = CellKey { record: *record, field: *field, part };
+                let cell = CellKey { part, ..of.clone() };
                 Cow::Owned(if *keep_raw { Change::SetRaw(cell, value) } else { Change::Set(cell, value) })
             };
             Ok(cells.into_iter().map(make).collect())
@@ -76,16 +76,16 @@ fn of_parts(
     }
 }
 
-/// What a field's cells are to be for it to say a text.
-fn of_text<R: Read>(
-    draft: &Draft<'_, R>,
-    state: &RecordState,
-    (record, field): (RecordKey, FieldId),
-    text: &str,
-) -> Result<FieldCells, Refused> {
+/// What the cells of a field, or of an element of it, are to be for it to say a text.
+fn of_text<R: Read>(draft: &Draft<'_, R>, state: &RecordState, of: &CellKey, text: &str) -> FieldCells {
+    let CellKey { record, field, part } = of;
+    let (field, choices) = (*field, Choices::of(draft.fold.design(), *field));
     let design = draft.fold.design();
     let ty = design.field_type(field).unwrap_or_else(|| FieldType::one(BaseType::Text));
     let present = cells_of_field(state, field);
+    if let (true, Some(key), Some(base)) = (ty.many, part.steps().next(), ty.base()) {
+        return cells_of_element(base, &choices, &present, key, text);
+    }
     let mut count = 0_u64;
     // Unlike any that another device makes, or this one makes in another event.
     let fresh = || {
@@ -94,11 +94,11 @@ fn of_text<R: Read>(
         let bytes = postcard::to_allocvec(&place).expect("a vector takes all bytes");
         *blake3::hash(&bytes).as_bytes().first_chunk().expect("32 bytes")
     };
-    Ok(cells_of(&ty, &Choices::of(design, field), &present, text, fresh))
+    cells_of(&ty, &choices, &present, text, fresh)
 }
 
 /// What the cells of a field show, as they were written.
-pub(crate) fn cells_of_field(state: &RecordState, field: FieldId) -> FieldCells {
+fn cells_of_field(state: &RecordState, field: FieldId) -> FieldCells {
     let own = state.cells.range((field, PartPath::default())..).take_while(|((of, _), _)| *of == field);
     own.filter_map(|((_, part), siblings)| Some((part.clone(), siblings.first()?.value()?))).collect()
 }

@@ -72,7 +72,7 @@ impl Touched {
     fn take<R: Read>(&mut self, draft: &Draft<'_, R>, change: &Change) -> Result<Result<(), Refused>, EngineError> {
         let record = match change {
             Change::Set(cell, _) if !cell.part.is_empty() => &cell.record,
-            Change::SetText { record, .. } => record,
+            Change::SetText { cell, .. } => &cell.record,
             _of_one_cell => return self.take_cell(draft, change),
         };
         if let Err(refused) = check::list(draft.fold.design(), record.list) {

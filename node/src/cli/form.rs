@@ -5,14 +5,14 @@ use crate::{exchange::text_form, show::escape};
 use std::{cell::Cell, collections::BTreeMap};
 use tandem_actors::{Change, fresh_record, handle::State};
 use tandem_storage::{
-    composite::{FieldCells, cells_of},
+    composite::{FieldCells, cells_of, cells_of_element},
     filter::Scope,
     fold::{Design, RecordState},
     form::{FormDefinition, FormField},
     lens::{Choices, LensCells, MADE_MAX, StateCells},
 };
 use tandem_wire::{
-    FieldId, ListId, PartPath, RecordId, RecordKey, Value,
+    CellKey, FieldId, ListId, PartPath, RecordId, RecordKey, Value,
     design::{BaseType, FieldType, Property},
 };
 
@@ -186,9 +186,13 @@ fn record_of(design: &Design, changes: &[Change]) -> RecordState {
     for change in changes {
         match change {
             Change::Set(cell, value) => put(cell.field, &cell.part, value),
-            Change::SetText { field, text, .. } => {
+            Change::SetText { cell: CellKey { field, part, .. }, text, .. } => {
                 let ty = design.field_type(*field).unwrap_or(FieldType::one(BaseType::Text));
-                let cells = cells_of(&ty, &Choices::of(design, *field), &FieldCells::new(), text, || [0; 6]);
+                let (choices, nothing) = (Choices::of(design, *field), FieldCells::new());
+                let cells = match (part.steps().next(), ty.base()) {
+                    (Some(key), Some(base)) => cells_of_element(base, &choices, &nothing, key, text),
+                    _whole => cells_of(&ty, &choices, &nothing, text, || [0; 6]),
+                };
                 cells.iter().for_each(|(part, value)| put(*field, part, value));
             }
             _of_no_cell => {}

@@ -74,10 +74,10 @@ fn malformed(text: &str) -> CliError {
 }
 
 impl Place {
-    /// Whether it is a field whose text says several things: elements, or parts with cells of their own.
-    fn is_whole_string(&self, ty: &FieldType) -> bool {
+    /// Whether what is said there is a string that may say several things: elements, or parts.
+    fn is_string(&self, ty: &FieldType) -> bool {
         let has_parts = ty.base().is_some_and(BaseType::is_composite);
-        self.element.is_none() && self.part.is_none() && (has_parts || ty.many)
+        self.part.is_none() && (has_parts || ty.many && self.element.is_none())
     }
 
     /// Where in the record this is. An element one behind the last is a new one; `fresh` makes its key unique.
@@ -282,36 +282,27 @@ pub fn changes(
         let (place_text, value_text) = assignment(text)?;
         let place = place(design, key.list, place_text)?;
         let ty = design.field_type(place.field).unwrap_or(FieldType::one(BaseType::Text));
-        if place.is_whole_string(&ty) {
-            let (field, text) = (place.field, value_text.to_owned());
-            changes.push(Change::SetText { record: key, field, text, keep_raw: false });
-            continue;
-        }
-        let parts = match ty.base().and_then(composite::of) {
-            // An element whose parts have cells of their own.
-            Some(composite) if place.part.is_none() && !composite::is_atom(composite.base()) => {
-                let taken = composite::decompose(composite, value_text);
-                let verbatim = taken.verbatim.map(|text| (composite::VERBATIM, Value::Text(text)));
-                taken
-                    .parts
-                    .into_iter()
-                    .chain(verbatim)
-                    .map(|(name, value)| (Some(name.to_owned()), Some(value)))
-                    .collect()
+        let is_string = place.is_string(&ty);
+        let part = match place.element {
+            Some(number) if is_string => {
+                let key = element_key(&state, place.field, number, fresh(), &design.name(place.field))?;
+                PartPath::new([key]).expect("keys are short")
             }
-            _other => vec![(place.part.clone(), None)],
+            None if is_string => PartPath::default(),
+            _one_cell => place.path(design, &state, fresh())?,
         };
-        let key_of_new = fresh();
-        for (part, value) in parts {
-            let part = Place { part, ..place.clone() }.path(design, &state, key_of_new)?;
-            let value = value.map_or_else(|| value_at(design, (place.field, &ty), &part, value_text), Ok)?;
-            if place.element.is_some() {
-                // It is there also where its first part is empty.
-                let there = || vec![not_written_yet(&Value::Bool(true))];
-                state.cells.entry((place.field, part.clone())).or_insert_with(there);
-            }
-            changes.push(Change::Set(CellKey { record: key, field: place.field, part }, value));
+        if place.element.is_some() {
+            // It is there also where its first part is empty.
+            let there = || vec![not_written_yet(&Value::Bool(true))];
+            state.cells.entry((place.field, part.clone())).or_insert_with(there);
         }
+        let cell = CellKey { record: key, field: place.field, part };
+        changes.push(if is_string {
+            Change::SetText { cell, text: value_text.to_owned(), keep_raw: false }
+        } else {
+            let value = value_at(design, (place.field, &ty), &cell.part, value_text)?;
+            Change::Set(cell, value)
+        });
     }
     Ok(changes)
 }

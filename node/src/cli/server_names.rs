@@ -51,14 +51,11 @@ fn read(design: &Design, told: &ServerNames) -> Result<Vocabulary, CliError> {
     Ok(vocabulary)
 }
 
-fn field_type(text: &str) -> Result<FieldType, CliError> {
-    let (name, many) = text.strip_prefix("many ").map_or((text, false), |name| (name, true));
-    let unknown = || {
+fn field_type(name: &str) -> Result<FieldType, CliError> {
+    BaseType::named(name).map(FieldType::one).ok_or_else(|| {
         let known = BaseType::ALL.map(BaseType::name).join(", ");
-        CliError::Usage(format!("there is no type {name}; the types are: {known}"))
-    };
-    let base = BaseType::named(name).ok_or_else(unknown)?;
-    Ok(if many { FieldType::many(base) } else { FieldType::one(base) })
+        CliError::Usage(format!("there is no type {name} that a server could have a field of; there are: {known}"))
+    })
 }
 
 pub(super) fn show(node: &Node, workspace: &Handle, json: Json, console: &mut Console) -> Result<Exit, CliError> {

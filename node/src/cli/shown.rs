@@ -111,8 +111,7 @@ fn field_json(views: &State, state: &RecordState, field: FieldId) -> Json {
     let mut elements: BTreeMap<Vec<u8>, Vec<(Vec<String>, Value)>> = BTreeMap::new();
     for cell in cells {
         let mut steps = cell.part.steps();
-        if !is_composite && steps.len() > usize::from(ty.many) && cell.part.steps().last() == Some(VERBATIM.as_bytes())
-        {
+        if !composite::shows(&ty, &cell.part, &cell.value) {
             continue;
         }
         let key = if ty.many { steps.next().unwrap_or_default().to_vec() } else { Vec::new() };

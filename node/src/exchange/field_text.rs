@@ -14,7 +14,8 @@ pub fn field_text(ty: &FieldType, cells: &[&Cell], called: &dyn Fn(&Value) -> Op
     let base = ty.base().unwrap_or(BaseType::Text);
     let depth = usize::from(ty.many);
     let mut elements = BTreeMap::<Vec<&[u8]>, Vec<(&[u8], String)>>::new();
-    for cell in cells.iter().filter(|cell| cell.value != Value::Null) {
+    let shown = cells.iter().filter(|cell| cell.value != Value::Null && composite::shows(ty, &cell.part, &cell.value));
+    for cell in shown {
         let element: Vec<&[u8]> = cell.part.steps().take(depth).collect();
         let part = cell.part.steps().nth(depth).unwrap_or_default();
         let text = match called(&cell.value).filter(|_| part.is_empty()) {
@@ -36,7 +37,7 @@ fn element_text(base: BaseType, parts: &[(&[u8], String)]) -> String {
     let whole: String = parts.iter().filter(|(part, _)| part.is_empty()).map(|(_, text)| text.as_str()).collect();
     let Some(composite) = composite::of(base) else {
         // A long text may be in chunks.
-        return parts.iter().filter(|(part, _)| *part != VERBATIM.as_bytes()).map(|(_, text)| text.as_str()).collect();
+        return parts.iter().map(|(_, text)| text.as_str()).collect();
     };
     let part = |name: &str| {
         let found = parts.iter().find(|(part, _)| *part == name.as_bytes()).map(|(_, text)| text.clone());

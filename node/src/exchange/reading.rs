@@ -68,12 +68,6 @@ impl Reading {
         Self::Parts(ty.base().unwrap_or(BaseType::Text), if ty.many { Many::Many } else { Many::One })
     }
 
-    /// As servers write values of this type; nothing where that is as everybody does.
-    pub fn parts(ty: &FieldType) -> Option<Self> {
-        let base = ty.base().filter(|base| ty.many || base.is_composite())?;
-        Some(Self::Parts(base, if ty.many { Many::Many } else { Many::One }))
-    }
-
     /// As a person or a program writes one value of this type by itself; nothing for types without such a form.
     pub fn plain(base: BaseType) -> Option<Self> {
         match base {

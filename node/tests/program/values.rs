@@ -110,6 +110,31 @@ fn parts_are_edited_and_what_goes_with_them_follows() {
     node.fails(&["set", "tasks", &paint, "link.titel=x"], 2, &["link has no part titel", "url, title"]);
 }
 
+#[test]
+fn elements_are_those_that_say_something_however_they_were_written() {
+    let node = Node::with_workspace();
+    let file = node.file("x.csv", "name,tags,prices,links\na,;#;#red;#blue;#,;#1.50;#2;#,\n");
+    let types = ["tags=many text", "prices=many decimal", "links=many url"];
+    let mut args = vec!["import", file.as_str(), "--list", "x"];
+    args.extend(types.iter().flat_map(|ty| ["--type", ty]));
+    node.ok(&args);
+    let fields = || fields_of(&node, "x", "name == 'a'");
+    assert_eq!(fields()["tags"], json!(["red", "blue"]));
+    assert_eq!(fields()["prices"], json!(["1.5", "2"]));
+    fields_of(&node, "x", "tags.size() == 2 && prices.size() == 2 && !(';#;#red;#blue;#' in tags)");
+    let shown = node.ok(&["ls", "x"]);
+    assert!(shown.contains("red; blue") && shown.contains("1.5; 2") && !shown.contains("raw"), "{shown}");
+    let id = node.json(&["ls", "x", "--json"])[0]["id"].as_str().unwrap().to_owned();
+    // An element is said as a string, too, in whatever form, and cleared.
+    node.ok(&["set", "x", &id, "links[1]=https://x.org,One", "links[2]=https://y.org, Two", "prices[1]="]);
+    assert_eq!(fields()["links"][0], json!({ "url": "https://x.org", "title": "One" }));
+    assert_eq!(fields()["links"][1], json!({ "url": "https://y.org", "title": "Two" }));
+    assert_eq!(fields()["prices"], json!(["2"]));
+    node.ok(&["set", "x", &id, "links[1]="]);
+    assert_eq!(fields()["links"], json!([{ "url": "https://y.org", "title": "Two" }]));
+    node.fails(&["set", "x", &id, "links[1]=nowhere"], 1, &["links", "url such as https://example.org, The title"]);
+}
+
 /// People of a server with their row numbers, in teams, and tasks that refer to them in both ways.
 const DESIGN: &str = r#"
 format = 1

@@ -28,7 +28,7 @@ impl Composite for Currency {
 
     fn write(&self, parts: &Parts, like: &str) -> Option<String> {
         match (parts.get("amount"), parts.get("currency")) {
-            (Some(amount @ (Value::Decimal(_) | Value::Int(_))), Some(Value::Text(code))) => {
+            (Some(amount @ Value::Decimal(_)), Some(Value::Text(code))) => {
                 let amount = crate::lens::to_text(amount)?;
                 let code_first = like.split_once(' ').is_some_and(|(first, _)| is_code(first));
                 Some(if code_first { format!("{code} {amount}") } else { format!("{amount} {code}") })

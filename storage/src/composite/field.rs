@@ -1,7 +1,8 @@
 //! A whole field as one string, the way a server writes it, with all its elements and parts; and the cells that say one.
 
 use super::{
-    Composite, Decomposed, Home, Parts, VERBATIM, decompose, is_atom, join_elements, of, recompose, split_elements,
+    Composite, Decomposed, Home, Parts, VERBATIM, decompose, is_atom, join_elements, of, reads, recompose,
+    split_elements,
 };
 use crate::lens::{Choices, convert, to_text};
 use std::collections::BTreeMap;
@@ -17,16 +18,13 @@ pub type FieldCells = BTreeMap<PartPath, Value>;
 /// Cells below an element, or below a field of one value, by what is left of their paths.
 type Below = BTreeMap<Vec<u8>, Value>;
 
-/// Elements of a string, at most.
-pub const ELEMENTS_MAX: usize = 1_000;
-
 /// The string of a field; empty where it shows nothing.
 pub fn string_of(ty: &FieldType, choices: &Choices, cells: &FieldCells) -> String {
     let Some(base) = ty.base() else { return String::new() };
     if !ty.many {
         return element_string(base, choices, &below(cells, 0, &[]));
     }
-    let elements: Vec<String> = keys(cells).iter().map(|key| of_element(base, choices, cells, key)).collect();
+    let elements: Vec<String> = keys(base, cells).iter().map(|key| of_element(base, choices, cells, key)).collect();
     match cells.get(&path(&[VERBATIM.as_bytes()])) {
         // As it was written, where it still says the same; what nobody could take apart, where there is nothing else.
         Some(Value::Text(verbatim)) if filled(base, verbatim).unwrap_or_default() == elements => verbatim.clone(),
@@ -48,12 +46,12 @@ pub fn cells_of(
         return element_cells(base, choices, &below(present, 0, &[]), Some(string), &[]);
     }
     let whole = path(&[VERBATIM.as_bytes()]);
-    let wanted = filled(base, string).filter(|wanted| wanted.len() <= ELEMENTS_MAX);
+    let wanted = filled(base, string);
     let with_string = |key: Vec<u8>| {
         let string = of_element(base, choices, present, &key);
         (key, string)
     };
-    let elements: Vec<(Vec<u8>, String)> = keys(present).into_iter().map(with_string).collect();
+    let elements: Vec<(Vec<u8>, String)> = keys(base, present).into_iter().map(with_string).collect();
     let mut cells = FieldCells::new();
     let placed = place(&elements, wanted.as_deref().unwrap_or_default(), &mut fresh);
     for (key, _) in elements.iter().filter(|(key, _)| placed.iter().all(|(placed, ..)| placed != key)) {
@@ -69,6 +67,17 @@ pub fn cells_of(
         cells.insert(whole, verbatim);
     }
     cells
+}
+
+/// The same for one element, by its key: what changes in its cells for it to say this string.
+pub fn cells_of_element(
+    base: BaseType,
+    choices: &Choices,
+    present: &FieldCells,
+    key: &[u8],
+    string: &str,
+) -> FieldCells {
+    element_cells(base, choices, &below(present, 1, key), Some(string), key)
 }
 
 /// The elements of a string that say something.
@@ -101,7 +110,8 @@ fn element_string(base: BaseType, choices: &Choices, cells: &Below) -> String {
             _parts => recompose(composite, &Decomposed { parts: string_parts(composite, cells), verbatim }),
         },
         None => {
-            let Some(value) = own.filter(|value| **value != Value::Null) else { return verbatim.unwrap_or_default() };
+            // Of what was cleared it matters no more how it was written.
+            let Some(value) = own.filter(|value| **value != Value::Null) else { return String::new() };
             match verbatim.filter(|verbatim| reads_as(base, choices, verbatim).as_ref() == Some(value)) {
                 Some(verbatim) => verbatim,
                 None => text_of(choices, value),
@@ -168,12 +178,28 @@ fn element_cells(base: BaseType, choices: &Choices, present: &Below, string: Opt
 }
 
 /// The elements' keys, in order.
-fn keys(cells: &FieldCells) -> Vec<Vec<u8>> {
-    let shown = cells.iter().filter(|(_, value)| **value != Value::Null);
+fn keys(base: BaseType, cells: &FieldCells) -> Vec<Vec<u8>> {
+    let ty = FieldType::many(base);
+    let shown = cells.iter().filter(|(path, value)| **value != Value::Null && shows(&ty, path, value));
     let mut keys: Vec<Vec<u8>> = shown.filter_map(|(path, _)| path.steps().next().map(<[u8]>::to_vec)).collect();
     keys.dedup();
     keys.retain(|key| key != VERBATIM.as_bytes());
     keys
+}
+
+/// Whether a cell shows something by itself, and not only how others are written.
+pub fn shows(ty: &FieldType, path: &PartPath, value: &Value) -> bool {
+    if path.steps().last() != Some(VERBATIM.as_bytes()) {
+        return true;
+    }
+    let base = ty.base().unwrap_or(BaseType::Text);
+    match value {
+        // What nobody could take apart into elements is all that there is of them.
+        Value::Text(text) if ty.many && path.steps().len() == 1 => split_elements(base, text).is_none(),
+        // Likewise of parts.
+        Value::Text(text) => of(base).is_some() && !is_atom(base) && !reads(base, text),
+        _no_string => false,
+    }
 }
 
 fn below(cells: &FieldCells, depth: usize, key: &[u8]) -> Below {
@@ -265,7 +291,7 @@ fn behind(key: &[u8], fresh: [u8; 6]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::composite::tests::hostile;
+    use crate::composite::{ELEMENTS_MAX, tests::hostile};
     use proptest::prelude::*;
 
     fn after(present: &FieldCells, changes: FieldCells) -> FieldCells {
@@ -365,5 +391,30 @@ mod tests {
         let whole = PartPath::default();
         let changed = after(&cells, [(whole, Value::Int(2))].into());
         assert_eq!(said(&decimal, &changed), "2");
+    }
+
+    #[test]
+    fn what_was_cleared_says_nothing_however_it_was_written() {
+        for ty in [FieldType::one(BaseType::Decimal), FieldType::many(BaseType::Decimal)] {
+            let string = if ty.many { ";#1.50;#" } else { "1.50" };
+            let mut cells = say(&ty, &FieldCells::new(), string);
+            assert_eq!(cells.len(), 2, "{cells:?}");
+            cells.retain(|path, _| path.steps().last() == Some(VERBATIM.as_bytes()));
+            assert_eq!(said(&ty, &cells), "");
+        }
+    }
+
+    #[test]
+    fn a_row_of_too_many_values_is_kept_whole() {
+        let many = FieldType::many(BaseType::Text);
+        let row = |count: usize| join_elements(BaseType::Text, &vec!["x".to_owned(); count]);
+        assert_eq!(row(ELEMENTS_MAX + 1), None);
+        for count in [ELEMENTS_MAX, ELEMENTS_MAX + 1] {
+            let string = format!(";#{}", "x;#".repeat(count));
+            let cells = say(&many, &FieldCells::new(), &string);
+            assert_eq!(said(&many, &cells), string);
+            let fits = cells.iter().all(|(part, value)| crate::field_type::fits(&many, part, value));
+            assert_eq!(fits, count <= ELEMENTS_MAX, "who cannot take it apart says so");
+        }
     }
 }

@@ -5,13 +5,20 @@
 
 use tandem_wire::design::BaseType;
 
+/// Values of one string, at most: one event has to hold all their cells.
+pub const ELEMENTS_MAX: usize = 256;
+
 const SEPARATOR: &str = ";#";
 
-/// Strings of one value each; nothing where the string is no row of values.
+/// Strings of one value each; nothing where the string is no row of values, or one of too many.
 pub fn split_elements(base: BaseType, text: &str) -> Option<Vec<String>> {
     if text.is_empty() {
         return Some(Vec::new());
     }
+    elements(base, text).filter(|elements| elements.len() <= ELEMENTS_MAX)
+}
+
+fn elements(base: BaseType, text: &str) -> Option<Vec<String>> {
     if matches!(base, BaseType::User | BaseType::Lookup) {
         let pieces = split(text);
         if pieces.len() % 2 == 1 {

@@ -44,8 +44,8 @@ pub(crate) mod tests;
 use std::collections::BTreeMap;
 use tandem_wire::{Decimal, Value, design::BaseType};
 
-pub use field::{ELEMENTS_MAX, FieldCells, cells_of, string_of};
-pub use many::{join_elements, split_elements};
+pub use field::{FieldCells, cells_of, cells_of_element, shows, string_of};
+pub use many::{ELEMENTS_MAX, join_elements, split_elements};
 
 /// Changes whenever a string has other parts than before: indexes of parts are made anew.
 pub const VERSION: u32 = 1;

@@ -73,7 +73,7 @@ impl Composite for User {
 }
 
 /// Something on both sides of one `@`, and nothing that is in no address.
-pub(super) fn is_address(text: &str) -> bool {
+fn is_address(text: &str) -> bool {
     let has_odd = |part: &str| part.is_empty() || part.chars().any(|char| char.is_whitespace() || char.is_control());
     text.split_once('@').is_some_and(|(user, host)| !has_odd(user) && !has_odd(host) && !host.contains('@'))
 }

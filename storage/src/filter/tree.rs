@@ -9,6 +9,7 @@ use super::{
     scope::{Kind, Meta},
     term::Term,
 };
+use crate::composite::VERBATIM;
 use regex::Regex;
 use tandem_wire::{ElementId, FieldId, PartPath};
 
@@ -268,7 +269,8 @@ impl<'a> Run<'a> {
         for (path, term) in self.cells.cells(field) {
             let mut steps = path.steps();
             let Some(element) = steps.next() else { continue };
-            if term == Term::Null {
+            // How somebody wrote an element is none.
+            if term == Term::Null || path.steps().last() == Some(VERBATIM.as_bytes()) {
                 continue;
             }
             let Kind::Composite(_) = kind else {

@@ -167,7 +167,7 @@ fn to_choice(value: &Value, choices: &Choices) -> Option<Value> {
 }
 
 /// A decimal number as it is written: digits, at most one point, a sign.
-fn read_decimal(text: &str) -> Option<Decimal> {
+pub(crate) fn read_decimal(text: &str) -> Option<Decimal> {
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     let are_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());

@@ -21,6 +21,7 @@ mod parts;
 mod source;
 
 pub use choices::Choices;
+pub(crate) use convert::read_decimal;
 pub use convert::{convert, to_text};
 pub use source::{Join, Source, Split};
 
@@ -217,16 +218,14 @@ impl Lenses {
             cells.insert((field, PartPath::default()));
         }
         // What a field held before it had parts is shown as these.
-        for (field, place) in cells.clone() {
-            if let Some(lens) = self.0.get(&field).filter(|lens| lens.has_part_cells())
-                && let Some(composite) = lens.composite
-            {
-                let parts = self.taken_apart(written, (lens, composite), (field, &place));
-                if !parts.is_empty() {
-                    cells.remove(&(field, place));
-                    cells.extend(parts.into_iter().map(|part| (field, part)));
-                }
-            }
+        let taken_apart = cells.iter().filter_map(|(field, place)| {
+            let lens = self.0.get(field).filter(|lens| lens.has_part_cells())?;
+            let parts = self.taken_apart(written, (lens, lens.composite?), (*field, place));
+            (!parts.is_empty()).then(|| ((*field, place.clone()), parts))
+        });
+        for ((field, place), parts) in taken_apart.collect::<Vec<_>>() {
+            cells.remove(&(field, place));
+            cells.extend(parts.into_iter().map(|part| (field, part)));
         }
         let made = self.0.iter().filter(|(field, lens)| lens.makes_something() && may_be_made(**field, lens));
         cells.extend(made.map(|(field, _)| (*field, PartPath::default())));

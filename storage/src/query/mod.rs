@@ -219,8 +219,8 @@ impl<R: Read> Reader<R> {
         self.plan(list, &query).columns(&columns).map(Some)
     }
 
-    /// How many of the records that fit show each value of what can be sorted by, most first. Of `query`, sort, start and limit do not
-    /// count.
+    /// How many of the records that fit show each value of what can be sorted by, most first. Of `query`, sort, start and
+    /// limit do not count.
     pub fn group(&self, list: ListId, query: &Query, by: &SortBy) -> Result<Vec<(Option<Value>, u64)>, EngineError> {
         self.plan(list, query).groups(by)
     }

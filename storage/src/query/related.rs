@@ -5,17 +5,14 @@ use crate::{
     composite,
     engine::{EngineError, Read, Slice, Table},
     filter::{Link, Route, row_number, title},
-    index::{
-        CellPath,
-        entry::{EntryKey, place_of},
-    },
+    index::{CellPath, holders},
     lens::{RowCells, Shown},
     record_row,
     store::Views,
 };
 use std::{cell::RefCell, collections::BTreeMap};
 use tandem_wire::{
-    ElementId, FieldId, ListId, PartPath, RecordId, RecordKey, Value,
+    ElementId, ListId, PartPath, RecordKey, Value,
     design::{BaseType, FieldType},
 };
 
@@ -87,23 +84,18 @@ impl<'a, R: Read> Related<'a, R> {
         let Some(value) = record_row::value(refers) else { return Ok(None) };
         let record = match (value, link.number) {
             (Value::Reference { list, record }, None) if list == link.to => Some(record),
-            (number @ Value::Int(_), Some(field)) => self.numbered((link.to, field), &number)?,
+            // Of several, which nothing forbids apart, the one with the least id.
+            (number @ Value::Int(_), Some(field)) => {
+                let (views, by) = (self.views, (link.to, field));
+                let found = holders(self.rows, views.fold.prefix(), &views.indexes, views.fold.design(), by, &number)?;
+                found.into_iter().map(|key| key.record).min()
+            }
             _other => None,
         };
         let Some(record) = record else { return Ok(None) };
         let key = RecordKey { list: link.to, record };
         let row = self.rows.get(Table::Records, &self.views.fold.prefix().record(key))?;
         Ok(row.filter(|row| record_row::exists(row)))
-    }
-
-    /// The record with a number; of several, which nothing forbids apart, the one with the least id.
-    fn numbered(&self, (list, field): (ListId, FieldId), number: &Value) -> Result<Option<RecordId>, EngineError> {
-        let by = (field, PartPath::default());
-        let index = self.views.indexes.iter().find(|it| it.definition.list == list && it.definition.by == by);
-        let Some(index) = index else { return Ok(None) };
-        let from = [index.prefix(self.views.fold.prefix()), place_of(number, self.views.fold.design())].concat();
-        let mut entries = self.rows.range(Table::Index, &from, crate::engine::prefix_end(&from).as_deref());
-        entries.next().map(|entry| Ok(EntryKey(entry?.0).record())).transpose()
     }
 }
 

@@ -5,6 +5,7 @@ use super::{
     row::RowOutcome,
 };
 use crate::{
+    composite,
     constraint::Constraint,
     design_rule::{DesignRule, Finding, Severity, fields_of},
     filter::Filter,
@@ -204,9 +205,9 @@ impl FieldTrial {
             let part = path.1;
             let before = self.old.as_ref().and_then(|_| old.lenses().shown(written, self.field, &part));
             let before = before.filter(something);
-            shows_something |= after.is_some();
             outcome.changed |= before != after;
             if let Some(value) = after.as_deref().and_then(record_row::value) {
+                shows_something |= composite::shows(&self.ty, &part, &value);
                 self.look_at_value((before, &value), &part, outcome);
             }
         }

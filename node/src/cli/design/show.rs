@@ -49,6 +49,10 @@ fn line_of(field: &FieldSpec) -> String {
     let flags =
         [(field.required, "required"), (field.unique, "unique"), (field.indexed == Indexed::Whole(true), "indexed")];
     words.extend(flags.into_iter().filter(|(is, _)| *is).map(|(_, word)| word.to_owned()));
+    if let Indexed::Parts(parts) = &field.indexed {
+        words.push(format!("indexed by {}", parts.join(", ")));
+    }
+    words.extend(field.row_number.then(|| "the rows' numbers".to_owned()));
     if !field.choices.is_empty() {
         let names: Vec<&str> = field.choices.iter().map(|choice| choice.name()).collect();
         words.push(format!("of {}", names.join(" | ")));

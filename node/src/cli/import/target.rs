@@ -13,7 +13,7 @@ use crate::{
 use std::collections::BTreeMap;
 use tandem_actors::{Change, Command, Handle, NewRecord, Transaction};
 use tandem_storage::{
-    composite::{FieldCells, VERBATIM, cells_of},
+    composite::{FieldCells, cells_of},
     field_type::fits,
     lens::{Choices, convert},
 };
@@ -22,8 +22,6 @@ use tandem_wire::{
     design::{BaseType, FieldType},
 };
 
-/// Cells that one string is taken apart into, at most: an event has to hold them.
-const PARTS_MAX: usize = 300;
 /// Cells that are cleared in the event that sets others, which takes up to [`crate::exchange::EVENT_CELL_BYTES_MAX`].
 const CLEARS_WITH_VALUES_MAX: usize = 100;
 /// Cells that are cleared in an event of their own.
@@ -171,11 +169,7 @@ impl Target {
                 .first_chunk()
                 .expect("32 bytes")
         };
-        let mut cells = cells_of(&field.ty, &field.choices, &FieldCells::new(), string, fresh);
-        if cells.len() > PARTS_MAX {
-            let verbatim = PartPath::new([VERBATIM]).expect("one short step");
-            cells = [(verbatim, Value::Text(string.to_owned()))].into();
-        }
+        let cells = cells_of(&field.ty, &field.choices, &FieldCells::new(), string, fresh);
         if cells.iter().any(|(part, value)| !fits(&field.ty, part, value)) {
             raw.add(column, line, &Value::Text(string.to_owned()));
         }
@@ -188,7 +182,8 @@ impl Target {
         if let Some(string) = field.string(cell) {
             // Counts what it cannot hold.
             self.taken_apart(cell.column, string, line, raw).for_each(drop);
-            return Change::SetText { record, field: field.id, text: string.to_owned(), keep_raw: true };
+            let cell = CellKey { record, field: field.id, part: PartPath::default() };
+            return Change::SetText { cell, text: string.to_owned(), keep_raw: true };
         }
         let (key, value) = self.cell(record, cell, line, raw);
         Change::SetRaw(key, value)
