@@ -135,6 +135,26 @@ fn elements_are_those_that_say_something_however_they_were_written() {
     node.fails(&["set", "x", &id, "links[1]=nowhere"], 1, &["links", "url such as https://example.org, The title"]);
 }
 
+#[test]
+fn a_row_that_no_event_holds_is_set_aside_and_empty_columns_clear_all_parts() {
+    let node = Node::with_workspace();
+    let long = format!("https://example.org/{},T;#", "y".repeat(150)).repeat(250);
+    let file = node.file("x.csv", format!("name,links\na,\"https://x.org,One\"\nb,\";#{long}\"\nc,https://z.org\n"));
+    let import = |file: &str, ty: &str, exit: i32| {
+        let args = ["import", file, "--list", "x", "--key", "name", "--type", ty];
+        let output = node.run(&args);
+        assert_eq!(output.status.code(), Some(exit), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    import(&node.file("first.csv", "name,links\na,\";#https://a.org,One;#https://b.org;#\"\n"), "links=many url", 0);
+    assert_eq!(fields_of(&node, "x", "name == 'a'")["links"].as_array().unwrap().len(), 2);
+    import(&file, "links=many url", 5);
+    let errors = std::fs::read_to_string(node.path("x.csv.errors.txt")).unwrap();
+    assert!(errors.contains("line 3") && errors.contains("too large"), "{errors}");
+    assert_eq!(node.json(&["ls", "x", "--json"]).len(), 2, "the others are there");
+    import(&node.file("last.csv", "name,links\na,\nc,\n"), "links=many url", 0);
+    assert_eq!(fields_of(&node, "x", "name == 'a'")["links"], json!([]));
+}
+
 /// People of a server with their row numbers, in teams, and tasks that refer to them in both ways.
 const DESIGN: &str = r#"
 format = 1

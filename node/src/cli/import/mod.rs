@@ -21,7 +21,7 @@ use self::{
 };
 use super::{CliError, Console, Exit, args::Import, names, server_names};
 use crate::{
-    exchange::{Entry, ImportError, Row, csv_read::CsvFile, number_form::Mark, vcard, vcard_read::Cards},
+    exchange::{Entry, ImportError, Rejected, Row, csv_read::CsvFile, number_form::Mark, vcard, vcard_read::Cards},
     show::escape,
 };
 use std::{io::BufReader, path::PathBuf};
@@ -186,6 +186,9 @@ impl<'a> Importer<'a> {
             Ids::Keys(keys) => Some(keys.elsewhere()),
         };
         let answered = self.submitter.finish()?;
+        for (line, why) in &answered.too_large {
+            self.errors.add(&Rejected::new(*line, why.clone(), ""))?;
+        }
         Ok(Imported { batch: self.batch, answered, raw: self.raw, elsewhere, errors: self.errors.finish()? })
     }
 
@@ -202,10 +205,10 @@ impl<'a> Importer<'a> {
         };
         let new = (!place.is_there).then(|| self.target.new_record(row, place.id, &mut self.raw)).flatten();
         if let Some(record) = new {
-            return self.submitter.insert(record);
+            return self.submitter.insert(record, row.line);
         }
         for (transaction, step) in self.target.transactions(row, &place, self.batch, &mut self.raw) {
-            self.submitter.add(transaction, step)?;
+            self.submitter.add(transaction, step, row.line)?;
         }
         Ok(())
     }
@@ -213,7 +216,7 @@ impl<'a> Importer<'a> {
 
 impl Imported {
     fn report(self, target: &Target, name: &str, console: &mut Console) -> Result<Exit, CliError> {
-        let Answered { made, changed, present } = self.answered;
+        let Answered { made, changed, present, too_large: _ } = self.answered;
         console.line(format_args!("imported {made} records into {}", escape(name)))?;
         if changed > 0 {
             console.line(format_args!("{changed} were changed"))?;

@@ -32,7 +32,7 @@ pub(super) enum Step {
 }
 
 /// What the workspace answered, in rows.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Answered {
     /// Records that were made.
     pub made: u64,
@@ -40,10 +40,12 @@ pub(super) struct Answered {
     pub changed: u64,
     /// Records that were there and are as they were.
     pub present: u64,
+    /// The lines of rows that no event can hold, and why.
+    pub too_large: Vec<(u64, String)>,
 }
 
-/// New records, and what became of them.
-type Inserting = JoinHandle<Result<(Arc<[NewRecord]>, Inserted), NodeError>>;
+/// New records with their lines, and what became of them.
+type Inserting = JoinHandle<Result<(Arc<[NewRecord]>, Vec<u64>, Inserted), NodeError>>;
 
 /// Takes rows one by one. Transactions are done in their order; new records, of which none depends on another, when
 /// there are many.
@@ -52,10 +54,13 @@ pub(super) struct Submitter<'a> {
     list: ListId,
     batch: BatchId,
     new: Vec<NewRecord>,
+    /// The lines of these.
+    new_lines: Vec<u64>,
     inserting: Option<Inserting>,
     waiting: Vec<Command>,
-    steps: Vec<Step>,
-    under_way: VecDeque<(Pending, Vec<Step>)>,
+    /// What each of them is to its row, and its line.
+    steps: Vec<(Step, u64)>,
+    under_way: VecDeque<(Pending, Vec<(Step, u64)>)>,
     answered: Answered,
     /// The update that was answered last changed nothing so far.
     is_unchanged: bool,
@@ -70,6 +75,7 @@ impl<'a> Submitter<'a> {
             list,
             batch,
             new: Vec::new(),
+            new_lines: Vec::new(),
             inserting: None,
             waiting: Vec::new(),
             steps: Vec::new(),
@@ -79,15 +85,16 @@ impl<'a> Submitter<'a> {
         }
     }
 
-    pub(super) fn add(&mut self, transaction: Transaction, step: Step) -> Result<(), CliError> {
+    pub(super) fn add(&mut self, transaction: Transaction, step: Step, line: u64) -> Result<(), CliError> {
         self.waiting.push(Command::Change(transaction));
-        self.steps.push(step);
+        self.steps.push((step, line));
         if self.waiting.len() >= TRANSACTIONS_PER_MESSAGE { self.send() } else { Ok(()) }
     }
 
     /// A record that the row makes, in one event.
-    pub(super) fn insert(&mut self, record: NewRecord) -> Result<(), CliError> {
+    pub(super) fn insert(&mut self, record: NewRecord, line: u64) -> Result<(), CliError> {
         self.new.push(record);
+        self.new_lines.push(line);
         if self.new.len() >= RECORDS_PER_INSERT { self.send_new() } else { Ok(()) }
     }
 
@@ -107,9 +114,10 @@ impl<'a> Submitter<'a> {
         self.receive_new()?;
         let (workspace, list, batch) = (self.workspace.clone(), self.list, self.batch);
         let records: Arc<[NewRecord]> = std::mem::take(&mut self.new).into();
+        let lines = std::mem::take(&mut self.new_lines);
         self.inserting = Some(thread::spawn(move || {
             let insert = Insert { list, batch: Some(batch), actor: None, records: records.clone() };
-            workspace.insert(insert).map(|inserted| (records, inserted))
+            workspace.insert(insert).map(|inserted| (records, lines, inserted))
         }));
         Ok(())
     }
@@ -117,7 +125,7 @@ impl<'a> Submitter<'a> {
     /// What could not be made among many is done one by one: it is there already, or was once.
     fn receive_new(&mut self) -> Result<(), CliError> {
         let Some(inserting) = self.inserting.take() else { return Ok(()) };
-        let (records, inserted) = inserting.join().expect("handing in does not panic")?;
+        let (records, lines, inserted) = inserting.join().expect("handing in does not panic")?;
         self.answered.made += inserted.made;
         for place in inserted.left {
             let NewRecord { id, cells } = &records[place];
@@ -127,7 +135,7 @@ impl<'a> Submitter<'a> {
             });
             let changes = std::iter::once(Change::Create(record)).chain(sets).collect();
             let transaction = Transaction { changes, batch: Some(self.batch), ..Transaction::default() };
-            self.add(transaction, Step::Create)?;
+            self.add(transaction, Step::Create, lines[place])?;
         }
         Ok(())
     }
@@ -146,7 +154,7 @@ impl<'a> Submitter<'a> {
 
     fn receive(&mut self) -> Result<(), CliError> {
         let Some((pending, steps)) = self.under_way.pop_front() else { return Ok(()) };
-        for (answer, step) in pending.wait()?.into_iter().zip(steps) {
+        for (answer, (step, line)) in pending.wait()?.into_iter().zip(steps) {
             match (answer, step) {
                 (Ok(_), Step::Create) => {
                     self.is_unchanged = false;
@@ -158,6 +166,8 @@ impl<'a> Submitter<'a> {
                     self.is_unchanged = false;
                     self.answered.present += 1;
                 }
+                // The other rows have nothing to do with it.
+                (Err(why @ Refused::TooLarge(_)), _) => self.answered.too_large.push((line, why.to_string())),
                 (Err(refused), _) => return Err(NodeError::from(refused).into()),
             }
         }

@@ -132,8 +132,12 @@ impl Target {
             let without = (0..self.fields.len()).filter(|column| !has(*column));
             let clears: Vec<Change> = without
                 .map(|column| {
-                    let key = CellKey { record, field: self.fields[column].id, part: PartPath::default() };
-                    Change::SetRaw(key, Value::Null)
+                    let field = &self.fields[column];
+                    let cell = CellKey { record, field: field.id, part: PartPath::default() };
+                    match field.has_parts() {
+                        true => Change::SetText { cell, text: String::new(), keep_raw: true },
+                        false => Change::SetRaw(cell, Value::Null),
+                    }
                 })
                 .collect();
             match clears.len() {
@@ -201,11 +205,15 @@ impl Target {
 }
 
 impl TargetField {
+    /// Whether its texts are strings that may say several things.
+    fn has_parts(&self) -> bool {
+        self.as_strings || self.ty.many || self.ty.base().is_some_and(BaseType::is_composite)
+    }
+
     /// The string that a cell has for a field whose values have parts or elements.
     fn string<'c>(&self, cell: &'c Cell) -> Option<&'c str> {
-        let has_parts = self.as_strings || self.ty.many || self.ty.base().is_some_and(BaseType::is_composite);
         match &cell.value {
-            Value::Text(text) if has_parts && cell.part.is_empty() => Some(text),
+            Value::Text(text) if self.has_parts() && cell.part.is_empty() => Some(text),
             _of_a_part => None,
         }
     }
