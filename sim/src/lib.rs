@@ -30,6 +30,7 @@ mod play;
 pub mod queue;
 pub mod seed;
 mod site;
+mod strings;
 pub mod trace;
 pub mod workload;
 pub mod world;

@@ -3,12 +3,15 @@
 //! It knows nothing of events, logs or folds. With one author nobody is ever concurrent, so that maps are enough; what
 //! commands mean between members who had not seen each other's is for models to come.
 
-use crate::disk::Disk;
+mod parts;
+
+use crate::{disk::Disk, strings};
 use std::collections::BTreeMap;
 use tandem_actors::{Change, Command};
 use tandem_storage::{
     Store,
     engine::Engine,
+    field_type,
     fold::{RecordState, incremental::records_in},
     index::definition::{ViewCell, ViewDefinition},
     lens::Lenses,
@@ -58,6 +61,8 @@ pub struct Record {
     pub lost_deletes: usize,
     /// Changes that show only in the history.
     pub unseen: usize,
+    /// Fields that were told to say a string: in what cells they do so is not known until it is seen.
+    pub says: BTreeMap<FieldId, String>,
 }
 
 impl Record {
@@ -187,11 +192,24 @@ impl Model {
         let key = match change {
             Change::Create(key) | Change::Delete(key) | Change::Restore(key) | Change::Keep(key) => *key,
             Change::Set(cell, _) | Change::SetRaw(cell, _) | Change::Resolve(cell, _) => cell.record,
-            Change::SetText { .. } => unreachable!("one node alone has no field with parts"),
+            Change::SetText { cell, .. } => cell.record,
         };
         if !self.lists().any(|list| list == key.list) {
             return Err("unknown-list");
         }
+        if let Change::SetText { cell, .. } = change
+            && !self.fields(cell.record.list).any(|(id, _)| id == cell.field)
+        {
+            return Err("unknown-field");
+        }
+        let of_cell = match change {
+            Change::Set(cell, value) => {
+                let (cell, value) = self.of_cell(cell, value)?;
+                Some(Change::Set(cell, value))
+            }
+            _other => None,
+        };
+        let change = of_cell.as_ref().unwrap_or(change);
         if let Change::Set(cell, value) | Change::SetRaw(cell, value) | Change::Resolve(cell, value) = change {
             let field = self.fields(cell.record.list).find(|(id, _)| *id == cell.field);
             let (_, field) = field.ok_or("unknown-field")?;
@@ -205,7 +223,12 @@ impl Model {
             (Change::Create(_) | Change::Restore(_), Some(true)) => return Err("record-exists"),
             (Change::Restore(_), None)
             | (
-                Change::Set(..) | Change::SetRaw(..) | Change::Resolve(..) | Change::Keep(_) | Change::Delete(_),
+                Change::Set(..)
+                | Change::SetRaw(..)
+                | Change::SetText { .. }
+                | Change::Resolve(..)
+                | Change::Keep(_)
+                | Change::Delete(_),
                 None | Some(false),
             ) => return Err("unknown-record"),
             _possible => {}
@@ -217,7 +240,7 @@ impl Model {
             Change::Set(cell, value) | Change::SetRaw(cell, value) => record.set(cell, value, false),
             Change::Resolve(cell, value) => record.set(cell, value, true),
             Change::Keep(_) => record.lost_deletes = 0,
-            Change::SetText { .. } => unreachable!("one node alone has no field with parts"),
+            Change::SetText { cell, text, keep_raw } => return self.set_text(cell, text, *keep_raw),
         }
         Ok(())
     }
@@ -235,6 +258,7 @@ impl Model {
                 record.created = before.created;
                 record.cells.clone_from(&before.cells);
                 record.beside.clone_from(&before.beside);
+                record.says.clone_from(&before.says);
             }
             true
         });
@@ -324,6 +348,9 @@ impl Element {
     fn fits(&self, part: &PartPath, value: &Value) -> bool {
         let field_type = self.field_type.as_ref().expect("fields have types");
         let base = field_type.base().expect("a type of this version");
+        if strings::have_parts(base) {
+            return field_type::fits(field_type, part, value);
+        }
         let (depth, own) = (part.steps().len(), usize::from(field_type.many));
         // A long text may be in chunks, each a part of its own.
         let in_place = depth == own || (base == BaseType::Text && depth == own + 1);

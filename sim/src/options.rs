@@ -1,8 +1,12 @@
 //! What a run is told besides its seed.
 
-use crate::planted::Planted;
+use crate::{
+    planted::Planted,
+    workload::{PLAIN, WITH_PARTS},
+};
 use clap::{Args, ValueEnum};
 use std::fmt;
+use tandem_wire::design::BaseType;
 
 /// Who is in the world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -24,12 +28,22 @@ pub enum Profile {
     Server,
     /// The same, and these propose one design after the other.
     Designs,
+    /// Judged as well; values have parts, and servers have names and rows of their own.
+    Values,
 }
 
 impl Profile {
     /// Whether some of the nodes judge.
     pub fn has_servers(self) -> bool {
         self != Self::Peers
+    }
+
+    /// What the fields of its lists hold.
+    pub fn types(self) -> &'static [BaseType] {
+        match self {
+            Self::Peers | Self::Server | Self::Designs => &PLAIN,
+            Self::Values => &WITH_PARTS,
+        }
     }
 }
 
@@ -73,6 +87,11 @@ impl Options {
     /// Members, and servers that propose designs.
     pub fn designs() -> Self {
         Self { profile: Profile::Designs, ..Self::default() }
+    }
+
+    /// Members and their servers, and values with parts.
+    pub fn values() -> Self {
+        Self { profile: Profile::Values, ..Self::default() }
     }
 
     /// One node, and as many commands as it is looked at closely for.

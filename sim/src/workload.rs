@@ -3,6 +3,7 @@
 use crate::{
     chance::{Ratio, Stream},
     model::{Model, Record},
+    strings,
     trace::short,
 };
 use tandem_actors::{
@@ -20,18 +21,37 @@ use tandem_wire::{
 const RECORDS: u64 = 16;
 const LISTS_MAX: usize = 4;
 
-const TYPES: [BaseType; 4] = [BaseType::Text, BaseType::Int, BaseType::Bool, BaseType::Float];
+/// What fields hold where none has parts.
+pub const PLAIN: [BaseType; 4] = [BaseType::Text, BaseType::Int, BaseType::Bool, BaseType::Float];
+/// What they hold where most have.
+pub const WITH_PARTS: [BaseType; 15] = [
+    BaseType::User,
+    BaseType::User,
+    BaseType::Lookup,
+    BaseType::Url,
+    BaseType::Currency,
+    BaseType::Phone,
+    BaseType::Email,
+    BaseType::PersonName,
+    BaseType::PostalAddress,
+    BaseType::GeoPoint,
+    BaseType::DateRange,
+    BaseType::RichText,
+    BaseType::Text,
+    BaseType::Text,
+    BaseType::Int,
+];
 
-/// A command that somebody might hand in.
-pub fn draw(stream: &mut Stream, model: &Model) -> Command {
+/// A command that somebody might hand in, in a world whose fields hold these.
+pub fn draw(stream: &mut Stream, model: &Model, types: &[BaseType]) -> Command {
     let lists: Vec<ListId> = model.lists().collect();
     let make_list = if lists.len() < LISTS_MAX { Ratio(1, 8) } else { Ratio(1, 60) };
     if lists.is_empty() || stream.happens(make_list) {
-        return create_list(stream);
+        return create_list(stream, types);
     }
     if stream.happens(Ratio(1, 40)) {
         let (list, first) = (*stream.pick(&lists).expect("there are some"), stream.below(20));
-        return Command::AddFields { list, fields: fields(stream, first, 1) };
+        return Command::AddFields { list, fields: fields(stream, types, first, 1) };
     }
     if stream.happens(Ratio(1, 10)) {
         return put(stream, model);
@@ -45,6 +65,10 @@ pub fn draw(stream: &mut Stream, model: &Model) -> Command {
     let mut changes = vec![change(stream, model, &lists)];
     let mut so_far = None;
     for _ in 1..count {
+        // What a string leaves is known when it is there.
+        if changes.last().is_some_and(strings::is_one) {
+            break;
+        }
         // Later changes are drawn on what those before leave.
         let last = changes.last().cloned().expect("there is one");
         let one = Command::Change(Transaction { changes: vec![last], ..Transaction::default() });
@@ -81,11 +105,11 @@ pub fn describe(command: &Command) -> String {
     }
 }
 
-fn create_list(stream: &mut Stream) -> Command {
+fn create_list(stream: &mut Stream, types: &[BaseType]) -> Command {
     let (index, name_index) = (stream.below(6), stream.below(6));
     // Now and then so many that their definitions take several events.
     let count = if stream.happens(Ratio(1, 40)) { 300 } else { 1 + stream.below(4) };
-    Command::CreateList { name: name(stream, "list", index), fields: fields(stream, name_index, count) }
+    Command::CreateList { name: name(stream, "list", index), fields: fields(stream, types, name_index, count) }
 }
 
 /// One that sorts by a field of the list, and shows some of them.
@@ -100,9 +124,9 @@ fn create_view(stream: &mut Stream, model: &Model, list: ListId) -> Command {
     }
 }
 
-fn fields(stream: &mut Stream, first: u64, count: u64) -> Vec<(String, FieldType)> {
+fn fields(stream: &mut Stream, types: &[BaseType], first: u64, count: u64) -> Vec<(String, FieldType)> {
     let field = |index| {
-        let base = *stream.pick(&TYPES).expect("there are some");
+        let base = *stream.pick(types).expect("there are some");
         let field_type = if stream.happens(Ratio(1, 4)) { FieldType::many(base) } else { FieldType::one(base) };
         (name(stream, "field", index), field_type)
     };
@@ -126,11 +150,21 @@ fn put(stream: &mut Stream, model: &Model) -> Command {
         0..=2 => (Property::Name, Value::Text(name(stream, "name", index))),
         3 => (Property::Name, Value::Int(7)),
         4 | 5 => (Property::Help, Value::Text(text(stream))),
-        6..=8 => (Property::Indexed, Value::Bool(stream.happens(Ratio(3, 4)))),
+        6..=8 => indexed(stream, model, element),
         9 => (Property::Dropped, Value::Bool(stream.happens(Ratio(1, 3)))),
         _ => (Property::Dropped, Value::Bool(false)),
     };
     Command::Put { element, property, value }
+}
+
+fn indexed(stream: &mut Stream, model: &Model, element: ElementId) -> (Property, Value) {
+    let is_to_be = stream.happens(Ratio(3, 4));
+    let parts = model.elements.get(&element).and_then(|element| strings::indexable(element.field_type.as_ref()?));
+    match parts {
+        Some(parts) if is_to_be => (Property::IndexedParts, Value::Text(parts)),
+        Some(_) => (Property::IndexedParts, Value::Null),
+        None => (Property::Indexed, Value::Bool(is_to_be)),
+    }
 }
 
 fn change(stream: &mut Stream, model: &Model, lists: &[ListId]) -> Change {
@@ -181,10 +215,15 @@ fn set(stream: &mut Stream, model: &Model, record: RecordKey) -> Change {
     // What is shown of elements in a field of one, and the other way round, is for the lenses' laws: the model does not
     // know it. The draw stays, so that seeds stay what they were.
     let _at_the_wrong_depth = stream.happens(Ratio(1, 200));
+    if let Some(base) = field_type.base().filter(|base| strings::have_parts(*base)) {
+        let nothing = Record::default();
+        let present = model.records.get(&record).unwrap_or(&nothing);
+        return strings::change(stream, present, (record, *field), (base, field_type));
+    }
     let is_element = field_type.many;
     let step = [b'a' + stream.below(3) as u8];
     let part = if is_element { PartPath::new([step]).expect("short") } else { PartPath::default() };
-    let base = if stream.happens(Ratio(1, 60)) { TYPES.first().copied() } else { field_type.base() };
+    let base = if stream.happens(Ratio(1, 60)) { PLAIN.first().copied() } else { field_type.base() };
     let value = value(stream, base.expect("a type of this version"));
     let cell = CellKey { record, field: *field, part };
     if stream.happens(Ratio(1, 10)) { Change::SetRaw(cell, value) } else { Change::Set(cell, value) }
@@ -202,6 +241,7 @@ pub(crate) fn value(stream: &mut Stream, base: BaseType) -> Value {
         BaseType::Float if stream.happens(Ratio(1, 30)) => Value::Float(f64::NAN),
         BaseType::Float => Value::float(stream.below(4) as f64 / 2.0).expect("finite"),
         BaseType::Date => Value::Date(stream.below(9) as i32),
+        base if strings::have_parts(base) => Value::Text(strings::string(stream, base)),
         _ => Value::Text(text(stream)),
     }
 }

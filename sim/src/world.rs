@@ -135,7 +135,7 @@ impl World {
             self.trace.mark("command-while-down");
             return;
         }
-        let command = workload::draw(&mut self.streams.workload, &self.sites[at].model);
+        let command = workload::draw(&mut self.streams.workload, &self.sites[at].model, &workload::PLAIN);
         self.hand_in(at, command);
     }
 

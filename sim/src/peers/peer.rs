@@ -1,7 +1,7 @@
 //! One member's node: its disk and core, its sessions, and the work that it does step by step.
 
 use super::{planted_designs, planted_verdicts};
-use crate::{disk::Disk, model::Model, node::WORKSPACE, planted::Planted};
+use crate::{disk::Disk, model::Model, node::WORKSPACE, planted::Planted, strings};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
@@ -263,7 +263,11 @@ impl Peer {
             None => {
                 let count = self.commands.len().min(GROUP_COMMANDS_MAX);
                 // The model does not know what these leave: they stand alone.
-                let is_alone = |command: &Command| matches!(command, Command::Servers(_) | Command::Resend(_));
+                let is_alone = |command: &Command| match command {
+                    Command::Servers(_) | Command::Resend(_) => true,
+                    Command::Change(transaction) => transaction.changes.iter().any(strings::is_one),
+                    _known => false,
+                };
                 let count = match self.commands.iter().take(count).position(is_alone) {
                     Some(0) => 1,
                     Some(before) => before,

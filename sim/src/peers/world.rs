@@ -442,11 +442,12 @@ impl World {
         let members: Vec<DeviceKey> = members.map(|(_, device)| *device).collect();
         let change = stream.happens(MEMBER_CHANGE).then(|| members::draw(stream, &self.peers[at], &members));
         let (role, peer) = (self.peers[at].role(), &mut self.peers[at]);
+        let types = self.options.profile.types();
         let command = match change.flatten() {
             Some(command) => command,
             None => {
                 let shown = peer.shown().expect("up");
-                let mut command = workload::draw(stream, shown);
+                let mut command = workload::draw(stream, shown, types);
                 // Lists are made once and then worked with, and few try again and again what they may not.
                 for _ in 0..3 {
                     let needed = command.needed_role();
@@ -454,7 +455,7 @@ impl World {
                     if needed == Role::Writer || !stream.happens(again) {
                         break;
                     }
-                    command = workload::draw(stream, shown);
+                    command = workload::draw(stream, shown, types);
                 }
                 command
             }

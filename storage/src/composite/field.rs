@@ -1,8 +1,7 @@
 //! A whole field as one string, the way a server writes it, with all its elements and parts; and the cells that say one.
 
 use super::{
-    Composite, Decomposed, Home, Parts, VERBATIM, decompose, is_atom, join_elements, of, reads, recompose,
-    split_elements,
+    Composite, Decomposed, Home, Parts, VERBATIM, decompose, is_atom, join_elements, of, recompose, split_elements,
 };
 use crate::lens::{Choices, convert, to_text};
 use std::collections::BTreeMap;
@@ -196,8 +195,10 @@ pub fn shows(ty: &FieldType, path: &PartPath, value: &Value) -> bool {
     match value {
         // What nobody could take apart into elements is all that there is of them.
         Value::Text(text) if ty.many && path.steps().len() == 1 => split_elements(base, text).is_none(),
-        // Likewise of parts.
-        Value::Text(text) => of(base).is_some() && !is_atom(base) && !reads(base, text),
+        // Likewise of parts, and what has none.
+        Value::Text(text) => {
+            of(base).filter(|_| !is_atom(base)).is_some_and(|it| it.read(text).is_none_or(|parts| parts.is_empty()))
+        }
         _no_string => false,
     }
 }
@@ -370,6 +371,14 @@ mod tests {
         check("2;#b", 1);
         check("9;#x;#1;#a;#2;#b;#3;#c", 0);
         check("", 0);
+    }
+
+    #[test]
+    fn an_element_that_says_nothing_in_any_part_stays() {
+        let names = FieldType::many(BaseType::PersonName);
+        for row in [";#Doe;;John;;;;;;;#;;;#", ";#;;;#"] {
+            assert_eq!(said(&names, &say(&names, &FieldCells::new(), row)), row);
+        }
     }
 
     #[test]
