@@ -206,6 +206,10 @@ fn the_changes_of_one_transaction_build_on_one_another() {
     check("there, set and deleted", &|r, f| vec![set(r, f, "a"), Change::Delete(r)], Ok(None));
     check("there, deleted and restored", &|r, _| vec![Change::Delete(r), Change::Restore(r)], Ok(Some("old")));
     check("there, deleted and set", &|r, f| vec![Change::Delete(r), set(r, f, "a")], Err("unknown-record"));
+    let says = |r, f, text: &str| Change::SetText { cell: plain_cell(r, f), text: text.into(), keep_raw: false };
+    check("there, says another", &|r, f| vec![says(r, f, "a")], Ok(Some("a")));
+    check("there, says nothing", &|r, f| vec![says(r, f, "")], Ok(Some("nothing")));
+    check("there, deleted and says nothing", &|r, f| vec![Change::Delete(r), says(r, f, "")], Err("unknown-record"));
     check("there, deleted twice", &|r, _| vec![Change::Delete(r), Change::Delete(r)], Err("unknown-record"));
     check("new, created and deleted", &|r, _| vec![Change::Create(r), Change::Delete(r)], Ok(None));
     check("new, created and set", &|r, f| vec![Change::Create(r), set(r, f, "a")], Ok(Some("a")));

@@ -15,8 +15,8 @@ use std::{
 };
 use tandem_sim::{
     Options, Planted,
-    options::Cast,
-    peers::{NAMED_MARKS, SERVER_MARKS},
+    options::{Cast, Profile},
+    peers::{NAMED_MARKS, SERVER_MARKS, VALUE_MARKS},
     seed::{self, Outcome, PERCENT_MIN, Totals},
     trace::short,
 };
@@ -199,6 +199,9 @@ fn summarise(totals: &Totals, options: Options) -> ExitCode {
     if options.cast == Cast::Peers && options.profile.has_servers() {
         println!("refusals: {}", spread(&totals.refusals));
         rare.extend(totals.too_rare(&SERVER_MARKS));
+    }
+    if options.cast == Cast::Peers && options.profile == Profile::Values {
+        rare.extend(totals.too_rare(&VALUE_MARKS));
     }
     if !rare.is_empty() {
         println!("in less than {PERCENT_MIN} % of the seeds: {}", rare.join(", "));

@@ -4,7 +4,7 @@ use crate::{
     disk::{Disk, Tamper},
     node::WORKSPACE,
     options::{Cast, Profile},
-    peers::planted_verdicts,
+    peers::{planted_values, planted_verdicts},
 };
 use clap::ValueEnum;
 use std::{collections::BTreeSet, fmt};
@@ -93,6 +93,18 @@ pub enum Planted {
     EmptyJoiner,
     /// Who writes a part of a split field writes the whole.
     SplitWrittenWhole,
+    /// Of a value that several wrote at once, one part of one's and the others of another's are shown.
+    AtomPartsMixed,
+    /// A server's operator proposes fields by the names that the server has for them.
+    AliasLeaks,
+    /// Strings that are no value of their type, or that it would write otherwise, are tidied up.
+    UnknownNormalised,
+    /// A user's name goes back to the server where it had an address.
+    DisplayNameWrittenBack,
+    /// What comes from others does not change the indexes by parts.
+    PartIndexStale,
+    /// New elements of a field are told apart by their number alone.
+    ElementLost,
 }
 
 impl Planted {
@@ -135,7 +147,13 @@ impl Planted {
             | Self::PendingSkipped
             | Self::IndexNotRebuilt
             | Self::EmptyJoiner
-            | Self::SplitWrittenWhole => Cast::Peers,
+            | Self::SplitWrittenWhole
+            | Self::AtomPartsMixed
+            | Self::AliasLeaks
+            | Self::UnknownNormalised
+            | Self::DisplayNameWrittenBack
+            | Self::PartIndexStale
+            | Self::ElementLost => Cast::Peers,
         }
     }
 
@@ -162,6 +180,12 @@ impl Planted {
             | Self::IndexNotRebuilt
             | Self::EmptyJoiner
             | Self::SplitWrittenWhole => Profile::Designs,
+            Self::AtomPartsMixed
+            | Self::AliasLeaks
+            | Self::UnknownNormalised
+            | Self::DisplayNameWrittenBack
+            | Self::PartIndexStale
+            | Self::ElementLost => Profile::Values,
             _without => Profile::Peers,
         }
     }
@@ -205,7 +229,11 @@ impl Planted {
             Self::SecondVerdict => &["one-verdict-an-event"],
             Self::EmptyJoiner => &["only-who-has-all-merges"],
             Self::SplitWrittenWhole => &["shown-is-the-model", "answers-are-the-models", "everybody-has-everything"],
-            Self::IndexNotRebuilt => &["indexes-follow-the-records"],
+            Self::AtomPartsMixed => &["shown-is-as-written", "same-events-same-views", "views-are-the-naive-fold"],
+            Self::AliasLeaks => &["names-stay-with-their-server"],
+            Self::UnknownNormalised | Self::DisplayNameWrittenBack => &["shown-is-the-model", "answers-are-the-models"],
+            Self::ElementLost => &["elements-are-their-own"],
+            Self::IndexNotRebuilt | Self::PartIndexStale => &["indexes-follow-the-records"],
             Self::HalfFlipped | Self::CloneShared | Self::NotBroughtUp | Self::PendingSkipped => {
                 &["a-rehearsal-is-of-what-there-is", "indexes-follow-the-records", "everybody-has-everything"]
             }
@@ -257,6 +285,7 @@ impl Planted {
                 true => vec![with_records(&batch, |_, state| drop(state.cells.pop_last()))],
                 false => vec![batch],
             }),
+            Self::AtomPartsMixed => Some(|_, batch| vec![planted_values::mixed(&batch)]),
             Self::RefusedNotWalked => Some(|disk, batch| vec![planted_verdicts::stop_at_refused(disk, &batch)]),
             _elsewhere => None,
         }

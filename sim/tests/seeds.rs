@@ -85,6 +85,19 @@ fn servers_judge_everything_and_refusals_reach_everybody() {
 }
 
 #[test]
+fn parts_stay_together_and_names_stay_where_they_are() {
+    let mut totals = Totals::default();
+    for seed in 0..10 {
+        let outcome = seed::run(seed, Options::values());
+        assert!(outcome.result.is_ok(), "seed {seed}: {:?}", outcome.result);
+        totals.add(&outcome);
+    }
+    for mark in ["elements-of-two-authors", "kept-verbatim", "parts-of-two-authors", "row-from-outside"] {
+        assert!(totals.marks.contains_key(mark), "never came to {mark}: {:?}", totals.marks);
+    }
+}
+
+#[test]
 fn real_actors_come_to_have_the_same_and_do_so_again() {
     for seed in 0..6 {
         let outcome = seed::run(seed, Options::actors());

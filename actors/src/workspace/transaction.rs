@@ -87,6 +87,13 @@ impl Touched {
             Ok(changes) => changes,
             Err(refused) => return Ok(Err(refused)),
         };
+        if let Change::SetText { cell, .. } = change
+            && changes.is_empty()
+            && !pending.exists
+        {
+            // It says nothing already, but there is no such thing to say it.
+            return self.take_cell(draft, &Change::SetRaw(cell.clone(), Value::Null));
+        }
         for change in changes {
             if let Err(refused) = self.take_cell(draft, &change)? {
                 return Ok(Err(refused));

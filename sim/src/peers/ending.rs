@@ -1,7 +1,7 @@
 //! Whether everybody has come to have everything, and whether it is as it must be.
 
 use super::{checks, verdict_checks::Found, world::World};
-use crate::{checks::Violation, trace::short};
+use crate::{checks::Violation, options::Profile, trace::short};
 use std::collections::BTreeSet;
 use tandem_actors::peer_link::Standing;
 use tandem_storage::engine::Engine;
@@ -100,6 +100,9 @@ impl World {
                 self.trace.mark("loser-restored");
             }
             checks::views_are_the_naive_fold(store)?;
+        }
+        if self.options.profile == Profile::Values {
+            self.look_at_values()?;
         }
         for (proposal, state) in &owner.design().proposals {
             let by = state.merged.and_then(|merged| self.devices.iter().position(|it| *it == merged.chain.device));

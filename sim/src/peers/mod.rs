@@ -14,9 +14,11 @@ mod members;
 mod net;
 mod peer;
 mod planted_designs;
+pub(crate) mod planted_values;
 pub(crate) mod planted_verdicts;
 mod policies;
 mod servers;
+mod values;
 mod verdict_checks;
 mod world;
 
@@ -58,6 +60,10 @@ pub const SERVER_MARKS: [&str; 30] = [
     "verdict-through-another",
     "withheld",
 ];
+
+/// What must not be rare where values have parts.
+pub const VALUE_MARKS: [&str; 5] =
+    ["atom-written-at-once", "elements-of-two-authors", "kept-verbatim", "parts-of-two-authors", "row-from-outside"];
 
 /// What must not be rare: many seeds must come to each of them.
 pub const NAMED_MARKS: [&str; 30] = [

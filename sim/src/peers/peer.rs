@@ -1,14 +1,14 @@
 //! One member's node: its disk and core, its sessions, and the work that it does step by step.
 
-use super::{planted_designs, planted_verdicts};
-use crate::{disk::Disk, model::Model, node::WORKSPACE, planted::Planted, strings};
+use super::{planted_designs, planted_values, planted_verdicts};
+use crate::{disk::Disk, model::Model, node::WORKSPACE, options::Profile, planted::Planted, strings};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
 };
 use tandem_actors::{
     Command, Committed, Refused,
-    authority::Policy,
+    authority::{Policy, Vocabulary},
     peer_link::{Frames, PeerSession},
     workspace::{Core, Ended, Group, Rehearsing},
 };
@@ -67,6 +67,8 @@ pub(super) struct Peer {
     pub(super) image: Option<(Arc<Disk>, BTreeSet<EventId>)>,
     /// It judges what it is bound to, by this, which it keeps beside its disk; other nodes never do.
     pub(super) policy: Option<Policy>,
+    /// What a server calls lists and fields, kept beside its disk.
+    pub(super) words: Vocabulary,
     /// The pair of chains that it writes, kept beside its disk.
     pub(super) pair: u32,
     /// It begins another pair when events of its own come back to it.
@@ -170,6 +172,7 @@ impl Peer {
             is_watched: true,
             image: None,
             policy: None,
+            words: Vocabulary::default(),
             pair: 0,
             begins_afresh: false,
             planted: None,
@@ -274,13 +277,14 @@ impl Peer {
                     None => count,
                 };
                 let commands: Vec<Command> = self.commands.drain(..count).collect();
-                let mut group = match self.planted {
-                    Some(Planted::SplitWrittenWhole) => {
-                        let whole = commands.iter().map(|command| planted_designs::whole(core.store(), command));
-                        core.decide(clock_ms, &whole.collect::<Vec<_>>())?
+                let misread = |command: &Command| match self.planted {
+                    Some(Planted::SplitWrittenWhole) => planted_designs::whole(core.store(), command),
+                    Some(planted) if planted.profile() == Profile::Values => {
+                        planted_values::misread(planted, core.store(), &self.words, command)
                     }
-                    _other => core.decide(clock_ms, &commands)?,
+                    _read_well => command.clone(),
                 };
+                let mut group = core.decide(clock_ms, &commands.iter().map(misread).collect::<Vec<_>>())?;
                 let (answers, log) = (group.answers.clone(), std::mem::take(&mut group.log));
                 let shown = self.shown.take();
                 let model = if self.is_watched {
@@ -394,7 +398,11 @@ impl Peer {
                         (Step::Apply, Done::Step("take-sync"))
                     }
                     Step::Apply => {
+                        let before = (self.planted == Some(Planted::PartIndexStale)).then(|| self.disk.copy());
                         core.catch_up(std::mem::take(&mut decoded), &mut |_, _| {})?;
+                        if let Some(before) = before {
+                            planted_values::keep_entries(&before, core.store());
+                        }
                         self.shown = None;
                         let step = if looked_at == runs.len() { Step::Release } else { Step::Append };
                         let take = Work::Take { step, link, runs, looked_at, decoded };

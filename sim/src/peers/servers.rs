@@ -4,7 +4,7 @@ use super::{
     malice::Malice,
     members,
     peer::Peer,
-    policies,
+    policies, values,
     world::{Happening, World},
 };
 use crate::{
@@ -65,6 +65,7 @@ impl Servers {
         let (binding, mirror) = (BindingMode::Binding, BindingMode::Mirror);
         let posts = match stream.below(8) {
             1..=5 if profile == Profile::Designs => vec![(binding, Share::Whole)],
+            1..=5 if profile == Profile::Values => vec![(binding, Share::Whole), (mirror, Share::Whole)],
             0..=3 => vec![(binding, Share::Whole)],
             4 | 5 => vec![(binding, Share::Half(0)), (binding, Share::Half(1))],
             6 => vec![(binding, Share::Whole), (mirror, Share::Whole)],
@@ -210,8 +211,13 @@ impl World {
     }
 
     fn think_of_rules(&mut self, seat: &Seat, stream: &mut Stream) {
-        let Some(policy) = self.ruled(seat).map(|design| policies::draw(stream, design, seat.rules_max)) else {
-            return;
+        let Some(design) = self.ruled(seat).cloned() else { return };
+        let policy = if self.options.profile == Profile::Values {
+            let words = &mut self.peers[seat.node].words;
+            values::name_all(stream, seat.node, &design, words);
+            values::policy(stream, &design, words, seat.rules_max)
+        } else {
+            policies::draw(stream, &design, seat.rules_max)
         };
         let rules = policy.rules.len();
         let peer = &mut self.peers[seat.node];

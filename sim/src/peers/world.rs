@@ -12,6 +12,7 @@ use super::{
     peer::{Done, LinkId, Peer, Step, Work},
     planted_designs, planted_verdicts,
     servers::{MIND_FROM_US, Servers},
+    values,
 };
 use crate::{
     chance::{Ratio, Stream},
@@ -408,7 +409,11 @@ impl World {
         if !proposes || !servers.stream.happens(often) {
             return false;
         }
-        let Some(command) = designs::draw(&mut servers.stream, &self.peers[at]) else { return false };
+        let command = match self.options.profile {
+            Profile::Values => values::design(&mut servers.stream, &self.peers[at]),
+            Profile::Peers | Profile::Server | Profile::Designs => designs::draw(&mut servers.stream, &self.peers[at]),
+        };
+        let Some(command) = command else { return false };
         self.line(at, "command", &workload::describe(&command));
         self.peers[at].commands.push_back(command);
         true
@@ -417,6 +422,15 @@ impl World {
     fn command(&mut self, at: usize) {
         self.wish(at);
         if self.design(at) {
+            return;
+        }
+        let is_server = self.servers.as_ref().is_some_and(|servers| servers.is_one(at));
+        if self.options.profile == Profile::Values
+            && is_server
+            && let Some(command) = self.row_from_outside(at)
+        {
+            self.line(at, "command", "a row from outside");
+            self.peers[at].commands.push_back(command);
             return;
         }
         let stream = &mut self.streams.workload;
@@ -543,7 +557,7 @@ impl World {
 
     /// A node's views have moved on: they are looked at, and every link hears of it.
     fn moved(&mut self, at: usize) -> Result<(), Violation> {
-        let options = self.options;
+        let (options, hostile) = (self.options, self.hostile_device());
         let is_planted = |planted| options.planted == Some(planted);
         let peer = &mut self.peers[at];
         let store = peer.store().expect("up");
@@ -581,6 +595,9 @@ impl World {
         if self.is_watched && self.views.compare(store)? && looks_closely {
             checks::views_are_the_naive_fold(store)?;
             checks::conflicts_are_of_values(store, self.options.planted)?;
+            if self.options.profile == Profile::Values {
+                values::hold(store, hostile)?;
+            }
         }
         let (fold, table) = (store.fold().clone(), store.fold().version_table().digest());
         if fold.has_held() {

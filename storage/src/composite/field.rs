@@ -44,6 +44,9 @@ pub fn cells_of(
     if !ty.many {
         return element_cells(base, choices, &below(present, 0, &[]), Some(string), &[]);
     }
+    if string_of(ty, choices, present) == string {
+        return FieldCells::new();
+    }
     let whole = path(&[VERBATIM.as_bytes()]);
     let wanted = filled(base, string);
     let with_string = |key: Vec<u8>| {
@@ -141,6 +144,12 @@ fn text_of(choices: &Choices, value: &Value) -> String {
 fn element_cells(base: BaseType, choices: &Choices, present: &Below, string: Option<&str>, key: &[u8]) -> FieldCells {
     let mut says = Below::new();
     let said = string.filter(|string| !string.is_empty());
+    // Parts that say it already are left as they are, and an empty text that says nothing. A plain value may be there as a
+    // text that its type reads.
+    let is_left = of(base).is_some() || said.is_none();
+    if is_left && string.is_some_and(|string| element_string(base, choices, present) == string) {
+        return FieldCells::new();
+    }
     match (of(base).filter(|_| !is_atom(base)), said) {
         (_, None) => {}
         (Some(composite), Some(string)) => {
@@ -378,6 +387,18 @@ mod tests {
         let names = FieldType::many(BaseType::PersonName);
         for row in [";#Doe;;John;;;;;;;#;;;#", ";#;;;#"] {
             assert_eq!(said(&names, &say(&names, &FieldCells::new(), row)), row);
+        }
+    }
+
+    #[test]
+    fn what_says_a_string_already_is_left_as_it_is() {
+        let nothing = Value::Text(String::new());
+        let one = FieldCells::from([(PartPath::default(), nothing.clone())]);
+        let several = FieldCells::from([(path(&[b"first"]), nothing)]);
+        let part = FieldCells::from([(path(&[b"url"]), Value::Text("without a scheme".into()))]);
+        let (text, url) = (BaseType::Text, FieldType::one(BaseType::Url));
+        for (ty, cells) in [(FieldType::one(text), one), (FieldType::many(text), several), (url, part)] {
+            assert_eq!(say(&ty, &cells, &said(&ty, &cells)), cells);
         }
     }
 
