@@ -16,6 +16,7 @@
 //! Never here: storage, workspaces, record ids (a [`Row::key`] is only what one is derived from), file names.
 
 pub mod backup_file;
+mod content_lines;
 pub mod csv_infer;
 pub mod csv_read;
 mod csv_records;

@@ -4,9 +4,9 @@
 //! the way in and out. What a line means is calcard's judgement.
 
 use super::{
+    content_lines::is_quoted_printable,
     text_form,
     vcard::{Element, Field},
-    vcard_lines::is_quoted_printable,
 };
 use calcard::{
     Entry, Parser,

@@ -5,8 +5,9 @@
 
 use super::{
     Cell,
+    content_lines::write_line,
     vcard::{Element, Field},
-    vcard_lines::{is_base64, is_boundary, is_quoted_printable},
+    vcard_lines::is_boundary,
     vcard_property::{self, Version},
 };
 use std::{
@@ -40,21 +41,8 @@ impl<W: Write> CardWriter<W> {
         Ok(self.out)
     }
 
-    /// RFC 6350 §3.2: at most 75 bytes, then a line break and a blank.
     fn line(&mut self, line: &str) -> io::Result<()> {
-        const LINE_BYTES: usize = 75;
-        if line.as_bytes().iter().take(LINE_BYTES).all(is_base64) {
-            // Damaged content, which must not look like the rest of a Base64 value before it.
-            write!(self.out, "\r\n")?;
-        }
-        let mut rest = line;
-        let mut room = if is_quoted_printable(line) { line.len() } else { LINE_BYTES };
-        while rest.len() > room {
-            let (start, others) = rest.split_at(rest.floor_char_boundary(room));
-            write!(self.out, "{start}\r\n ")?;
-            (rest, room) = (others, LINE_BYTES - 1);
-        }
-        write!(self.out, "{rest}\r\n")
+        write_line(&mut self.out, line)
     }
 }
 
