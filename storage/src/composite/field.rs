@@ -146,8 +146,8 @@ fn element_cells(base: BaseType, choices: &Choices, present: &Below, string: Opt
     let said = string.filter(|string| !string.is_empty());
     // Parts that say it already are left as they are, and an empty text that says nothing. A plain value may be there as a
     // text that its type reads.
-    let is_left = of(base).is_some() || said.is_none();
-    if is_left && string.is_some_and(|string| element_string(base, choices, present) == string) {
+    let is_left = |said: &str| of(base).is_some() || reads_as(base, choices, said).as_ref() == present.get(&b""[..]);
+    if said.is_none_or(is_left) && string.is_some_and(|string| element_string(base, choices, present) == string) {
         return FieldCells::new();
     }
     match (of(base).filter(|_| !is_atom(base)), said) {
@@ -397,7 +397,14 @@ mod tests {
         let several = FieldCells::from([(path(&[b"first"]), nothing)]);
         let part = FieldCells::from([(path(&[b"url"]), Value::Text("without a scheme".into()))]);
         let (text, url) = (BaseType::Text, FieldType::one(BaseType::Url));
-        for (ty, cells) in [(FieldType::one(text), one), (FieldType::many(text), several), (url, part)] {
+        let otherwise = (path(&[VERBATIM.as_bytes()]), Value::Text("04".into()));
+        let int = FieldCells::from([(PartPath::default(), Value::Int(3)), otherwise]);
+        for (ty, cells) in [
+            (FieldType::one(text), one),
+            (FieldType::many(text), several),
+            (url, part),
+            (FieldType::one(BaseType::Int), int),
+        ] {
             assert_eq!(say(&ty, &cells, &said(&ty, &cells)), cells);
         }
     }
