@@ -16,12 +16,14 @@
 //! Never here: storage, workspaces, record ids (a [`Row::key`] is only what one is derived from), file names.
 
 pub mod backup_file;
+mod byte_source;
 mod content_lines;
 pub mod csv_infer;
 pub mod csv_read;
 mod csv_records;
 pub mod csv_write;
 pub mod date_form;
+mod element;
 mod encoding;
 mod error;
 pub mod field_text;

@@ -15,18 +15,18 @@
 //! | uid | text | |
 //! | other | text, many | |
 //!
-//! An element of a multi-value has a first step of its own ([`element_key`]). Parts named `vcard` keep group and
+//! An element of a multi-value has a first step of its own ([`super::element::element_key`]). Parts named `vcard` keep group and
 //! parameters that nothing else holds, `item1;PREF=1`. A property that would lose anything in these columns is an
 //! element of `other`, as its line in the file: so is every property of another kind. Long ones are cut into
 //! chunks, `[element, chunk]`, that fit into an event each.
 //!
 //! `VERSION:4.0` is what a card without a version is written as, and is not kept; other versions are in `other`.
 
-use super::{Column, text_form};
-use tandem_wire::{
-    Value,
-    design::{BaseType, FieldType},
-};
+use super::Column;
+use tandem_wire::design::{BaseType, FieldType};
+
+/// The part for group and parameters that no other part holds.
+pub(super) const EXTRA: &str = "vcard";
 
 /// The columns, in the order of [`Field::ALL`].
 pub fn columns() -> Vec<Column> {
@@ -127,62 +127,6 @@ impl Field {
     }
 }
 
-/// One value of a column with its parts; a plain value is the part without a name.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Element {
-    parts: Vec<(String, Value)>,
-}
-
-impl Element {
-    /// The part without a name.
-    pub(super) const PLAIN: &str = "";
-    /// The part for group and parameters that no other part holds.
-    pub(super) const EXTRA: &str = "vcard";
-
-    pub(super) fn plain(value: Value) -> Self {
-        Self { parts: vec![(Self::PLAIN.to_owned(), value)] }
-    }
-
-    /// With one more part, unless its text is empty.
-    pub(super) fn with(mut self, part: &str, text: impl Into<String>) -> Self {
-        let text = text.into();
-        if !text.is_empty() {
-            self.push(part, Value::Text(text));
-        }
-        self
-    }
-
-    pub(super) fn push(&mut self, part: &str, value: Value) {
-        self.parts.push((part.to_owned(), value));
-    }
-
-    pub(super) fn parts(&self) -> &[(String, Value)] {
-        &self.parts
-    }
-
-    pub(super) fn value(&self, part: &str) -> Option<&Value> {
-        self.parts.iter().find(|(name, _)| name == part).map(|(_, value)| value)
-    }
-
-    /// A part as text; empty where there is none.
-    pub(super) fn text(&self, part: &str) -> String {
-        self.value(part).map(text_form::show).unwrap_or_default()
-    }
-}
-
-/// The first step of an element's path: its place among its kind, so that bytes sort like the file, and six bytes
-/// of a hash of its parts, so that equal elements of two imports are the same cells and different ones are not.
-pub(super) fn element_key(place: u16, element: &Element) -> Vec<u8> {
-    let mut hasher = blake3::Hasher::new_derive_key("tandem 1 exchange element");
-    for (part, value) in element.parts() {
-        for bytes in [part.as_bytes(), &value.encode()] {
-            hasher.update(&(bytes.len() as u64).to_le_bytes());
-            hasher.update(bytes);
-        }
-    }
-    [&place.to_be_bytes(), &hasher.finalize().as_bytes()[..6]].concat()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,13 +136,5 @@ mod tests {
         assert!(Field::ALL.iter().enumerate().all(|(index, field)| field.index() == index));
         let names: std::collections::BTreeSet<_> = columns().into_iter().map(|column| column.name).collect();
         assert_eq!(names.len(), Field::ALL.len());
-    }
-
-    #[test]
-    fn element_keys_sort_by_place_and_differ_by_content() {
-        let element = |text: &str| Element::default().with("number", text);
-        assert!(element_key(255, &element("1")) < element_key(256, &element("1")));
-        assert_ne!(element_key(0, &element("1")), element_key(0, &element("2")));
-        assert_eq!(element_key(0, &element("1")), element_key(0, &element("1")));
     }
 }

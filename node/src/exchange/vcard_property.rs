@@ -5,8 +5,9 @@
 
 use super::{
     content_lines::is_quoted_printable,
+    element::Element,
     text_form,
-    vcard::{Element, Field},
+    vcard::{EXTRA, Field},
 };
 use calcard::{
     Entry, Parser,
@@ -199,7 +200,7 @@ fn with_extra(element: Element, entry: &VCardEntry, has_kind: bool) -> Element {
     let kinds: Vec<String> = entry.params.iter().filter(is_kind).filter_map(kind).collect();
     let rest: Vec<VCardParameter> = entry.params.iter().filter(|param| !is_kind(param)).cloned().collect();
     let extra = format!("{}{}", entry.group.as_deref().unwrap_or_default(), parameters_text(rest));
-    element.with("kind", kinds.join(", ")).with(Element::EXTRA, extra)
+    element.with("kind", kinds.join(", ")).with(EXTRA, extra)
 }
 
 fn kind(param: &VCardParameter) -> Option<String> {
@@ -222,7 +223,7 @@ fn parameters_text(params: Vec<VCardParameter>) -> String {
 
 /// Name, kinds and other parameters, up to the colon.
 fn head(name: &str, element: &Element, version: Version) -> String {
-    let extra = one_line(&element.text(Element::EXTRA));
+    let extra = one_line(&element.text(EXTRA));
     let (group, params) = extra.split_at(extra.find(';').unwrap_or(extra.len()));
     let kinds = element.text("kind");
     let kinds = kinds.split(',').map(str::trim).filter(|kind| !kind.is_empty());

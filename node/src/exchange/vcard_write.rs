@@ -6,7 +6,8 @@
 use super::{
     Cell,
     content_lines::write_line,
-    vcard::{Element, Field},
+    element::{Element, by_column},
+    vcard::Field,
     vcard_lines::is_boundary,
     vcard_property::{self, Version},
 };
@@ -14,7 +15,6 @@ use std::{
     collections::BTreeMap,
     io::{self, Write},
 };
-use tandem_wire::Value;
 
 /// Writes contacts as cards.
 pub struct CardWriter<W> {
@@ -53,22 +53,10 @@ struct Contact {
 
 impl Contact {
     fn of(cells: &[Cell]) -> Self {
-        let mut elements = BTreeMap::<(Field, &[u8]), Element>::new();
-        let mut cells: Vec<&Cell> = cells.iter().filter(|cell| cell.value != Value::Null).collect();
-        cells.sort_by(|a, b| a.part.cmp(&b.part));
-        for cell in cells {
-            if let Some(field) = Field::ALL.get(cell.column) {
-                let mut steps = cell.part.steps();
-                let key = if field.ty().many { steps.next().unwrap_or_default() } else { &[] };
-                let element = elements.entry((*field, key)).or_default();
-                element.push(&part_name(*field, steps.next()), cell.value.clone());
-            }
-        }
-        let mut fields = BTreeMap::<Field, Vec<Element>>::new();
-        for ((field, _), element) in elements {
-            fields.entry(field).or_default().push(if field == Field::Other { joined(&element) } else { element });
-        }
-        Self { fields }
+        let field = |column: usize| Field::ALL.get(column).copied();
+        let is_many = |column| field(column).is_some_and(|field| field.ty().many);
+        let columns = by_column(cells, is_many, Field::Other.index()).into_iter();
+        Self { fields: columns.filter_map(|(column, elements)| Some((field(column)?, elements))).collect() }
     }
 
     /// Its lines but BEGIN and END, the version first.
@@ -119,17 +107,4 @@ impl Contact {
         let is_plain = |line: &String| matches!(vcard_property::read(line, version), Some((Field::Name, _)));
         others.iter().any(says_it) && !others.iter().any(is_plain)
     }
-}
-
-fn part_name(field: Field, step: Option<&[u8]>) -> String {
-    match step {
-        Some(name) if field != Field::Other => String::from_utf8_lossy(name).into_owned(),
-        Some(_) | None => Element::PLAIN.to_owned(),
-    }
-}
-
-/// The chunks of a long line, in their order, as one.
-fn joined(element: &Element) -> Element {
-    let texts: String = element.parts().iter().map(|(_, value)| super::text_form::show(value)).collect();
-    Element::plain(Value::Text(texts))
 }
