@@ -15,6 +15,12 @@ pub fn fits(field_type: &FieldType, part: &PartPath, value: &Value) -> bool {
     if field_type.many && depth == 1 && part.steps().next() == Some(VERBATIM.as_bytes()) {
         return is_nothing_or_text(value, |text| composite::split_elements(base, text).is_some());
     }
+    // How somebody wrote a value who writes it otherwise.
+    let is_beside = depth == steps_above + 1 && part.steps().last() == Some(VERBATIM.as_bytes());
+    let is_plain = composite::of(base).is_none() || composite::is_atom(base);
+    if is_beside && is_plain {
+        return is_nothing_or_text(value, |_any| true);
+    }
     if composite::is_atom(base) {
         return depth == steps_above && is_nothing_or_text(value, |text| composite::reads(base, text));
     }
@@ -31,10 +37,6 @@ pub fn fits(field_type: &FieldType, part: &PartPath, value: &Value) -> bool {
                 // Parts of other programs.
                 None => !matches!(value, Value::Other { .. }),
             };
-    }
-    // How somebody wrote a value who writes it otherwise.
-    if depth == steps_above + 1 && part.steps().last() == Some(VERBATIM.as_bytes()) {
-        return is_nothing_or_text(value, |_any| true);
     }
     // A long text may be cut into chunks, each a part of its own.
     let is_chunk = base == BaseType::Text && depth == steps_above + 1;
@@ -110,6 +112,7 @@ mod tests {
         check(FieldType::one(BaseType::User), &["email"], text(), false);
         check(FieldType::many(BaseType::User), &["e"], user(), true);
         check(FieldType::many(BaseType::User), &[], user(), false);
+        check(FieldType::many(BaseType::User), &["e", "="], text(), true);
         check(FieldType::one(BaseType::Url), &["="], Value::Text("x:y,z".into()), true);
         check(FieldType::one(BaseType::Url), &["="], text(), false);
     }

@@ -16,21 +16,32 @@ pub(super) struct PhysicalLines<R> {
     /// The line that was read last, without its end, and its number.
     pub(super) bytes: Vec<u8>,
     pub(super) number: u64,
+    /// Lines of a file that has returns alone between them, the last first.
+    more: Vec<Vec<u8>>,
 }
 
 impl<R: BufRead> PhysicalLines<R> {
     pub(super) fn new(input: R) -> Self {
-        Self { input, bytes: Vec::new(), number: 0 }
+        Self { input, bytes: Vec::new(), number: 0, more: Vec::new() }
     }
 
-    /// Reads the next one; of one that is longer than a record may be, only the beginning. Says whether there was one.
+    /// Reads the next one. Where returns alone end lines, they do so from the first on. Of a line that is longer than a record may be, only the beginning. Says whether there was one.
     pub(super) fn read(&mut self) -> io::Result<bool> {
         self.bytes.clear();
         self.number += 1;
+        if let Some(line) = self.more.pop() {
+            self.bytes = line;
+            return Ok(true);
+        }
         let limit = RECORD_BYTES_MAX as u64 + 1;
         let count = (&mut self.input).take(limit).read_until(b'\n', &mut self.bytes)?;
         if count as u64 == limit && self.bytes.last() != Some(&b'\n') {
             self.input.skip_until(b'\n')?;
+        }
+        let whole = self.bytes.trim_ascii_end();
+        if self.number == 1 && whole.contains(&b'\r') && (count as u64) < limit {
+            self.more = whole.split(|byte| *byte == b'\r').rev().map(<[u8]>::to_vec).collect();
+            self.bytes = self.more.pop().unwrap_or_default();
         }
         self.bytes.retain(|byte| !matches!(byte, b'\r' | b'\n'));
         Ok(count > 0)
@@ -67,7 +78,7 @@ impl Unfolded {
     /// Takes the next physical line.
     pub(super) fn push(&mut self, line: &[u8]) {
         self.bytes += line.len();
-        if self.bytes > RECORD_BYTES_MAX {
+        if self.is_full() {
             return;
         }
         match self.lines.last_mut().and_then(|last| continuation(last, self.transfer, line)) {
@@ -86,6 +97,18 @@ impl Unfolded {
                 last.pop();
             }
         }
+    }
+
+    /// Takes the first out.
+    pub(super) fn pop(&mut self) -> Option<Vec<u8>> {
+        let first = (!self.lines.is_empty()).then(|| self.lines.remove(0))?;
+        (self.count, self.bytes) = (self.lines.len(), self.lines.iter().map(Vec::len).sum());
+        Some(first)
+    }
+
+    /// Whether no more is kept.
+    pub(super) fn is_full(&self) -> bool {
+        self.bytes > RECORD_BYTES_MAX
     }
 
     /// Why these lines are no record, if they are none.

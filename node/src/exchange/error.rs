@@ -11,7 +11,9 @@ pub enum ImportError {
     #[error("the file has column names but no rows; check that it was exported in full")]
     HeaderOnly,
     /// Not text at all.
-    #[error("the file is not text (it has zero bytes), perhaps an image or a spreadsheet; save it as CSV or vCard")]
+    #[error(
+        "the file is not text (it has zero bytes), perhaps an image or a spreadsheet; save it as CSV, vCard or iCalendar"
+    )]
     Binary,
     /// It claims to be UTF-16 and is not.
     #[error("the file begins like UTF-16 text but is none; save it again, as UTF-8")]
@@ -22,6 +24,9 @@ pub enum ImportError {
     /// Anything else where an address book was expected.
     #[error("the file holds no contact card (no line BEGIN:VCARD); if it is a table, import it as CSV (name it .csv)")]
     NoCards,
+    /// Anything else where a calendar was expected.
+    #[error("the file holds no calendar (no line BEGIN:VCALENDAR); if it is a table, import it as CSV (name it .csv)")]
+    NoCalendars,
     /// More columns than a list may have.
     #[error("the table has {count} columns, more than {COLUMNS_MAX}; check the separator, or remove columns")]
     TooManyColumns {

@@ -1,4 +1,4 @@
-//! Files of other programs, in and out: CSV tables and vCard address books.
+//! Files of other programs, in and out: CSV tables, vCard address books and iCalendar calendars.
 //!
 //! Reading gives [`Column`]s and [`Row`]s; what cannot be read is a [`Rejected`] and the rest goes on.
 //! Writing takes the same columns and the cells of a record.
@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | CSV | [`csv_read::CsvFile`]: encoding, separator and types first, then the rows | [`csv_write::CsvWriter`] |
 //! | vCard 2.1, 3.0, 4.0 | [`vcard_read::Cards`]: the columns of [`vcard::columns`], nothing of a card is lost | [`vcard_write::CardWriter`] |
+//! | iCalendar | [`ical_read::Calendars`]: the columns of [`ical::columns`], nothing of an entry is lost | [`ical_write::CalendarWriter`] |
 //!
 //! And [`backup_file`]: a workspace's log, which is no file of another program, but has to be read as carefully.
 //!
@@ -28,6 +29,12 @@ mod encoding;
 mod error;
 pub mod field_text;
 pub mod formula;
+pub mod ical;
+mod ical_lines;
+mod ical_property;
+pub mod ical_read;
+mod ical_time;
+pub mod ical_write;
 pub mod number_form;
 pub mod reading;
 mod row_keys;

@@ -1,4 +1,4 @@
-//! Cards that real programs wrote: the `.vcf` files that the package calcard brings along.
+//! Contact cards.
 //!
 //! calcard's own reading of a file is the reference: whatever property it finds must be in our rows, and come out
 //! again.
@@ -7,12 +7,7 @@ use calcard::{
     Entry, Parser,
     vcard::{VCardEntry, VCardParameterName, VCardParameterValue, VCardProperty, VCardValue},
 };
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{collections::BTreeMap, fs};
 use tandem::exchange::{Rejected, Row, vcard::Field, vcard_read::Cards, vcard_write::CardWriter};
 
 /// Files in which calcard finds no card, with what we say of them.
@@ -25,7 +20,7 @@ const NOT_READ: &[(&str, &str)] = &[(
 fn nothing_of_a_card_is_lost() {
     let mut not_read = Vec::new();
     let mut counts = BTreeMap::new();
-    for path in corpus() {
+    for path in super::files("vcard", "vcf", 200) {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         let bytes = fs::read(&path).unwrap();
         let reference = calcard_cards(&text_of(&bytes));
@@ -37,7 +32,7 @@ fn nothing_of_a_card_is_lost() {
         let written = export(&rows);
         let (again, left_out) = import(&written).unwrap_or_else(|error| panic!("{name}, written: {error}"));
         assert_eq!(left_out, [], "{name}: rejected of what was written");
-        assert_same_rows(&name, &rows, &again);
+        super::assert_same_rows(&name, &rows, &again);
 
         let ours = calcard_cards(&text_of(&written));
         assert_eq!(rows.len(), reference.len(), "{name}: cards; rejected: {rejected:?}");
@@ -59,39 +54,13 @@ fn nothing_of_a_card_is_lost() {
 /// Damaged cards are read without panic, and what is read of them survives being written.
 #[test]
 fn damaged_cards_survive_as_rows() {
-    let rounds = std::env::var("TANDEM_DAMAGE_ROUNDS").map_or(3, |rounds| rounds.parse().expect("a number"));
-    let mut state = 1u64;
-    let mut random = |below: usize| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) as usize % below
-    };
     let tokens = [";", ":", "\\", "=", "\"", ",", "\n", "\r\n ", "BEGIN:VCARD\n", "TYPE=", "é", ".", "=\n", "\u{feff}"];
-    for path in corpus() {
-        let bytes = fs::read(&path).unwrap();
-        for _ in 0..if bytes.is_empty() || bytes.len() > 10_000 { 0 } else { rounds } {
-            let mut damaged = bytes.clone();
-            for _ in 0..1 + random(4) {
-                let (at, token) = (random(damaged.len()), tokens[random(tokens.len())]);
-                let until = at + random(3).min(damaged.len() - at);
-                damaged.splice(at..until, token.bytes());
-            }
-            let context = || format!("{}:\n{}", path.display(), String::from_utf8_lossy(&damaged));
-            if let Ok((rows, _)) = import(&damaged) {
-                let again = import(&export(&rows)).unwrap_or_default();
-                assert_same_rows(&context(), &rows, &again.0);
-            }
+    for (context, damaged) in super::damaged(&super::files("vcard", "vcf", 200), &tokens) {
+        if let Ok((rows, _)) = import(&damaged) {
+            let again = import(&export(&rows)).unwrap_or_default();
+            super::assert_same_rows(&context, &rows, &again.0);
         }
     }
-}
-
-fn assert_same_rows(name: &str, rows: &[Row], again: &[Row]) {
-    for (row, again) in rows.iter().zip(again) {
-        for (cell, again) in row.cells.iter().zip(&again.cells) {
-            assert_eq!(cell, again, "{name}: reading what was written gives another cell");
-        }
-    }
-    let without_lines = |rows: &[Row]| -> Vec<Row> { rows.iter().map(|row| Row { line: 0, ..row.clone() }).collect() };
-    assert_eq!(without_lines(rows), without_lines(again), "{name}: reading what was written gives other rows");
 }
 
 /// Every property of `card` is in `ours`, with the same meaning.
@@ -160,13 +129,9 @@ fn calcard_cards(text: &str) -> Vec<Vec<VCardEntry>> {
     }
 }
 
-/// As calcard's own tests read the files, UTF-8 or else Latin-1, but line by line, as some files have both; and
-/// with `ENCODING=` before each quoted-printable, without which calcard takes a value's first line for the whole.
+/// With `ENCODING=` before each quoted-printable, without which calcard takes a value's first line for the whole.
 fn text_of(bytes: &[u8]) -> String {
-    let latin1 = |line: &[u8]| line.iter().map(|byte| char::from(*byte)).collect();
-    let lines = bytes.split_inclusive(|byte| *byte == b'\n');
-    let text: String = lines.map(|line| String::from_utf8(line.to_vec()).unwrap_or_else(|_| latin1(line))).collect();
-    text.replace(";QUOTED-PRINTABLE", ";ENCODING=QUOTED-PRINTABLE")
+    super::text_of(bytes).replace(";QUOTED-PRINTABLE", ";ENCODING=QUOTED-PRINTABLE")
 }
 
 fn import(bytes: &[u8]) -> Result<(Vec<Row>, Vec<Rejected>), String> {
@@ -190,28 +155,4 @@ fn others(row: &Row) -> usize {
     let cells = row.cells.iter().filter(|cell| cell.column == Field::Other.index());
     let keys = cells.map(|cell| cell.part.steps().next().unwrap().to_vec());
     keys.collect::<std::collections::BTreeSet<_>>().len()
-}
-
-fn corpus() -> Vec<PathBuf> {
-    let folder = calcard_folder().join("resources/vcard");
-    let files = fs::read_dir(&folder).unwrap_or_else(|error| panic!("calcard's cards, {}: {error}", folder.display()));
-    let mut files: Vec<PathBuf> = files.map(|file| file.unwrap().path()).collect();
-    files.retain(|path| path.extension().is_some_and(|extension| extension == "vcf"));
-    files.sort();
-    assert!(files.len() > 200, "calcard's cards are not all there: {} in {}", files.len(), folder.display());
-    files
-}
-
-/// Where cargo keeps calcard's source. It may have to fetch what other platforms need before it tells.
-fn calcard_folder() -> PathBuf {
-    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
-    let metadata = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version=1", "--manifest-path", manifest])
-        .output()
-        .expect("cargo runs");
-    let metadata: serde_json::Value = serde_json::from_slice(&metadata.stdout).expect("cargo metadata writes JSON");
-    let packages = metadata["packages"].as_array().expect("cargo metadata lists packages");
-    let calcard = packages.iter().find(|package| package["name"] == "calcard").expect("calcard is a dependency");
-    let manifest = calcard["manifest_path"].as_str().expect("a package has a manifest");
-    Path::new(manifest).parent().expect("a manifest is in a folder").to_owned()
 }
