@@ -83,7 +83,9 @@ impl<E: Engine> Core<E> {
     pub(super) fn plan_insert(&self, insert: &Insert) -> Result<Result<Planned, Refused>, EngineError> {
         let fold = self.store().fold();
         let present = fold.role_of(self.device());
-        if present.is_none_or(|role| role < Role::Writer) {
+        let is_writer = present.is_some_and(|role| role >= Role::Writer);
+        // An authority writes in its lists whatever its role: each record by itself, as what it writes counts otherwise.
+        if !is_writer && !fold.is_authority_of(self.device(), Some(insert.list)) {
             return Ok(Err(Refused::role(Role::Writer, present)));
         }
         if let Err(refused) = check_cells(self, insert) {
@@ -104,7 +106,7 @@ impl<E: Engine> Core<E> {
                 false => left.push(index),
             }
         }
-        if fresh.len() < RECORDS_MIN || rules::has_workflows(fold.design(), insert.list) {
+        if fresh.len() < RECORDS_MIN || !is_writer || rules::has_workflows(fold.design(), insert.list) {
             let commands = fresh.into_iter().map(|index| (index, insert.command(index))).collect();
             return Ok(Ok(Planned::Few { commands, left }));
         }

@@ -24,7 +24,7 @@ Records:
 Lists and files:
   lists, view        show the lists and their fields; a list through one of its views
   design             what there is: show, export, try, change, go back
-  import, export     bring in CSV or vCard; write CSV, JSON or vCard
+  import, export     bring in CSV, vCard or iCalendar; write these or JSON
 
 Workspaces:
   workspace          make, list, leave, restore and remove workspaces
@@ -75,7 +75,7 @@ pub enum Command {
     /// Make, list, leave and remove workspaces
     #[command(subcommand)]
     Workspace(WorkspaceCommand),
-    /// Bring a file in: CSV, or contacts as vCard
+    /// Bring a file in: CSV, contacts as vCard, or a calendar as iCalendar
     Import(Import),
     /// Write a list to a file or to standard output
     Export(Export),
@@ -521,6 +521,8 @@ pub enum Format {
     Json,
     /// Contact cards, vCard 4.0
     Vcf,
+    /// A calendar, iCalendar 2.0
+    Ics,
 }
 
 /// `tandem ls`

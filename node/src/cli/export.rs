@@ -10,12 +10,15 @@ use crate::{
     exchange::{
         Cell, Column,
         csv_write::{CsvWriter, exact_writer},
+        ical,
+        ical_write::{CalendarWriter, calendar_of},
         vcard,
         vcard_write::CardWriter,
     },
     show::escape,
 };
 use std::{
+    collections::BTreeMap,
     fs,
     io::{self, BufWriter, Write},
     path::Path,
@@ -116,17 +119,18 @@ fn fields(design: &Design, list: ListId, format: Format) -> Result<Vec<(FieldId,
         let ty = design.field_type(field).unwrap_or(FieldType::one(BaseType::Text));
         (field, Column { name: design.name(field), ty })
     });
-    if format != Format::Vcf {
-        return Ok(all.collect());
-    }
-    let contact = vcard::columns();
-    let fields: Vec<_> = all.filter(|(_, column)| contact.contains(column)).collect();
-    if fields.iter().any(|(_, column)| column.name == "name") {
+    let (known, needed, what) = match format {
+        Format::Csv | Format::Json => return Ok(all.collect()),
+        Format::Vcf => (vcard::columns(), "name", "contacts"),
+        Format::Ics => (ical::columns(), "summary", "calendar entries"),
+    };
+    let fields: Vec<_> = all.filter(|(_, column)| known.contains(column)).collect();
+    if fields.iter().any(|(_, column)| column.name == needed) {
         return Ok(fields);
     }
     let list = design.name(list);
     Err(CliError::Usage(format!(
-        "list {list} holds no contacts (it has no text field `name`); export it as csv or json"
+        "list {list} holds no {what} (it has no text field `{needed}`); export it as csv or json"
     )))
 }
 
@@ -137,6 +141,11 @@ fn server_fields(vocabulary: &Vocabulary, design: &Design, list: ListId) -> Vec<
         Some((field, Column { name: vocabulary.field_name(design, list, field)?, ty }))
     };
     design.fields(list).into_iter().filter_map(column).collect()
+}
+
+/// The index of a column among these, of which it is one.
+fn place_in(columns: Vec<Column>) -> impl Fn(usize, &Column) -> usize {
+    move |_, column| columns.iter().position(|other| other == column).expect("filtered")
 }
 
 /// What is written.
@@ -172,21 +181,45 @@ impl Source<'_> {
                 writer.finish().map(drop)
             }
             Format::Vcf => {
-                let contact = vcard::columns();
-                let place =
-                    |_: usize, column: &Column| contact.iter().position(|other| other == column).expect("filtered");
+                let place = place_in(vcard::columns());
                 let mut writer = CardWriter::new(out);
                 self.records().try_for_each(|record| writer.write(&self.cells(&record?, &place)))?;
+                writer.finish().map(drop)
+            }
+            Format::Ics => {
+                let place = place_in(ical::columns());
+                let mut writer = CalendarWriter::new(out);
+                for id in self.by_calendar(&place)? {
+                    let Some(record) = self.record(id)? else { continue };
+                    writer.write(&self.cells(&record, &place))?;
+                }
                 writer.finish().map(drop)
             }
         }
     }
 
+    /// The records of each calendar one after the other, and the calendars as they come first.
+    fn by_calendar(&self, place: &dyn Fn(usize, &Column) -> usize) -> io::Result<Vec<RecordId>> {
+        let mut calendars: Vec<Vec<RecordId>> = Vec::new();
+        let mut named: BTreeMap<String, usize> = BTreeMap::new();
+        for record in self.records() {
+            let record = record?;
+            let count = calendars.len();
+            let at = *named.entry(calendar_of(&self.cells(&record, place))).or_insert(count);
+            if at == count {
+                calendars.push(Vec::new());
+            }
+            calendars[at].push(record.id);
+        }
+        Ok(calendars.into_iter().flatten().collect())
+    }
+
+    fn record(&self, id: RecordId) -> io::Result<Option<Record>> {
+        self.state.record(RecordKey { list: self.list, record: id }).map_err(io::Error::other)
+    }
+
     fn records(&self) -> impl Iterator<Item = io::Result<Record>> + '_ {
-        self.order.iter().filter_map(|id| {
-            let record = self.state.record(RecordKey { list: self.list, record: *id });
-            record.map_err(io::Error::other).transpose()
-        })
+        self.order.iter().filter_map(|id| self.record(*id).transpose())
     }
 
     fn cells(&self, record: &Record, index_of: &dyn Fn(usize, &Column) -> usize) -> Vec<Cell> {

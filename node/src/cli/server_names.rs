@@ -51,6 +51,11 @@ fn read(design: &Design, told: &ServerNames) -> Result<Vocabulary, CliError> {
     Ok(vocabulary)
 }
 
+/// What the members call the field that the server calls so; a name of no field as it is.
+pub(super) fn field_name(vocabulary: &Vocabulary, design: &Design, list: ListId, name: String) -> String {
+    vocabulary.field(design, list, &name).map_or(name, |field| design.name(field))
+}
+
 fn field_type(name: &str) -> Result<FieldType, CliError> {
     BaseType::named(name).map(FieldType::one).ok_or_else(|| {
         let known = BaseType::ALL.map(BaseType::name).join(", ");

@@ -33,6 +33,9 @@ use tandem_wire::design::{BaseType, FieldType};
 /// The properties of a calendar that has no others.
 pub const DEFAULT_LINES: [&str; 2] = ["VERSION:2.0", "PRODID:-//Tandem//Tandem//EN"];
 
+/// How the line begins that stands before all others.
+pub(super) const VERSION: &str = "VERSION:";
+
 /// The kind of a calendar itself.
 pub const CALENDAR: &str = "calendar";
 const TIMEZONE: &str = "timezone";

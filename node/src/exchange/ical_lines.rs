@@ -209,7 +209,8 @@ pub(super) fn begun(line: &[u8]) -> Option<String> {
     const BEGIN: &[u8] = b"BEGIN:";
     let line = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line).trim_ascii_end();
     let head = line.get(..BEGIN.len()).filter(|head| head.eq_ignore_ascii_case(BEGIN))?;
-    let name = decode(&line[head.len()..]).trim().to_ascii_uppercase();
+    let name = decode(&line[head.len()..]).replace(char::is_control, "");
+    let name = name.trim().to_ascii_uppercase();
     (!name.is_empty()).then_some(name)
 }
 

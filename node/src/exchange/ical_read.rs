@@ -4,7 +4,7 @@ use super::{
     Cell, Entry, ImportError, ROWS_MAX, Rejected, Row,
     byte_source::{self, ByteSource},
     element::{Cells, Element, are_short},
-    ical::{CALENDAR, DEFAULT_LINES, Field, kind_of},
+    ical::{CALENDAR, DEFAULT_LINES, Field, VERSION, kind_of},
     ical_lines::{Piece, Pieces, begun, ended},
     ical_property,
     row_keys::RowKeys,
@@ -142,7 +142,9 @@ fn cells_of(calendar: &str, kind: &str, lines: &[String]) -> Vec<Cell> {
     if is_all_day {
         plain(Field::AllDay, Value::Bool(true));
     }
-    for text in own {
+    // As they are when written.
+    let (first, rest): (Vec<_>, Vec<_>) = own.into_iter().partition(|text| text.starts_with(VERSION));
+    for text in first.into_iter().chain(rest) {
         match ical_property::read(&text, kind, is_all_day) {
             Some((field, elements))
                 if (field.is_repeated() || cells.is_empty(field.index())) && are_short(&elements) =>

@@ -4,7 +4,7 @@ use super::{
     Cell,
     content_lines::write_line,
     element::{Element, by_column},
-    ical::{CALENDAR, DEFAULT_LINES, Field, component_of},
+    ical::{CALENDAR, DEFAULT_LINES, Field, VERSION, component_of},
     ical_property,
 };
 use std::{
@@ -92,7 +92,9 @@ impl Entry {
         let lines = |field: Field| ical_property::write(field, kind, self.elements(field), is_all_day);
         let known = Field::ALL.into_iter().filter(|field| *field != Field::Other).flat_map(lines);
         let others = self.elements(Field::Other).iter().map(|element| element.text(Element::PLAIN));
-        let others: Vec<String> = others.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect();
-        known.chain(others).collect()
+        // VERSION is expected first; of all else the first counts where there are several.
+        let (first, rest): (Vec<_>, Vec<_>) = others.partition(|text| text.starts_with(VERSION));
+        let texts = first.into_iter().chain(known).chain(rest);
+        texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
     }
 }

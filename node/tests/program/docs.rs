@@ -118,7 +118,7 @@ fn run(text: &str) -> Vec<String> {
     let mut steps: Vec<Step> = Vec::new();
     for (info, body) in blocks(text) {
         match info.split_whitespace().collect::<Vec<_>>().as_slice() {
-            ["csv" | "toml", name] => fs::write(folder.path().join(name), body.join("\n") + "\n").unwrap(),
+            ["csv" | "toml" | "ics", name] => fs::write(folder.path().join(name), body.join("\n") + "\n").unwrap(),
             ["console"] => steps.extend(console(&body)),
             _no_command => {
                 assert!(!body.iter().any(|line| line.starts_with("tandem ")), "mark this block `console`: {body:?}")

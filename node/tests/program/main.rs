@@ -1,5 +1,6 @@
 //! The `tandem` program, run as a person would run it.
 
+mod calendars;
 mod cli;
 #[cfg(unix)]
 mod daemon;

@@ -115,7 +115,7 @@ pub(super) fn design(stream: &mut Stream, peer: &Peer) -> Option<Command> {
     let at = stream.below(file.lists.len() as u64) as usize;
     let new = field(stream, &file);
     let fields = &mut file.lists[at].fields;
-    if fields.len() < FIELDS_MAX && stream.happens(Ratio(1, 2)) {
+    if fields.is_empty() || (fields.len() < FIELDS_MAX && stream.happens(Ratio(1, 2))) {
         fields.push(new);
     } else {
         let of = stream.below(fields.len() as u64) as usize;

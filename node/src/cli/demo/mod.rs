@@ -7,6 +7,7 @@ mod group;
 mod person;
 mod server;
 mod story;
+mod values;
 
 use self::{
     group::Group,
@@ -43,6 +44,7 @@ fn tell(console: &mut Console, folder: PathBuf) -> Result<(), CliError> {
     group.tell(&mut story)?;
     group.get_a_server(&mut story, &server, &folder)?;
     group.get_a_design(&mut story, &server, &folder)?;
+    group.get_owners(&mut story, &server, &folder)?;
     story.ending()?;
     let Group { ada, bob, cem, .. } = group;
     [ada, bob, cem, server].into_iter().try_for_each(Person::close)

@@ -74,7 +74,7 @@ impl Group {
     }
 
     /// Everybody has the same, and nothing waits for a verdict.
-    fn until_judged(&self, story: &mut Story<'_>, server: &Person) -> Result<(), CliError> {
+    pub(super) fn until_judged(&self, story: &mut Story<'_>, server: &Person) -> Result<(), CliError> {
         story.until("the server's word on everything is at everybody's", || {
             for person in [&self.ada, &self.bob, &self.cem] {
                 let workspace = person.workspace()?;

@@ -90,7 +90,7 @@ impl<'a> Story<'a> {
     pub(super) fn ending(&mut self) -> Result<(), CliError> {
         self.console.line(
             "
-Now with a file of your own (CSV or vCard):
+Now with a file of your own (CSV, vCard or iCalendar):
 $ tandem workspace new Mine --member \"Your name\"
 $ tandem import people.csv
 $ tandem lists

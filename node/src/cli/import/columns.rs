@@ -154,14 +154,15 @@ fn column(columns: &[&str], name: &str) -> Result<usize, CliError> {
     })
 }
 
-/// Cards say themselves what they hold, and have keys of their own.
-pub(super) fn none_for_cards(import: &Import) -> Result<(), CliError> {
+/// Cards and calendars say themselves what they hold, and have keys of their own.
+pub(super) fn none_for_fixed(import: &Import, what: &str) -> Result<(), CliError> {
     let option = match import {
         Import { key: Some(_), .. } => "--key",
         Import { decimal_comma: true, .. } => "--decimal-comma",
         Import { types, .. } if !types.is_empty() => "--type",
+        Import { server_names: true, .. } => "--server-names",
         _none => return Ok(()),
     };
-    let text = "is for tables; contact cards have types of their own, and are told apart by their UID";
+    let text = format!("is for tables; {what} have types of their own, and are told apart by their UID");
     Err(CliError::Usage(format!("{option} {text}; leave it out")))
 }

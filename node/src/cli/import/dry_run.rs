@@ -2,14 +2,13 @@
 
 use super::{
     super::{CliError, Console, Exit},
-    Entries, Errors, existing_list,
+    Entries, Errors, Fixed, existing_list,
 };
 use crate::{
     exchange::{
         ImportError, Row,
         csv_infer::{DISTINCT_MAX, TableColumn},
         csv_read::CsvFile,
-        vcard,
     },
     show::{Column, Table, escape},
 };
@@ -49,15 +48,16 @@ pub(super) fn table<R: Read + Seek>(
     Ok(Exit::Success)
 }
 
-/// Cards have the columns of contacts, whatever is in them.
-pub(super) fn cards(
+/// Cards have the columns of contacts, and calendars theirs, whatever is in them.
+pub(super) fn fixed(
     name: &str,
+    of: &Fixed<'_>,
     first: Row,
     rest: Entries<'_>,
     mut errors: Errors,
     console: &mut Console,
 ) -> Result<Result<Exit, CliError>, ImportError> {
-    let columns = vcard::columns();
+    let columns = of.columns;
     let mut filled = vec![0u64; columns.len()];
     let mut count = |row: &Row| {
         let mut seen: Vec<usize> = row.cells.iter().map(|cell| cell.column).collect();
@@ -87,7 +87,7 @@ pub(super) fn cards(
             table.row([column.name.as_str(), &ty, &(rows - filled).to_string()]);
         }
         console.table(table)?;
-        console.line(format_args!("\n{rows} contacts for the list {}", escape(name)))?;
+        console.line(format_args!("\n{rows} {} for the list {}", of.what, escape(name)))?;
         if errors.count() > 0 {
             console.line(format_args!("{} cannot be read", errors.count()))?;
         }

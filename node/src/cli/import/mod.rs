@@ -16,12 +16,16 @@ mod target;
 use self::{
     errors::Errors,
     keys::Keys,
+    source::Kind,
     submit::{Answered, Submitter},
     target::Target,
 };
 use super::{CliError, Console, Exit, args::Import, names, server_names};
 use crate::{
-    exchange::{Entry, ImportError, Rejected, Row, csv_read::CsvFile, number_form::Mark, vcard, vcard_read::Cards},
+    exchange::{
+        Column, Entry, ImportError, Rejected, Row, csv_read::CsvFile, ical, ical_read::Calendars, number_form::Mark,
+        vcard, vcard_read::Cards,
+    },
     show::escape,
 };
 use std::{io::BufReader, path::PathBuf};
@@ -36,34 +40,37 @@ pub(super) fn import(
 ) -> Result<Exit, CliError> {
     let failed = |error: ImportError| CliError::Import { path: import.file.clone(), error };
     let mut name = source::list_name(import)?;
-    let (file, is_vcard) = source::open(&import.file, console)?;
+    let (file, kind) = source::open(&import.file, console)?;
     let mut errors = Errors::new(import, console);
-    if is_vcard {
-        columns::none_for_cards(import)?;
-        let mut cards = Cards::open(BufReader::new(file)).map_err(failed)?;
-        let first = first_row(&mut cards, &mut errors).map_err(failed)??;
-        let Some(first) = first else { return nothing(errors, &name, console) };
-        if import.dry_run {
-            return dry_run::cards(&name, first, &mut cards, errors, console).map_err(failed)?;
+    match kind {
+        Kind::Table => {}
+        Kind::Cards => {
+            let mut cards = Cards::open(BufReader::new(file)).map_err(failed)?;
+            let of = Fixed { columns: &vcard::columns(), source: "vcf", what: "contacts" };
+            return entries(workspace, (import, &name), &of, &mut cards, errors, console);
         }
-        let target = Target::prepare(workspace, &name, &vcard::columns(), &[])?;
-        let importer = Importer::new(workspace, &target, Ids::Rows("vcf"), errors);
-        return importer.take(&first, &mut cards, &failed, console)?.report(&target, &name, console);
+        Kind::Calendars => {
+            let mut calendars = Calendars::open(BufReader::new(file)).map_err(failed)?;
+            let of = Fixed { columns: &ical::columns(), source: "ics", what: "calendar entries" };
+            return entries(workspace, (import, &name), &of, &mut calendars, errors, console);
+        }
     }
     let mark = import.decimal_comma.then_some(Mark::Comma);
     let mut table = CsvFile::open(file, mark).map_err(failed)?;
+    let mut key = import.key.clone();
     let choices = match vocabulary {
         Some(vocabulary) => {
             let state = workspace.read();
             let list = server_names::list(vocabulary, state.design(), &name)?;
             name = state.design().name(list);
+            key = key.map(|key| server_names::field_name(vocabulary, state.design(), list, key));
             server_names::translate(vocabulary, state.design(), list, &mut table)?;
             Vec::new()
         }
         None => columns::settle(workspace, &name, &mut table, import)?,
     };
     let columns: Vec<_> = table.columns().iter().map(|column| column.column()).collect();
-    let key = import.key.as_deref().map(|key| columns::key(&columns, key)).transpose()?;
+    let key = key.as_deref().map(|key| columns::key(&columns, key)).transpose()?;
     if import.dry_run {
         return dry_run::table(workspace, &name, &table, console);
     }
@@ -80,6 +87,35 @@ pub(super) fn import(
     Importer::new(workspace, &target, ids, errors)
         .take(&first, &mut rows, &failed, console)?
         .report(&target, &name, console)
+}
+
+/// What files have that all have the same columns.
+struct Fixed<'a> {
+    columns: &'a [Column],
+    /// Names the kind of file where ids are derived.
+    source: &'static str,
+    /// What their records are, in words.
+    what: &'static str,
+}
+
+fn entries(
+    workspace: &Handle,
+    (import, name): (&Import, &str),
+    of: &Fixed<'_>,
+    entries: Entries<'_>,
+    mut errors: Errors,
+    console: &mut Console,
+) -> Result<Exit, CliError> {
+    let failed = |error: ImportError| CliError::Import { path: import.file.clone(), error };
+    columns::none_for_fixed(import, of.what)?;
+    let first = first_row(entries, &mut errors).map_err(failed)??;
+    let Some(first) = first else { return nothing(errors, name, console) };
+    if import.dry_run {
+        return dry_run::fixed(name, of, first, entries, errors, console).map_err(failed)?;
+    }
+    let target = Target::prepare(workspace, name, of.columns, &[])?;
+    let importer = Importer::new(workspace, &target, Ids::Rows(of.source), errors);
+    importer.take(&first, entries, &failed, console)?.report(&target, name, console)
 }
 
 type Entries<'a> = &'a mut dyn Iterator<Item = Result<Entry, ImportError>>;

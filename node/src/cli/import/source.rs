@@ -7,19 +7,30 @@ use std::{
     path::Path,
 };
 
-/// Opens it, and tells whether it holds contact cards: by its name, or by how it begins. Standard input is written to
-/// a temporary file, since a table is read more than once.
-pub(super) fn open(path: &Path, console: &mut Console) -> Result<(File, bool), CliError> {
+/// What a file holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Table,
+    /// vCard.
+    Cards,
+    /// iCalendar.
+    Calendars,
+}
+
+/// Opens it, and tells what it holds: by its name, or by how it begins. Standard input is written to a temporary file,
+/// since a table is read more than once.
+pub(super) fn open(path: &Path, console: &mut Console) -> Result<(File, Kind), CliError> {
     let failed = |error| CliError::File { path: path.into(), error };
     let file = if is_stdin(path) { spool(&mut console.input) } else { File::open(console.path(path)) };
     let mut file = file.map_err(failed)?;
     let extension = path.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
-    let is_vcard = match extension.as_deref() {
-        Some("vcf" | "vcard") => true,
-        Some("csv" | "tsv" | "tab" | "txt") => false,
-        _unknown => begins_like_cards(&mut file).map_err(failed)?,
+    let kind = match extension.as_deref() {
+        Some("vcf" | "vcard") => Kind::Cards,
+        Some("ics" | "ical" | "ifb" | "icalendar") => Kind::Calendars,
+        Some("csv" | "tsv" | "tab" | "txt") => Kind::Table,
+        _unknown => by_beginning(&mut file).map_err(failed)?,
     };
-    Ok((file, is_vcard))
+    Ok((file, kind))
 }
 
 /// The list that it goes into.
@@ -45,10 +56,15 @@ fn spool(input: &mut dyn Read) -> io::Result<File> {
     Ok(file)
 }
 
-fn begins_like_cards(file: &mut File) -> io::Result<bool> {
+fn by_beginning(file: &mut File) -> io::Result<Kind> {
     let mut start = Vec::new();
     file.by_ref().take(4096).read_to_end(&mut start)?;
     file.rewind()?;
     let text: Vec<u8> = start.into_iter().filter(|byte| *byte != 0).collect();
-    Ok(String::from_utf8_lossy(&text).to_ascii_uppercase().contains("BEGIN:VCARD"))
+    let text = String::from_utf8_lossy(&text).to_ascii_uppercase();
+    Ok(match () {
+        () if text.contains("BEGIN:VCARD") => Kind::Cards,
+        () if text.contains("BEGIN:VCALENDAR") => Kind::Calendars,
+        () => Kind::Table,
+    })
 }
