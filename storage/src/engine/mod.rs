@@ -95,8 +95,8 @@ impl Table {
 /// Reading ordered tables.
 ///
 /// A snapshot and an [`Overlay`] answer every call from one state; an [`Engine`] answers each call from its
-/// newest, so that two calls may see two states.
-pub trait Read {
+/// newest, so that two calls may see two states. Several threads may read at once.
+pub trait Read: Sync {
     /// The value of `key`.
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Slice>, EngineError>;
 
@@ -108,7 +108,7 @@ pub trait Read {
     fn range_rev<'a>(&'a self, table: Table, from: &[u8], to: Option<&[u8]>) -> RangeIter<'a>;
 }
 
-impl<R: Read + ?Sized> Read for Arc<R> {
+impl<R: Read + Send + ?Sized> Read for Arc<R> {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Slice>, EngineError> {
         (**self).get(table, key)
     }

@@ -22,7 +22,7 @@ pub(crate) const WITH_VALUE: u8 = 0;
 pub(crate) const WITHOUT_VALUE: u8 = 1;
 
 /// The key of an entry.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct EntryKey(pub(crate) Slice);
 
 impl EntryKey {

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod condition;
+mod count;
 mod cursor;
 mod order;
 mod plan;

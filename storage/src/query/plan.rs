@@ -5,6 +5,7 @@ use super::{
     Columns, Condition, Cursor, Page, Query, Start,
     bounds::{Range, point, ranges},
     condition::{ColumnCells, Names, RowCells},
+    count::{self, Run},
     order::{Rank, Sort, SortBy},
     related::Related,
 };
@@ -198,24 +199,14 @@ impl<'a, R: Read> Plan<'a, R> {
         let is_by = |index: &Index| index.definition.by.0 == *field && index.definition.by.1 == *part;
         let Some(index) = self.index(is_by).filter(|_| is_exact && asks_nothing) else { return Ok(None) };
         let prefix = index.prefix(self.views.fold.prefix());
+        let end = prefix_end(&prefix).expect("numbers of workspaces are small");
         let mut counts: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
-        let mut run: Option<(EntryKey, u64)> = None;
-        let mut close = |run: Option<(EntryKey, u64)>| {
-            let Some((key, count)) = run else { return Ok(()) };
-            let row = self.fetch(key.record())?;
+        for Run { first, count } in count::runs(self.rows, &prefix, &end)? {
+            let row = self.fetch(first.record())?;
             let shown = row.as_ref().and_then(|row| by.shown(row, self.views.fold.design(), &self.related));
             is_exact &= shown.as_ref().is_none_or(|bytes| !matches!(record_row::value(bytes), Some(Value::Text(_))));
             *counts.entry(shown.map_or_else(|| NOTHING.to_vec(), Cow::into_owned)).or_default() += count;
-            Ok::<(), EngineError>(())
-        };
-        for entry in self.rows.range(Table::Index, &prefix, prefix_end(&prefix).as_deref()) {
-            let key = EntryKey(entry?.0);
-            match &mut run {
-                Some((first, count)) if first.place() == key.place() => *count += 1,
-                _another => close(run.replace((key, 1)))?,
-            }
         }
-        close(run)?;
         // Texts are raw here, and several can stand at one place.
         Ok(is_exact.then_some(counts))
     }
