@@ -151,7 +151,7 @@ mod tests {
         };
         assert_eq!(check(&entry(&[1], 0), &entry(&[9], 0)), 16);
         assert_eq!(check(&entry(&[1], 5), &entry(&[1], 5)), 0);
-        assert_eq!(check(b"ab", b"ab\x01"), 0);
+        assert_eq!(check(b"ab", b"ab\x01"), 16);
         assert!(check(&entry(&[1], 1), &entry(&[1], u128::MAX)) > 8);
     }
 }
