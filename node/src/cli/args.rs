@@ -86,7 +86,7 @@ pub enum Command {
     /// Make a record
     New(New),
     /// Show a record with everything about it
-    Get(OneRecord),
+    Get(Get),
     /// Change fields of a record
     Set(Set),
     /// Remove a record
@@ -572,6 +572,17 @@ pub struct New {
     /// Output
     #[command(flatten)]
     pub json: Json,
+}
+
+/// `tandem get`
+#[derive(Debug, ClapArgs)]
+pub struct Get {
+    /// Which
+    #[command(flatten)]
+    pub one: OneRecord,
+    /// Also what refers to it
+    #[arg(long)]
+    pub backlinks: bool,
 }
 
 /// A record, for `tandem get` and `tandem history`

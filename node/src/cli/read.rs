@@ -2,7 +2,7 @@
 
 use super::{
     CliError, Console, Exit,
-    args::{Json, Log, OneRecord},
+    args::{Get, Json, Log, OneRecord},
     events::{Authors, changes, event_json, summary, when},
     names,
     shown::{named, place_text, record_json, text_of},
@@ -13,9 +13,13 @@ use crate::{
 };
 use serde_json::json;
 use std::collections::VecDeque;
-use tandem_actors::{Handle, Refused};
-use tandem_storage::fold::{Design, incremental::Look, record::is_conflict};
-use tandem_wire::{FieldId, ListId, design::BaseType};
+use tandem_actors::{Handle, Refused, handle::State};
+use tandem_storage::{
+    filter::title,
+    fold::{Design, incremental::Look, record::is_conflict},
+    query::Backlink,
+};
+use tandem_wire::{FieldId, ListId, RecordKey, design::BaseType};
 
 pub(super) fn lists(workspace: &Handle, json: Json, console: &mut Console) -> Result<Exit, CliError> {
     let state = workspace.read();
@@ -58,15 +62,20 @@ fn type_text(design: &Design, field: FieldId) -> String {
     if ty.many { format!("{base}, many") } else { base.into() }
 }
 
-pub(super) fn get(workspace: &Handle, get: &OneRecord, console: &mut Console) -> Result<Exit, CliError> {
+pub(super) fn get(workspace: &Handle, get: &Get, console: &mut Console) -> Result<Exit, CliError> {
     let state = workspace.read();
     let design = state.design();
-    let list = names::list(design, &get.list)?;
-    let key = names::record(&state, list, &get.record)?;
+    let list = names::list(design, &get.one.list)?;
+    let key = names::record(&state, list, &get.one.record)?;
     let unknown = || Refused::UnknownRecord { list: design.name(list), record: key };
     let record = state.record(key)?.ok_or_else(unknown)?;
-    if get.json.json {
-        console.line(record_json(&state, list, &record))?;
+    let backlinks = if get.backlinks { state.backlinks(key)? } else { Vec::new() };
+    if get.one.json.json {
+        let mut json = record_json(&state, list, &record);
+        if get.backlinks {
+            json["backlinks"] = backlinks.iter().map(|backlink| backlink_json(design, backlink)).collect();
+        }
+        console.line(json)?;
         return Ok(Exit::Success);
     }
     let authors = Authors::of(workspace);
@@ -91,7 +100,37 @@ pub(super) fn get(workspace: &Handle, get: &OneRecord, console: &mut Console) ->
             console.line(format_args!("  {role}: {} ({}, {when})", escape(&value), escape(&author)))?;
         }
     }
+    if get.backlinks {
+        show_backlinks(&state, &backlinks, console)?;
+    }
     Ok(Exit::Success)
+}
+
+fn backlink_json(design: &Design, backlink: &Backlink) -> serde_json::Value {
+    json!({
+        "list": design.name(backlink.list),
+        "field": design.name(backlink.field),
+        "id": backlink.record.to_string(),
+    })
+}
+
+/// The records that refer to one, by what they are called.
+fn show_backlinks(state: &State, backlinks: &[Backlink], console: &mut Console) -> Result<(), CliError> {
+    if backlinks.is_empty() {
+        console.line("\nnothing refers to it")?;
+        return Ok(());
+    }
+    let design = state.design();
+    console.line("\nreferred to by:")?;
+    let mut table =
+        Table::new([Column::text("LIST"), Column::text("FIELD"), Column::text("ID"), Column::text("RECORD")]);
+    for Backlink { list, field, record } in backlinks {
+        let found = state.record(RecordKey { list: *list, record: *record })?;
+        let called = title(design, *list).zip(found).map(|(title, found)| text_of(state, &found.state, title));
+        let id = record.to_string()[..8].to_owned();
+        table.row([design.name(*list), design.name(*field), id, called.unwrap_or_default()]);
+    }
+    console.table(table)
 }
 
 pub(super) fn history(workspace: &Handle, history: &OneRecord, console: &mut Console) -> Result<Exit, CliError> {

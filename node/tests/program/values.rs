@@ -190,6 +190,11 @@ indexed = ["email"]
 name = "assignee"
 type = "reference"
 list = "People"
+[[list.field]]
+name = "watchers"
+type = "user"
+many = true
+list = "People"
 "#;
 
 #[test]
@@ -238,7 +243,25 @@ fn references_are_followed_in_filters_orders_and_groups() {
     assert!(shown.contains("Ada Byron, ada@x.org") && shown.contains("Bob"), "{shown}");
     let exported = node.ok(&["export", "Tasks", "--format", "csv"]);
     assert!(exported.contains("7;#ada@x.org") && !exported.contains("Byron"), "{exported}");
+
+    // And back.
+    let two = node.json(&["ls", "Tasks", "--where", "title == 'two'", "--json"])[0]["id"].clone();
+    node.ok(&["set", "Tasks", two.as_str().unwrap(), "watchers=8;#bob@x.org;#7;#ada@x.org"]);
+    let links = |list: &str, id: &str| {
+        let record = node.json(&["get", list, id, "--backlinks", "--json"]).remove(0);
+        let links = record["backlinks"].as_array().unwrap().iter();
+        links.map(|link| format!("{}.{}", link["list"].as_str().unwrap(), link["field"].as_str().unwrap())).collect()
+    };
+    let mut of_ada: Vec<String> = links("People", &ada);
+    of_ada.sort();
+    assert_eq!(of_ada, ["Tasks.assignee", "Tasks.assignee", "Tasks.owner", "Tasks.watchers"]);
+    assert_eq!(links("Teams", &red) as Vec<String>, ["People.team"]);
+    let shown = node.ok(&["get", "Teams", &red, "--backlinks"]);
+    assert!(shown.contains("referred to by:") && shown.contains("Bob"), "{shown}");
+    assert!(node.ok(&["get", "Tasks", two.as_str().unwrap(), "--backlinks"]).contains("nothing refers to it"));
+
     node.ok(&["rm", "People", &bob]);
+    assert_eq!(links("Teams", &red) as Vec<String>, [""; 0]);
     assert_eq!(titles(&["--where", "owner.name == 'Bob'"]), Vec::<String>::new());
 
     let refused = |filter: &str, says: &[&str]| node.fails(&["ls", "Tasks", "--where", filter], 2, says);

@@ -82,7 +82,7 @@ pub(crate) fn row_number(design: &Design, list: ListId) -> Option<FieldId> {
 }
 
 /// The field that people call a list's records by: the first text.
-pub(crate) fn title(design: &Design, list: ListId) -> Option<FieldId> {
+pub fn title(design: &Design, list: ListId) -> Option<FieldId> {
     let is_text =
         |field: &FieldId| design.field_type(*field).is_some_and(|ty| !ty.many && ty.base() == Some(BaseType::Text));
     design.fields(list).into_iter().find(is_text)

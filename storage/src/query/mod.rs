@@ -1,5 +1,6 @@
 //! Reading a workspace: one consistent state, on the caller's thread, beside the writer.
 
+mod backlinks;
 mod bounds;
 mod condition;
 mod count;
@@ -10,6 +11,7 @@ mod related;
 mod values;
 mod whole;
 
+pub use backlinks::Backlink;
 pub use condition::Condition;
 pub(crate) use cursor::fingerprint;
 pub use cursor::{BadCursor, Cursor};
