@@ -209,6 +209,7 @@ fn the_changes_of_one_transaction_build_on_one_another() {
     let says = |r, f, text: &str| Change::SetText { cell: plain_cell(r, f), text: text.into(), keep_raw: false };
     check("there, says another", &|r, f| vec![says(r, f, "a")], Ok(Some("a")));
     check("there, says nothing", &|r, f| vec![says(r, f, "")], Ok(Some("nothing")));
+    check("there, no such field says nothing", &|r, _| vec![says(r, FieldId([9; 16]), "")], Err("unknown-field"));
     check("there, deleted and says nothing", &|r, f| vec![Change::Delete(r), says(r, f, "")], Err("unknown-record"));
     check("there, deleted twice", &|r, _| vec![Change::Delete(r), Change::Delete(r)], Err("unknown-record"));
     check("new, created and deleted", &|r, _| vec![Change::Create(r), Change::Delete(r)], Ok(None));

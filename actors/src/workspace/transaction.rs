@@ -89,10 +89,13 @@ impl Touched {
         };
         if let Change::SetText { cell, .. } = change
             && changes.is_empty()
-            && !pending.exists
         {
-            // It says nothing already, but there is no such thing to say it.
-            return self.take_cell(draft, &Change::SetRaw(cell.clone(), Value::Null));
+            // It says so already, but perhaps there is no such thing to say it.
+            let is_known = check::raw_cell(draft.fold.design(), cell, &Value::Null);
+            return match pending.exists {
+                true => Ok(is_known),
+                false => self.take_cell(draft, &Change::SetRaw(cell.clone(), Value::Null)),
+            };
         }
         for change in changes {
             if let Err(refused) = self.take_cell(draft, &change)? {
