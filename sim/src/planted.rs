@@ -229,10 +229,15 @@ impl Planted {
             Self::SecondVerdict => &["one-verdict-an-event"],
             Self::EmptyJoiner => &["only-who-has-all-merges"],
             Self::SplitWrittenWhole => &["shown-is-the-model", "answers-are-the-models", "everybody-has-everything"],
-            Self::AtomPartsMixed => &["shown-is-as-written", "same-events-same-views", "views-are-the-naive-fold"],
+            Self::AtomPartsMixed => &[
+                "shown-is-as-written",
+                "same-events-same-views",
+                "views-are-the-naive-fold",
+                "indexes-follow-the-records",
+            ],
             Self::AliasLeaks => &["names-stay-with-their-server"],
             Self::UnknownNormalised | Self::DisplayNameWrittenBack => &["shown-is-the-model", "answers-are-the-models"],
-            Self::ElementLost => &["elements-are-their-own"],
+            Self::ElementLost => &["elements-are-their-own", "shown-is-the-model"],
             Self::IndexNotRebuilt | Self::PartIndexStale => &["indexes-follow-the-records"],
             Self::HalfFlipped | Self::CloneShared | Self::NotBroughtUp | Self::PendingSkipped => {
                 &["a-rehearsal-is-of-what-there-is", "indexes-follow-the-records", "everybody-has-everything"]

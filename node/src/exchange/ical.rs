@@ -23,7 +23,7 @@
 //! A time in a zone that has an IANA name, or one that is known to mean one, is an instant with that zone; any other time
 //! is shown as if it were in UTC. A property that would be written otherwise is kept beside its value as its line, in the
 //! part [`VERBATIM`](tandem_storage::composite::VERBATIM): it goes back unchanged for as long as it says what the value
-//! says.
+//! says (`docs/decisions/0023-a-calendars-line-stays-beside-its-value.md`).
 //!
 //! A calendar's own properties are a record of the kind `calendar`, unless they are [`DEFAULT_LINES`].
 

@@ -233,6 +233,13 @@ fn references_are_followed_in_filters_orders_and_groups() {
     let of = |value: &str| groups.iter().find(|group| group["value"] == value).unwrap()["records"].clone();
     assert_eq!((of("Ada"), of("Bob"), of("")), (json!(1), json!(1), json!(1)));
 
+    // An index that names two rows means one of them, and always the same; one that names none, nobody.
+    let twins = [person("3", "Tweedledum", &blue), person("3", "Tweedledee", &blue)];
+    task("four", "3;#twin@x.org", &bob);
+    let first = node.json(&["get", "People", twins.iter().min().unwrap(), "--json"]).remove(0);
+    let named = fields_of(&node, "Tasks", "title == 'four'")["owner"]["name"].clone();
+    assert_eq!(named, first["fields"]["name"]);
+
     // Names are those of the other list, as it is now; what is written for the server stays.
     let owner = |filter: &str| fields_of(&node, "Tasks", filter)["owner"].clone();
     assert_eq!(owner("title == 'one'"), json!({ "index": 7, "email": "ada@x.org", "name": "Ada" }));
