@@ -142,15 +142,22 @@ fn queries(bench: &Bench) -> Vec<Query> {
     queries
 }
 
-/// The answers, which must not depend on how many records a page has.
-fn answers(bench: &Bench) -> Vec<Vec<u8>> {
+/// How many records show each value.
+type Groups = Vec<(Option<Value>, u64)>;
+
+/// The answers, which must not depend on how many records a page has, and the groups by each field.
+fn answers(bench: &Bench) -> (Vec<Vec<u8>>, Vec<Groups>) {
     let answer = |query: &Query| {
         let all = bench.ids(query, 1000);
         assert_eq!(bench.ids(query, 1), all, "{query:?}");
         assert_eq!(bench.ids(query, 3), all, "{query:?}");
         all
     };
-    queries(bench).iter().map(answer).collect()
+    let groups = [bench.text, bench.number].map(|field| {
+        let by = SortBy::Cell(field, PartPath::default());
+        bench.reader().group(bench.list, &Query::default(), &by).unwrap()
+    });
+    (queries(bench).iter().map(answer).collect(), groups.into())
 }
 
 #[test]

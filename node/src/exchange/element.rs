@@ -120,6 +120,13 @@ impl Cells {
     }
 }
 
+/// All that makes a cell what it is.
+pub(super) fn cell_bytes(cell: &Cell) -> Vec<Vec<u8>> {
+    let column = (cell.column as u64).to_le_bytes().to_vec();
+    let steps = cell.part.steps().map(<[u8]>::to_vec);
+    std::iter::once(column).chain(steps).chain([cell.value.encode()]).collect()
+}
+
 /// Whether all values of these are short enough for columns of their own.
 pub(super) fn are_short(elements: &[Element]) -> bool {
     let mut values = elements.iter().flat_map(Element::parts).map(|(_, value)| value);

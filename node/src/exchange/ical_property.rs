@@ -291,6 +291,8 @@ mod tests {
         check("DTSTART;VALUE=DATE:19700102", day(86_400_000), true, "DTSTART;VALUE=DATE:19700102");
         check("DTSTART;VALUE=DATE:19700102", day(86_400_000), false, "DTSTART:19700102T000000Z");
         check("DTSTART:19700102T000000", day(86_400_000), true, "DTSTART;VALUE=DATE:19700102");
+        let in_berlin = Value::DateTime { ms: 82_800_000, zone: "Europe/Berlin".into() };
+        check("DTSTART:19700102T000000", in_berlin, true, "DTSTART;VALUE=DATE:19700102");
         let user = || Value::Text("7;#Zoë \"Z\" Doe".into());
         check("ORGANIZER:mailto:a@x.org", user(), false, "ORGANIZER;CN=\"Zoë 'Z' Doe\":invalid:nomail");
     }

@@ -3,13 +3,12 @@
 use super::{
     Cell, Entry, ImportError, ROWS_MAX, Rejected, Row,
     byte_source::{self, ByteSource},
-    element::{Cells, Element, are_short},
+    element::{Cells, Element, are_short, cell_bytes},
     ical::{CALENDAR, DEFAULT_LINES, Field, VERSION, kind_of},
     ical_lines::{Piece, Pieces, begun, ended},
     ical_property,
     row_keys::RowKeys,
     text_form,
-    vcard_read::cell_bytes,
 };
 use std::{borrow::Cow, collections::BTreeSet, io::Read};
 use tandem_wire::Value;

@@ -47,7 +47,9 @@ pub(super) fn read(text: &str, tzid: Option<&str>) -> Option<Time> {
     Some(Time { ms, zone: name, is_date })
 }
 
-/// Parameters, if any, colon and value of a time.
+const MIDNIGHT: &str = "000000";
+
+/// Parameters, if any, colon and value of a time; as a date, where that is asked for and it is midnight in its zone.
 pub(super) fn write(ms: i64, zone: &str, as_date: bool) -> Option<String> {
     let at = Timestamp::from_millisecond(ms).ok()?;
     let digits = |zone: TimeZone| {
@@ -55,19 +57,14 @@ pub(super) fn write(ms: i64, zone: &str, as_date: bool) -> Option<String> {
         let date = format!("{:04}{:02}{:02}", local.year(), local.month(), local.day());
         (local.year() >= 0).then(|| (date, format!("{:02}{:02}{:02}", local.hour(), local.minute(), local.second())))
     };
-    if as_date && ms.rem_euclid(MS_PER_DAY) == 0 {
-        return Some(format!(";VALUE=DATE:{}", digits(TimeZone::UTC)?.0));
-    }
-    match zone_named(zone) {
-        Some(known) => {
-            let (date, time) = digits(known)?;
-            Some(format!(";TZID={zone}:{date}T{time}"))
-        }
-        None => {
-            let (date, time) = digits(TimeZone::UTC)?;
-            Some(format!(":{date}T{time}Z"))
-        }
-    }
+    let known = zone_named(zone);
+    let is_utc = known.is_none();
+    let (date, time) = digits(known.unwrap_or(TimeZone::UTC))?;
+    Some(match (as_date && time == MIDNIGHT, is_utc) {
+        (true, _) => format!(";VALUE=DATE:{date}"),
+        (false, true) => format!(":{date}T{time}Z"),
+        (false, false) => format!(";TZID={zone}:{date}T{time}"),
+    })
 }
 
 /// The zone that a TZID means, where it is one that is known, and its IANA name.

@@ -3,7 +3,7 @@
 use super::{
     Cell, Entry, ImportError, ROWS_MAX, Rejected, Row,
     byte_source::{self, ByteSource},
-    element::{Cells, VALUE_BYTES_MAX, are_short},
+    element::{Cells, VALUE_BYTES_MAX, are_short, cell_bytes},
     row_keys::RowKeys,
     text_form,
     vcard::Field,
@@ -68,13 +68,6 @@ impl<R: Read> Iterator for Cards<R> {
         self.is_over |= read.is_err();
         read.transpose()
     }
-}
-
-/// All that makes a cell what it is.
-pub(super) fn cell_bytes(cell: &Cell) -> Vec<Vec<u8>> {
-    let column = (cell.column as u64).to_le_bytes().to_vec();
-    let steps = cell.part.steps().map(<[u8]>::to_vec);
-    std::iter::once(column).chain(steps).chain([cell.value.encode()]).collect()
 }
 
 /// A card's cells.
