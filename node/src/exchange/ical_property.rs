@@ -85,7 +85,8 @@ pub(super) fn write(field: Field, kind: &str, elements: &[Element], is_all_day: 
     }
     let line = |element: &Element| {
         let value = element.value(part_of(field))?;
-        let kept = element.text(VERBATIM);
+        // A line is one, whatever somebody wrote there.
+        let kept = Some(element.text(VERBATIM)).filter(|kept| !kept.contains(['\r', '\n'])).unwrap_or_default();
         let says_it = || {
             let read = read(&kept, kind, is_all_day).filter(|(of, _)| *of == field)?;
             Some(matches!(&read.1[..], [one] if one.value(part_of(field)) == Some(value)))
@@ -291,6 +292,10 @@ mod tests {
         check("DTSTART;VALUE=DATE:19700102", day(86_400_000), true, "DTSTART;VALUE=DATE:19700102");
         check("DTSTART;VALUE=DATE:19700102", day(86_400_000), false, "DTSTART:19700102T000000Z");
         check("DTSTART:19700102T000000", day(86_400_000), true, "DTSTART;VALUE=DATE:19700102");
+        let two_lines = "SUMMARY:x\nEND:VEVENT";
+        let mut element = Element::plain(Value::Text("x\nEND:VEVENT".into()));
+        element.push(VERBATIM, Value::Text(two_lines.into()));
+        assert_eq!(write(Field::Summary, "event", &[element], false), ["SUMMARY:x\\nEND:VEVENT"]);
         let in_berlin = Value::DateTime { ms: 82_800_000, zone: "Europe/Berlin".into() };
         check("DTSTART:19700102T000000", in_berlin, true, "DTSTART;VALUE=DATE:19700102");
         let user = || Value::Text("7;#Zoë \"Z\" Doe".into());

@@ -5,6 +5,7 @@ use super::{
     content_lines::write_line,
     element::{Element, by_column},
     ical::{CALENDAR, DEFAULT_LINES, Field, VERSION, component_of},
+    ical_lines::{begun, ended},
     ical_property,
 };
 use std::{
@@ -94,7 +95,45 @@ impl Entry {
         let others = self.elements(Field::Other).iter().map(|element| element.text(Element::PLAIN));
         // VERSION is expected first; of all else the first counts where there are several.
         let (first, rest): (Vec<_>, Vec<_>) = others.partition(|text| text.starts_with(VERSION));
-        let texts = first.into_iter().chain(known).chain(rest);
-        texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
+        let (first, rest) = (first.iter().flat_map(|text| lines_of(text)), rest.iter().flat_map(|text| lines_of(text)));
+        first.chain(known).chain(rest).collect()
+    }
+}
+
+/// The lines of a text of `other`: those of a whole component, or one property. Whatever somebody wrote there, nothing that
+/// is around it ends with it, and nothing begins that it does not end.
+fn lines_of(text: &str) -> Vec<String> {
+    let is_whole = |lines: &[&str]| {
+        let mut depth = 0_usize;
+        lines.iter().enumerate().all(|(number, line)| {
+            depth += usize::from(begun(line.as_bytes()).is_some());
+            let is_inside = depth > 0;
+            depth -= usize::from(is_inside && ended(line.as_bytes()));
+            is_inside && (depth == 0) == (number + 1 == lines.len())
+        })
+    };
+    let lines: Vec<&str> = text.lines().collect();
+    if is_whole(&lines) {
+        return lines.into_iter().map(str::to_owned).collect();
+    }
+    let line = text.replace(['\r', '\n'], " ");
+    let is_boundary = begun(line.as_bytes()).is_some() || ended(line.as_bytes());
+    if is_boundary { Vec::new() } else { vec![line] }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_writes_his_way_out_of_an_entry() {
+        let check = |text: &str, expect: &[&str]| assert_eq!(lines_of(text), expect, "{text:?}");
+        check("X-A:1", &["X-A:1"]);
+        check("BEGIN:VALARM\nX:1\nEND:VALARM", &["BEGIN:VALARM", "X:1", "END:VALARM"]);
+        check("END:VEVENT", &[]);
+        check("X-A:1\nEND:VEVENT\nBEGIN:VEVENT", &["X-A:1 END:VEVENT BEGIN:VEVENT"]);
+        check("BEGIN:VALARM\nEND:VALARM\nEND:VEVENT\nBEGIN:VEVENT", &[]);
+        check("BEGIN:VALARM\nX:1", &[]);
+        check("BEGIN:A\nEND:A\nBEGIN:B\nEND:B", &[]);
     }
 }
