@@ -16,6 +16,8 @@
 //! - fjall reads its last journal whole when it opens, also where everything in it was flushed. So a journal that a
 //!   flush left nothing in is emptied when the tables are closed. See [`closing`].
 //!
+//! - Rows of records are kept packed: [`packed`]. Nothing above sees it.
+//!
 //! - fjall cuts a journal without a word where an entry does not parse. Where an entry parses but its batch has a
 //!   bad checksum, fjall does not open the database at all, even if only the last, unsynced batch is concerned (a
 //!   power cut may keep later pages and lose earlier ones). [`DataDir::mend`] comes before that.
@@ -23,7 +25,9 @@
 mod closing;
 mod dir;
 mod journal;
+mod packed;
 mod salvage;
+mod words;
 
 pub use dir::{DataDir, mark_damaged};
 pub use journal::Mended;
@@ -44,6 +48,8 @@ use fjall::{
 };
 
 use closing::Closing;
+use packed::{Kept, Packer};
+use words::{Dictionary, Words};
 
 use super::{
     Batch, Durability, Engine, EngineError, RangeIter, Read, Slice, SortedEntries, Table, batch::check_key, bounds,
@@ -114,7 +120,7 @@ impl FjallEngine {
     }
 
     fn open_tables(path: &Path, folder: &Path, lock: Arc<File>, options: Options) -> Result<Self, EngineError> {
-        let open = || -> Result<(Database, [Keyspace; Table::ALL.len()]), fjall::Error> {
+        let open = || -> Result<(Database, [Keyspace; Table::ALL.len()], Dictionary), fjall::Error> {
             let database = Database::builder(folder)
                 .worker_threads(WORKERS)
                 .cache_size(options.cache_bytes)
@@ -124,11 +130,12 @@ impl FjallEngine {
                 .open()?;
             let [meta, log, events, index, records, history] =
                 Table::ALL.map(|table| database.keyspace(table.name(), || keyspace_options(table, options)));
-            Ok((database, [meta?, log?, events?, index?, records?, history?]))
+            let dictionary = Dictionary::open(&database)?;
+            Ok((database, [meta?, log?, events?, index?, records?, history?], dictionary))
         };
-        let (database, keyspaces) = open().map_err(|error| open_error(path, error))?;
+        let (database, keyspaces, dictionary) = open().map_err(|error| open_error(path, error))?;
         let closing = Closing::new(folder, lock);
-        let tables = Tables(Arc::new(TablesInner { path: path.into(), keyspaces, closing }));
+        let tables = Tables(Arc::new(TablesInner { path: path.into(), keyspaces, dictionary, closing }));
         Ok(Self { database, tables, write_buffer_bytes: options.write_buffer_bytes, writing: RwLock::new(()) })
     }
 
@@ -165,6 +172,57 @@ impl FjallEngine {
         Ok(())
     }
 
+    /// Gives the new words of rows their numbers. Gives all words.
+    fn name_words<'a>(&self, rows: impl Iterator<Item = &'a [u8]>) -> Result<Arc<Words>, EngineError> {
+        let dictionary = &self.tables.0.dictionary;
+        let words = dictionary.words();
+        let mut new = Vec::new();
+        if words.takes_more() {
+            rows.for_each(|row| packed::new_words(row, &words, &mut new));
+        }
+        if new.is_empty() {
+            return Ok(words);
+        }
+        let _shared = self.writing.read().unwrap_or_else(PoisonError::into_inner);
+        self.tables.0.closing.note_write();
+        dictionary.add(&self.database, &new).map_err(|error| self.tables.write_error(error))
+    }
+
+    /// All words where a row has new ones.
+    fn name_words_beyond(&self, words: &Words, row: &[u8]) -> Result<Option<Arc<Words>>, EngineError> {
+        let mut new = Vec::new();
+        if words.takes_more() {
+            packed::new_words(row, words, &mut new);
+        }
+        if new.is_empty() { Ok(None) } else { self.name_words([row].into_iter()).map(Some) }
+    }
+
+    /// Writes the files of an ingestion, of rows as they are kept.
+    fn write(
+        &self,
+        table: Table,
+        entries: &mut dyn Iterator<Item = (Slice, Slice)>,
+    ) -> Result<impl FnOnce() -> Result<(), fjall::Error> + use<'_>, EngineError> {
+        let mut failed = None;
+        let (mut packer, mut words) = (Packer::default(), self.tables.0.dictionary.words());
+        let mut packed = entries.map_while(|(key, row)| {
+            if table != Table::Records {
+                return Some((key, row));
+            }
+            match self.name_words_beyond(&words, &row) {
+                Ok(None) => {}
+                Ok(Some(more)) => words = more,
+                Err(error) => {
+                    failed = Some(error);
+                    return None;
+                }
+            }
+            Some((key, packer.pack(&row, &words).into()))
+        });
+        let finish = self.tables.write(table, &mut packed)?;
+        failed.map_or(Ok(finish), Err)
+    }
+
     /// Makes an ingestion visible.
     fn join(&self, finish: impl FnOnce() -> Result<(), fjall::Error>) -> Result<(), EngineError> {
         let _alone = self.writing.write().unwrap_or_else(PoisonError::into_inner);
@@ -178,7 +236,7 @@ impl FjallEngine {
 }
 
 /// All levels are compressed: what is ingested stays as it was written, on whatever level, and rows repeat the ids of
-/// their fields and devices.
+/// their fields and devices. Records alone are not: packed, they shrink by a quarter more, and each read would wait for it.
 fn keyspace_options(table: Table, options: Options) -> KeyspaceCreateOptions {
     let block_bytes = match table {
         // Read one by one, in no order: of a block, one row is wanted.
@@ -191,7 +249,10 @@ fn keyspace_options(table: Table, options: Options) -> KeyspaceCreateOptions {
     KeyspaceCreateOptions::default()
         .max_memtable_size(options.write_buffer_bytes)
         .data_block_size_policy(BlockSizePolicy::all(block_bytes))
-        .data_block_compression_policy(CompressionPolicy::all(CompressionType::Lz4))
+        .data_block_compression_policy(CompressionPolicy::all(match table {
+            Table::Records => CompressionType::None,
+            _other => CompressionType::Lz4,
+        }))
         .filter_policy(filters(table))
         .compaction_strategy(Arc::new(Leveled::default().with_l0_threshold(new_files_max(table))))
 }
@@ -227,11 +288,11 @@ impl Read for FjallEngine {
     }
 
     fn range<'a>(&'a self, table: Table, from: &[u8], to: Option<&[u8]>) -> RangeIter<'a> {
-        self.tables.range(&self.database.snapshot(), table, from, to, Direction::Ascending)
+        self.tables.range(&self.snapshot(), table, from, to, Direction::Ascending)
     }
 
     fn range_rev<'a>(&'a self, table: Table, from: &[u8], to: Option<&[u8]>) -> RangeIter<'a> {
-        self.tables.range(&self.database.snapshot(), table, from, to, Direction::Descending)
+        self.tables.range(&self.snapshot(), table, from, to, Direction::Descending)
     }
 }
 
@@ -239,7 +300,10 @@ impl Engine for FjallEngine {
     type Snapshot = FjallSnapshot;
 
     fn snapshot(&self) -> FjallSnapshot {
-        FjallSnapshot { snapshot: self.database.snapshot(), tables: self.tables.clone() }
+        let snapshot = self.database.snapshot();
+        // Asked for later: all that the rows name.
+        let words = self.tables.0.dictionary.words();
+        FjallSnapshot { snapshot, words, tables: self.tables.clone() }
     }
 
     fn commit(&self, batch: Batch, durability: Durability) -> Result<(), EngineError> {
@@ -255,11 +319,16 @@ impl Engine for FjallEngine {
             return self.persist(mode);
         }
         self.wait_for_flushes(batch)?;
+        let rows = batch.writes(Table::Records).filter_map(|(_, row)| row.map(|row| &row[..]));
+        let (mut packer, words) = (Packer::default(), self.name_words(rows)?);
         let _shared = self.writing.read().unwrap_or_else(PoisonError::into_inner);
         self.tables.0.closing.note_write();
         let mut writes = self.database.batch().durability(Some(mode));
         for (table, key, value) in batch.iter() {
             match value {
+                Some(row) if table == Table::Records => {
+                    writes.insert(self.tables.of(table), &key[..], packer.pack(row, &words));
+                }
                 Some(value) => writes.insert(self.tables.of(table), &key[..], &value[..]),
                 None => writes.remove(self.tables.of(table), &key[..]),
             }
@@ -269,7 +338,7 @@ impl Engine for FjallEngine {
 
     fn ingest(&self, table: Table, entries: &mut dyn Iterator<Item = (Slice, Slice)>) -> Result<(), EngineError> {
         self.check_alive()?;
-        let finish = self.tables.write(table, entries)?;
+        let finish = self.write(table, entries)?;
         self.join(finish)
     }
 
@@ -283,7 +352,7 @@ impl Engine for FjallEngine {
                 let (done, after) = mpsc::sync_channel(1);
                 let before = before.replace(after);
                 ingestions.push(scope.spawn(move || {
-                    let finish = self.tables.write(table, &mut entries)?;
+                    let finish = self.write(table, &mut entries)?;
                     if before.is_some_and(|before| before.recv().is_err()) {
                         // The one before tells why.
                         return Ok(());
@@ -304,10 +373,10 @@ impl Engine for FjallEngine {
     fn flush(&self) -> Result<(), EngineError> {
         let _alone = self.writing.write().unwrap_or_else(PoisonError::into_inner);
         self.sync()?;
-        for keyspace in &self.tables.0.keyspaces {
+        for keyspace in self.tables.keyspaces() {
             keyspace.rotate_memtable().map_err(|error| self.tables.write_error(error))?;
         }
-        for keyspace in &self.tables.0.keyspaces {
+        for keyspace in self.tables.keyspaces() {
             while keyspace.sealed_memtable_count() > 0 {
                 self.check_alive()?;
                 pause();
@@ -327,21 +396,23 @@ fn pause() {
 /// A state of a [`FjallEngine`].
 pub struct FjallSnapshot {
     snapshot: fjall::Snapshot,
+    words: Arc<Words>,
     tables: Tables,
 }
 
 impl Read for FjallSnapshot {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Slice>, EngineError> {
         check_key(key);
-        self.snapshot.get(self.tables.of(table), key).map_err(|error| self.tables.read_error(error))
+        let found = self.snapshot.get(self.tables.of(table), key).map_err(|error| self.tables.read_error(error))?;
+        found.map(|value| self.tables.unpack(table, value, &self.words)).transpose()
     }
 
     fn range<'a>(&'a self, table: Table, from: &[u8], to: Option<&[u8]>) -> RangeIter<'a> {
-        self.tables.range(&self.snapshot, table, from, to, Direction::Ascending)
+        self.tables.range(self, table, from, to, Direction::Ascending)
     }
 
     fn range_rev<'a>(&'a self, table: Table, from: &[u8], to: Option<&[u8]>) -> RangeIter<'a> {
-        self.tables.range(&self.snapshot, table, from, to, Direction::Descending)
+        self.tables.range(self, table, from, to, Direction::Descending)
     }
 }
 
@@ -353,6 +424,7 @@ struct TablesInner {
     path: PathBuf,
     /// In the order of [`Table::ALL`].
     keyspaces: [Keyspace; Table::ALL.len()],
+    dictionary: Dictionary,
     /// Let go last.
     closing: Closing,
 }
@@ -366,6 +438,27 @@ enum Direction {
 impl Tables {
     fn of(&self, table: Table) -> &Keyspace {
         &self.0.keyspaces[table as usize]
+    }
+
+    /// All of them, also the one that is no table.
+    fn keyspaces(&self) -> impl Iterator<Item = &Keyspace> {
+        self.0.keyspaces.iter().chain([self.0.dictionary.keyspace()])
+    }
+
+    /// A value that was read, as it was written.
+    fn unpack(&self, table: Table, value: Slice, words: &Words) -> Result<Slice, EngineError> {
+        if table != Table::Records {
+            return Ok(value);
+        }
+        match packed::unpack(&value, words) {
+            Some(Kept::Plain(row)) if row.len() == value.len() => Ok(value),
+            Some(Kept::Plain(row)) => Ok(row.into()),
+            Some(Kept::Unpacked(row)) => Ok(row.into()),
+            None => {
+                let detail = "a record's row is not one that was packed here".into();
+                Err(EngineError::Damaged { path: self.0.path.clone(), detail })
+            }
+        }
     }
 
     /// Writes the files of an ingestion. Nobody sees them before what this gives is called.
@@ -406,15 +499,19 @@ impl Tables {
     /// The range keeps its own hold on the snapshot.
     fn range<'a>(
         &'a self,
-        snapshot: &fjall::Snapshot,
+        snapshot: &FjallSnapshot,
         table: Table,
         from: &[u8],
         to: Option<&[u8]>,
         direction: Direction,
     ) -> RangeIter<'a> {
         let Some(bounds) = bounds(from, to) else { return Box::new(std::iter::empty()) };
-        let found = snapshot.range::<&[u8], _>(self.of(table), bounds);
-        let pair = |guard: fjall::Guard| guard.into_inner().map_err(|error| self.read_error(error));
+        let found = snapshot.snapshot.range::<&[u8], _>(self.of(table), bounds);
+        let words = snapshot.words.clone();
+        let pair = move |guard: fjall::Guard| {
+            let (key, value) = guard.into_inner().map_err(|error| self.read_error(error))?;
+            Ok((key, self.unpack(table, value, &words)?))
+        };
         match direction {
             Direction::Ascending => Box::new(found.map(pair)),
             Direction::Descending => Box::new(found.rev().map(pair)),

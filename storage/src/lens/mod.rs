@@ -63,7 +63,11 @@ pub type Shown<'a> = Cow<'a, [u8]>;
 
 /// The lenses of all fields of a design.
 #[derive(Debug, Clone, Default)]
-pub struct Lenses(BTreeMap<FieldId, Lens>);
+pub struct Lenses {
+    fields: BTreeMap<FieldId, Lens>,
+    /// The fields of each list that show something in cells that were never written.
+    makers: BTreeMap<ListId, Vec<FieldId>>,
+}
 
 /// What one field shows.
 #[derive(Debug, Clone)]
@@ -113,7 +117,11 @@ impl Lenses {
                 lens.formula = Some(Computed { formula, always: *always, hash });
             }
         }
-        Self(lenses)
+        let mut makers: BTreeMap<ListId, Vec<FieldId>> = BTreeMap::new();
+        for (field, lens) in lenses.iter().filter(|(_, lens)| lens.makes_something()) {
+            makers.entry(lens.list).or_default().push(*field);
+        }
+        Self { fields: lenses, makers }
     }
 
     /// What a cell shows.
@@ -128,7 +136,7 @@ impl Lenses {
         part: &PartPath,
         (depth, left): (usize, &Cell<u32>),
     ) -> Option<Shown<'a>> {
-        let Some(lens) = self.0.get(&field) else { return written.cell(field, part).flatten().map(Cow::Borrowed) };
+        let Some(lens) = self.fields.get(&field) else { return written.cell(field, part).flatten().map(Cow::Borrowed) };
         if lens.is_computed() {
             return part.is_empty().then(|| self.compute(written, lens, (depth, left))).flatten();
         }
@@ -178,7 +186,7 @@ impl Lenses {
         let text = |field: FieldId| {
             let bytes = self.shown_within(written, field, &PartPath::default(), (depth + 1, left))?;
             let value = Value::decode(&bytes).ok().filter(|value| *value != Value::Null)?;
-            let choices = self.0.get(&field).map(|lens| &lens.choices);
+            let choices = self.fields.get(&field).map(|lens| &lens.choices);
             match value {
                 Value::Choice(choice) => choices?.name(choice).map(str::to_owned),
                 other => to_text(&other),
@@ -189,27 +197,44 @@ impl Lenses {
     }
 
     /// What each cell of a record of a list shows, in the order of their addresses; cells that show nothing are left out.
-    /// `present` are those that were written.
-    pub fn all<'a>(
-        &self,
-        written: &impl Written<'a>,
-        list: ListId,
-        present: impl Iterator<Item = (FieldId, PartPath)>,
-    ) -> Vec<(FieldId, PartPath, Shown<'a>)> {
-        self.some(written, present, |_, lens| lens.list == list)
+    pub fn all<'a>(&self, cells: &[CellRow<'a>], list: ListId) -> Vec<(FieldId, PartPath, Shown<'a>)> {
+        self.all_written(cells, list).unwrap_or_else(|| self.all_looked_at(cells, list))
+    }
+
+    /// Where each cell shows what was written into it, and no other shows anything: without looking each one up.
+    fn all_written<'a>(&self, cells: &[CellRow<'a>], list: ListId) -> Option<Vec<(FieldId, PartPath, Shown<'a>)>> {
+        if self.makers.contains_key(&list) {
+            return None;
+        }
+        let mut all = Vec::with_capacity(cells.len());
+        for cell in cells {
+            let lens = self.fields.get(&cell.field);
+            let is_plain = |lens: &Lens| lens.list == list && lens.composite.is_none() && cell.is_whole();
+            if !lens.is_none_or(is_plain) {
+                return None;
+            }
+            let shown = cell.value().map(|bytes| lens.map_or(Cow::Borrowed(bytes), |lens| lens.show(bytes)));
+            all.extend(shown.filter(|bytes| **bytes != NOTHING).map(|bytes| (cell.field, cell.part(), bytes)));
+        }
+        Some(all)
+    }
+
+    fn all_looked_at<'a>(&self, cells: &[CellRow<'a>], list: ListId) -> Vec<(FieldId, PartPath, Shown<'a>)> {
+        let present = cells.iter().map(|cell| (cell.field, cell.part()));
+        self.some(&cells, present, self.makers.get(&list).into_iter().flatten().copied())
     }
 
     /// What each cell of one field shows.
     pub fn of_field<'a>(&self, written: &impl Written<'a>, field: FieldId) -> Vec<(FieldId, PartPath, Shown<'a>)> {
         let present = written.parts(field).into_iter().map(|(part, _)| (field, part));
-        self.some(written, present, |of, _| of == field)
+        self.some(written, present, Some(field).filter(|field| self.makes_something(*field)))
     }
 
     fn some<'a>(
         &self,
         written: &impl Written<'a>,
         present: impl Iterator<Item = (FieldId, PartPath)>,
-        may_be_made: impl Fn(FieldId, &Lens) -> bool,
+        made: impl IntoIterator<Item = FieldId>,
     ) -> Vec<(FieldId, PartPath, Shown<'a>)> {
         let mut cells: BTreeSet<(FieldId, PartPath)> = present.collect();
         let hidden: Vec<_> = cells.iter().filter(|(field, part)| self.is_hidden(*field, part)).cloned().collect();
@@ -219,7 +244,7 @@ impl Lenses {
         }
         // What a field held before it had parts is shown as these.
         let taken_apart = cells.iter().filter_map(|(field, place)| {
-            let lens = self.0.get(field).filter(|lens| lens.has_part_cells())?;
+            let lens = self.fields.get(field).filter(|lens| lens.has_part_cells())?;
             let parts = self.taken_apart(written, (lens, lens.composite?), (*field, place));
             (!parts.is_empty()).then(|| ((*field, place.clone()), parts))
         });
@@ -227,8 +252,7 @@ impl Lenses {
             cells.remove(&(field, place));
             cells.extend(parts.into_iter().map(|part| (field, part)));
         }
-        let made = self.0.iter().filter(|(field, lens)| lens.makes_something() && may_be_made(**field, lens));
-        cells.extend(made.map(|(field, _)| (*field, PartPath::default())));
+        cells.extend(made.into_iter().map(|field| (field, PartPath::default())));
         let shown = cells.into_iter().filter_map(|(field, part)| {
             let bytes = self.shown(written, field, &part).filter(|bytes| **bytes != NOTHING)?;
             Some((field, part, bytes))
@@ -238,12 +262,12 @@ impl Lenses {
 
     /// Whether a cell is an element of a field that holds one value now.
     fn is_hidden(&self, field: FieldId, part: &PartPath) -> bool {
-        self.0.get(&field).is_some_and(|lens| lens.holds_one_plain() && is_element(part))
+        self.fields.get(&field).is_some_and(|lens| lens.holds_one_plain() && is_element(part))
     }
 
     /// What a value that was written into a field is shown as.
     pub fn value(&self, field: FieldId, value: &Value) -> Value {
-        self.0.get(&field).and_then(|lens| lens.convert(value)).unwrap_or_else(|| value.clone())
+        self.fields.get(&field).and_then(|lens| lens.convert(value)).unwrap_or_else(|| value.clone())
     }
 
     /// The same of what was written into a cell of it.
@@ -257,7 +281,7 @@ impl Lenses {
         let made_by = state.creates.iter().map(|edit| edit.stamp).min_by_key(|stamp| (stamp.wall_ms, stamp.event));
         let written: BTreeSet<(FieldId, PartPath)> = state.cells.keys().cloned().collect();
         let mut made = Vec::new();
-        for (field, lens) in self.0.iter().filter(|(_, lens)| lens.list == list && !lens.ty.many) {
+        for (field, lens) in self.fields.iter().filter(|(_, lens)| lens.list == list && !lens.ty.many) {
             let whole = (*field, PartPath::default());
             let may_show = lens.makes_something() || lens.holds_one_plain();
             if may_show && (lens.is_computed() || !written.contains(&whole)) {
@@ -267,7 +291,7 @@ impl Lenses {
             }
         }
         for ((field, part), siblings) in &mut state.cells {
-            let Some(lens) = self.0.get(field).filter(|_| !parts::is_verbatim(part)) else { continue };
+            let Some(lens) = self.fields.get(field).filter(|_| !parts::is_verbatim(part)) else { continue };
             for sibling in siblings {
                 if let Content::Value(bytes) = &mut sibling.content
                     && let Cow::Owned(shown) = lens.show(bytes)
@@ -293,34 +317,34 @@ impl Lenses {
 
     /// Whether a field shows something in cells that were never written.
     pub fn makes_something(&self, field: FieldId) -> bool {
-        self.0.get(&field).is_some_and(Lens::makes_something)
+        self.fields.get(&field).is_some_and(Lens::makes_something)
     }
 
     /// The lens of a field that shows nothing but what was written into it.
     pub(crate) fn plain(&self, field: FieldId) -> Option<&Lens> {
-        self.0.get(&field).filter(|lens| !lens.makes_something() && lens.composite.is_none())
+        self.fields.get(&field).filter(|lens| !lens.makes_something() && lens.composite.is_none())
     }
 
     /// The fields that one is made of or computed from.
     pub fn reads(&self, field: FieldId) -> Vec<FieldId> {
-        self.0.get(&field).map(Lens::reads).unwrap_or_default()
+        self.fields.get(&field).map(Lens::reads).unwrap_or_default()
     }
 
     /// Changes with whatever a field's lens depends on.
     pub fn fingerprint(&self, field: FieldId) -> Vec<u8> {
-        let Some(lens) = self.0.get(&field) else { return Vec::new() };
+        let Some(lens) = self.fields.get(&field) else { return Vec::new() };
         let mut all = BTreeSet::from([field]);
         let mut next = lens.reads();
         while let Some(of) = next.pop() {
             if all.insert(of) {
-                next.extend(self.0.get(&of).iter().flat_map(|lens| lens.reads()));
+                next.extend(self.fields.get(&of).iter().flat_map(|lens| lens.reads()));
             }
         }
         all.into_iter().flat_map(|of| self.own_fingerprint(of)).collect()
     }
 
     fn own_fingerprint(&self, field: FieldId) -> Vec<u8> {
-        let Some(lens) = self.0.get(&field) else { return Vec::new() };
+        let Some(lens) = self.fields.get(&field) else { return Vec::new() };
         let computed = lens.formula.as_ref().map(|computed| (computed.always, &computed.hash));
         let parts = lens.composite.map(|_| composite::VERSION);
         let own = (&lens.ty, &lens.default, &lens.source, lens.choices.fingerprint(), computed, parts);

@@ -42,7 +42,7 @@ impl Lens {
 impl Lenses {
     /// These cells of a field, with the parts of its elements that have no cells of their own.
     pub(crate) fn with_parts(&self, field: FieldId, written: BTreeSet<PartPath>) -> BTreeSet<PartPath> {
-        let Some(lens) = self.0.get(&field) else { return written };
+        let Some(lens) = self.fields.get(&field) else { return written };
         let Some(composite) = lens.composite else { return written };
         let depth = usize::from(lens.ty.many);
         let places: BTreeSet<PartPath> =
@@ -54,7 +54,7 @@ impl Lenses {
 
     /// The string of all that a field shows.
     pub fn text<'a>(&self, written: &impl Written<'a>, field: FieldId) -> String {
-        let Some(lens) = self.0.get(&field) else { return String::new() };
+        let Some(lens) = self.fields.get(&field) else { return String::new() };
         let shown = self.of_field(written, field).into_iter();
         let cells = shown.filter_map(|(_, part, bytes)| Some((part, record_row::value(&bytes)?)));
         composite::string_of(&lens.ty, &lens.choices, &cells.collect())
@@ -77,7 +77,7 @@ impl Lenses {
 
     /// What a part shows that has no cell of its own.
     pub(crate) fn derived<'a>(&self, written: &impl Written<'a>, field: FieldId, path: &PartPath) -> Option<Shown<'a>> {
-        let lens = self.0.get(&field)?;
+        let lens = self.fields.get(&field)?;
         self.part(written, (lens, lens.composite?), (field, path), (0, &Cell::new(super::MADE_MAX))).flatten()
     }
 

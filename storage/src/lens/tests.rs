@@ -89,8 +89,8 @@ fn shows_at(design: &Design, state: &RecordState, field: FieldId, part: &PartPat
     assert_eq!(lenses.shown(&&cells[..], field, part).as_deref(), by_row.as_deref());
     assert_eq!(lenses.shown(&StateCells(state), field, part).as_deref(), by_row.as_deref());
     let value = by_row.map(|bytes| Value::decode(&bytes).unwrap()).filter(|value| *value != Value::Null);
-    let present = record_row::cells(&row).map(|cell| (cell.field, cell.part()));
-    let all = lenses.all(&RowCells(&row), LIST, present);
+    let all = lenses.all(&cells, LIST);
+    assert_eq!(all, lenses.all_looked_at(&cells, LIST));
     let found = all.iter().find(|(of, at, _)| (*of, at) == (field, part));
     assert_eq!(found.map(|(.., bytes)| Value::decode(bytes).unwrap()), value.clone(), "among all");
     let mut shown = state.clone();

@@ -4,7 +4,6 @@ use super::Reader;
 use crate::{
     engine::{EngineError, Read, Table},
     fold::Design,
-    lens::RowCells,
     record_row,
 };
 use tandem_wire::{FieldId, ListId, PartPath, RecordKey, Value};
@@ -24,8 +23,7 @@ impl<R: Read> Reader<R> {
 
 impl Values {
     pub(super) fn of(row: &[u8], design: &Design, list: ListId) -> Self {
-        let present = record_row::cells(row).map(|cell| (cell.field, cell.part()));
-        let shown = design.lenses().all(&RowCells(row), list, present).into_iter();
+        let shown = design.lenses().all(&record_row::all_cells(row), list).into_iter();
         Self(shown.filter_map(|(field, part, bytes)| Some((field, part, record_row::value(&bytes)?))).collect())
     }
 

@@ -12,7 +12,10 @@ use tandem_wire::Run;
 
 use super::{FjallEngine, Options, journal, journal::Mended, salvage};
 use crate::{
-    engine::{EngineError, format},
+    engine::{
+        EngineError,
+        format::{self, FORMAT},
+    },
     rescue::sync_folder,
 };
 
@@ -24,7 +27,7 @@ use crate::{
 pub struct DataDir {
     path: PathBuf,
     lock: Arc<File>,
-    is_marked: bool,
+    format: Option<u32>,
 }
 
 impl DataDir {
@@ -36,9 +39,9 @@ impl DataDir {
     pub fn lock(path: impl AsRef<Path>) -> Result<Self, EngineError> {
         let path = path.as_ref();
         make(path).map_err(|source| EngineError::Io { path: path.into(), source })?;
-        let is_marked = format::check(path)?;
+        let format = format::check(path)?;
         let lock = Arc::new(lock(path)?);
-        let dir = Self { path: path.into(), lock, is_marked };
+        let dir = Self { path: path.into(), lock, format };
         dir.finish_swap().map_err(|source| dir.io(source))?;
         Ok(dir)
     }
@@ -74,13 +77,13 @@ impl DataDir {
     pub fn open(&self, options: Options) -> Result<FjallEngine, EngineError> {
         let tables = self.tables();
         self.check_tables(&tables)?;
-        if !self.is_marked {
-            format::mark(&self.path)?;
-        }
         self.open_at(&tables, options)
     }
 
     fn open_at(&self, tables: &Path, options: Options) -> Result<FjallEngine, EngineError> {
+        if self.format != Some(FORMAT) {
+            format::mark(&self.path)?;
+        }
         // fjall asserts some of what it reads.
         let open = AssertUnwindSafe(|| FjallEngine::open_tables(&self.path, tables, self.lock.clone(), options));
         let engine = catch_unwind(open).unwrap_or_else(|panic| {
@@ -96,7 +99,7 @@ impl DataDir {
     /// # Errors
     /// [`Damaged`](EngineError::Damaged) where the directory is not surely one of ours: nothing in it is touched.
     pub fn rebuild(&self, options: Options) -> Result<FjallEngine, EngineError> {
-        if !self.is_marked {
+        if self.format.is_none() {
             return Err(self.damaged("it has tables but no FORMAT file"));
         }
         let new = self.new_tables();
@@ -162,7 +165,7 @@ impl DataDir {
             return Err(self.damaged(&found));
         }
         match (tables.exists(), tables.join("version").exists()) {
-            (true, _) if !self.is_marked => Err(self.damaged("it has tables but no FORMAT file")),
+            (true, _) if self.format.is_none() => Err(self.damaged("it has tables but no FORMAT file")),
             (true, false) => Err(self.damaged("its tables have no version file")),
             (true, true) | (false, _) => Ok(()),
         }

@@ -6,10 +6,14 @@ use tempfile::TempDir;
 use std::fs;
 
 use super::*;
-use crate::engine::{
-    conformance::{batch, check_run, conformance, steps},
-    shared,
+use crate::{
+    engine::{
+        conformance::{batch, check_run, conformance, steps},
+        shared,
+    },
+    record_row::{self, NewCell},
 };
+use tandem_wire::{ChainId, DeviceKey, EventId, EventRef, FieldId, PartPath, Value};
 
 fn open(dir: &TempDir) -> Result<FjallEngine, EngineError> {
     FjallEngine::open(dir.path(), Options { cache_bytes: 1 << 20, write_buffer_bytes: 1 << 20 })
@@ -106,8 +110,8 @@ fn a_refused_directory_is_left_byte_identical() {
         assert!(before == files(dir.path()), "changed after {error}");
     };
     check(
-        |dir| fs::write(dir.join("FORMAT"), "tandem 2\n").unwrap(),
-        |error| matches!(error, EngineError::NewerFormat { found: 2, supported: 1, .. }),
+        |dir| fs::write(dir.join("FORMAT"), "tandem 3\n").unwrap(),
+        |error| matches!(error, EngineError::NewerFormat { found: 3, supported: 2, .. }),
     );
     let damaged = |error: &EngineError| matches!(error, EngineError::Damaged { .. });
     check(|dir| fs::remove_file(dir.join("FORMAT")).unwrap(), damaged);
@@ -371,4 +375,80 @@ fn more_unflushed_writes_than_there_is_room_for_are_flushed_by_who_comes() {
     let held = small.tables.of(Table::Records).tree.active_memtable().size();
     assert!(held <= 4 << 20, "{held} bytes are not flushed");
     assert_eq!(small.range(Table::Records, &[], None).count(), 16);
+}
+
+fn record(number: u8) -> (Vec<u8>, Vec<u8>) {
+    let chain = ChainId { device: DeviceKey([number % 3; 32]), number: 1 };
+    let event = EventRef { chain, seq: number.into(), id: EventId([number; 32]) };
+    let (value, whole) = (Value::Int(number.into()).encode(), PartPath::default());
+    let cell = |field| NewCell { field: FieldId([field; 16]), part: &whole, op: field.into(), value: &value };
+    (vec![number], record_row::encode_new(&event, 1 << 40, 0, 9, &[cell(number / 9), cell(100), cell(101)]))
+}
+
+fn check_records(engine: &FjallEngine, numbers: impl DoubleEndedIterator<Item = u8> + Clone) {
+    let read =
+        |pairs: RangeIter<'_>| pairs.map(Result::unwrap).map(|(k, v)| (k.to_vec(), v.to_vec())).collect::<Vec<_>>();
+    let all: Vec<_> = numbers.clone().map(record).collect();
+    assert_eq!(read(engine.range(Table::Records, b"", None)), all);
+    assert_eq!(
+        read(engine.snapshot().range_rev(Table::Records, b"", None)),
+        numbers.rev().map(record).collect::<Vec<_>>()
+    );
+    for (key, row) in all {
+        assert_eq!(engine.get(Table::Records, &key).unwrap().as_deref(), Some(&row[..]));
+    }
+}
+
+#[test]
+fn records_are_kept_packed_and_read_as_they_were_written() {
+    let dir = tempfile::tempdir().unwrap();
+    for round in 0..4 {
+        let engine = open(&dir).unwrap();
+        check_records(&engine, 0..round * 20);
+        for number in round * 20..round * 20 + 10 {
+            let (key, row) = record(number);
+            engine.commit(batch(&[(Table::Records, &key, Some(&row))]), Durability::Buffered).unwrap();
+            let kept = engine.database.snapshot().get(engine.tables.of(Table::Records), &key).unwrap().unwrap();
+            assert!(kept.len() < row.len() * 3 / 5, "{} of {}", kept.len(), row.len());
+        }
+        let mut entries = (round * 20 + 10..round * 20 + 20).map(record).map(shared);
+        engine.ingest(Table::Records, &mut entries).unwrap();
+        if round % 2 == 0 {
+            engine.flush().unwrap();
+        }
+        check_records(&engine, 0..round * 20 + 20);
+    }
+}
+
+#[test]
+fn an_older_directory_is_read_and_marked_as_a_new_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = open(&dir).unwrap();
+    for (key, row) in (0..10).map(record) {
+        engine.tables.of(Table::Records).insert(key, row).unwrap();
+    }
+    drop(engine);
+    fs::write(dir.path().join("FORMAT"), "tandem 1\n").unwrap();
+    let engine = open(&dir).unwrap();
+    assert_eq!(fs::read(dir.path().join("FORMAT")).unwrap(), b"tandem 2\n");
+    check_records(&engine, 0..10);
+    let (key, row) = record(10);
+    engine.commit(batch(&[(Table::Records, &key, Some(&row))]), Durability::Synced).unwrap();
+    check_records(&engine, 0..11);
+}
+
+#[test]
+fn a_row_whose_words_are_gone_is_reported() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = open(&dir).unwrap();
+    let (key, row) = record(1);
+    engine.commit(batch(&[(Table::Records, &key, Some(&row))]), Durability::Synced).unwrap();
+    for number in 0..5u32 {
+        engine.tables.0.dictionary.keyspace().remove(number.to_be_bytes()).unwrap();
+    }
+    drop(engine);
+    let engine = open(&dir).unwrap();
+    let error = engine.get(Table::Records, &key).expect_err("no such word");
+    assert!(matches!(error, EngineError::Damaged { .. }), "{error}");
+    assert!(engine.range(Table::Records, b"", None).next().unwrap().is_err());
 }
