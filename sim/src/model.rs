@@ -259,6 +259,7 @@ impl Model {
                 record.cells.clone_from(&before.cells);
                 record.beside.clone_from(&before.beside);
                 record.says.clone_from(&before.says);
+                record.unseen = before.unseen;
             }
             true
         });
@@ -427,5 +428,10 @@ mod tests {
         check(vec![Change::Delete(key), Change::Set(cell.clone(), Value::Int(1))], Err("unknown-record"));
         check(vec![Change::Set(cell.clone(), Value::Bool(true))], Err("type"));
         check(vec![Change::Create(key)], Err("record-exists"));
+
+        let mut gone = made.after(&change(vec![Change::Delete(key)]), &[]).unwrap();
+        gone.records.get_mut(&key).unwrap().beside.insert((cell.field, PartPath::default()), 1);
+        let resolves = vec![Change::Restore(key), Change::Resolve(cell, Value::Int(1)), Change::Delete(key)];
+        assert_eq!(gone.after(&change(resolves), &[]), Ok(gone));
     }
 }

@@ -31,7 +31,7 @@ pub(super) fn model_after(
         let needed = command.needed_role();
         let wrong = |model: &mut Model, expected: String| {
             model.wrong.get_or_insert(format!(
-                "{} must be {expected}, but was {answer:?}",
+                "{} must be {expected}, but was {answer:?}: {command:?}",
                 crate::workload::describe(command)
             ));
         };
