@@ -48,7 +48,7 @@ use fjall::{
 };
 
 use closing::Closing;
-use packed::{Kept, Packer};
+use packed::Packer;
 use words::{Dictionary, Words};
 
 use super::{
@@ -404,7 +404,7 @@ impl Read for FjallSnapshot {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Slice>, EngineError> {
         check_key(key);
         let found = self.snapshot.get(self.tables.of(table), key).map_err(|error| self.tables.read_error(error))?;
-        found.map(|value| self.tables.unpack(table, value, &self.words)).transpose()
+        found.map(|value| self.tables.unpack(table, value, &self.words, &mut Vec::new())).transpose()
     }
 
     fn range<'a>(&'a self, table: Table, from: &[u8], to: Option<&[u8]>) -> RangeIter<'a> {
@@ -445,15 +445,14 @@ impl Tables {
         self.0.keyspaces.iter().chain([self.0.dictionary.keyspace()])
     }
 
-    /// A value that was read, as it was written.
-    fn unpack(&self, table: Table, value: Slice, words: &Words) -> Result<Slice, EngineError> {
+    /// A value that was read, as it was written; `room` is for what comes in between.
+    fn unpack(&self, table: Table, value: Slice, words: &Words, room: &mut Vec<u8>) -> Result<Slice, EngineError> {
         if table != Table::Records {
             return Ok(value);
         }
-        match packed::unpack(&value, words) {
-            Some(Kept::Plain(row)) if row.len() == value.len() => Ok(value),
-            Some(Kept::Plain(row)) => Ok(row.into()),
-            Some(Kept::Unpacked(row)) => Ok(row.into()),
+        match packed::unpack(&value, words, room) {
+            Some(row) if row.as_ptr() == value.as_ptr() => Ok(value),
+            Some(row) => Ok(row.into()),
             None => {
                 let detail = "a record's row is not one that was packed here".into();
                 Err(EngineError::Damaged { path: self.0.path.clone(), detail })
@@ -507,10 +506,10 @@ impl Tables {
     ) -> RangeIter<'a> {
         let Some(bounds) = bounds(from, to) else { return Box::new(std::iter::empty()) };
         let found = snapshot.snapshot.range::<&[u8], _>(self.of(table), bounds);
-        let words = snapshot.words.clone();
+        let (words, mut room) = (snapshot.words.clone(), Vec::new());
         let pair = move |guard: fjall::Guard| {
             let (key, value) = guard.into_inner().map_err(|error| self.read_error(error))?;
-            Ok((key, self.unpack(table, value, &words)?))
+            Ok((key, self.unpack(table, value, &words, &mut room)?))
         };
         match direction {
             Direction::Ascending => Box::new(found.map(pair)),

@@ -177,34 +177,31 @@ fn each_word(row: &[u8], tell: &mut impl FnMut(&Word)) -> Option<()> {
     Some(())
 }
 
-/// How a kept row is to be read.
-pub(super) enum Kept<'a> {
-    /// These bytes are the row.
-    Plain(&'a [u8]),
-    /// It was taken apart.
-    Unpacked(Vec<u8>),
-}
-
-/// The row of what [`Packer::pack`] gave for it; none if nothing did, or a word is missing.
-pub(super) fn unpack<'a>(kept: &'a [u8], words: &Words) -> Option<Kept<'a>> {
+/// The row of what [`Packer::pack`] gave for it, which is in `room` unless it was kept as it is; none if nothing gave
+/// that, or a word is missing.
+pub(super) fn unpack<'a>(kept: &'a [u8], words: &Words, room: &'a mut Vec<u8>) -> Option<&'a [u8]> {
     match kept.first() {
-        Some(first) if PACKED.contains(first) => unpacked(kept, words).map(Kept::Unpacked),
-        Some(&PLAIN) => Some(Kept::Plain(&kept[1..])),
+        Some(first) if PACKED.contains(first) => {
+            unpack_into(room, kept, words)?;
+            Some(room)
+        }
+        Some(&PLAIN) => Some(&kept[1..]),
         Some(first) if *first > PLAIN => None,
-        _less_than_all_forms => Some(Kept::Plain(kept)),
+        _less_than_all_forms => Some(kept),
     }
 }
 
-fn unpacked(kept: &[u8], words: &Words) -> Option<Vec<u8>> {
+fn unpack_into(row: &mut Vec<u8>, kept: &[u8], words: &Words) -> Option<()> {
     let (first, rest) = kept.split_first()?;
     let mut from = Cursor(rest);
-    let mut row = Vec::with_capacity(3 * kept.len() + 64);
+    row.clear();
+    row.reserve(3 * kept.len() + 64);
     row.push(first - PACKED[0]);
-    // The length of the head comes before it, and is known behind it: mostly of two bytes.
-    const LENGTH: usize = 2;
+    // The length of the head comes before it, and is known behind it: mostly of one byte.
+    const LENGTH: usize = 1;
     row.extend([0; LENGTH]);
     let events = from.number()?;
-    put_number(&mut row, events);
+    put_number(row, events);
     for _ in 0..events {
         for _half in 0..2 {
             match from.number()? {
@@ -212,17 +209,19 @@ fn unpacked(kept: &[u8], words: &Words) -> Option<Vec<u8>> {
                 number => row.extend_from_slice(words.word(number - 1)?),
             }
         }
-        from.copy_number(&mut row)?;
-        from.copy_number(&mut row)?;
+        from.copy_number(row)?;
+        from.copy_number(row)?;
         row.extend_from_slice(from.array::<32>()?);
-        from.copy_number(&mut row)?;
+        from.copy_number(row)?;
     }
     row.extend_from_slice(from.bytes()?);
-    let mut length = Vec::with_capacity(10);
-    put_number(&mut length, (row.len() - 1 - LENGTH) as u64);
-    match <[u8; LENGTH]>::try_from(&length[..]) {
-        Ok(length) => row[1..=LENGTH].copy_from_slice(&length),
-        Err(_) => drop(row.splice(1..=LENGTH, length)),
+    match row.len() - 1 - LENGTH {
+        length @ ..0x80 => row[1] = length as u8,
+        length => {
+            let mut bytes = Vec::new();
+            put_number(&mut bytes, length as u64);
+            row.splice(1..=LENGTH, bytes);
+        }
     }
     let mut tail: &[u8] = &[];
     while !from.0.is_empty() {
@@ -242,22 +241,22 @@ fn unpacked(kept: &[u8], words: &Words) -> Option<Vec<u8>> {
         }
         if flags & has::OTHER == 0 {
             row.push(VALUE);
-            from.copy_bytes(&mut row)?;
+            from.copy_bytes(row)?;
         } else {
             row.push(from.byte()?);
         }
         if flags & has::MARK == 0 {
             let op = from.raw_number()?;
-            put_number(&mut row, (1 + op.len() + tail.len()) as u64);
+            put_number(row, (1 + op.len() + tail.len()) as u64);
             row.push(0);
             row.extend_from_slice(op);
             row.extend_from_slice(tail);
         } else {
-            let mark = from.copy_bytes(&mut row)?;
+            let mark = from.copy_bytes(row)?;
             tail = uncontended(mark).map_or(&[], |(_, behind)| behind);
         }
     }
-    Some(row)
+    Some(())
 }
 
 /// Op and what is behind it, of a mark of the row's first event over nothing.
@@ -284,19 +283,31 @@ impl<'a> Cursor<'a> {
     }
 
     /// The bytes of a number in its shortest form.
+    #[inline]
     fn raw_number(&mut self) -> Option<&'a [u8]> {
+        if let [0..0x80, ..] = self.0 {
+            let (raw, rest) = self.0.split_at(1);
+            self.0 = rest;
+            return Some(raw);
+        }
         let end = self.0.iter().position(|byte| *byte < 0x80)?;
         let (raw, rest) = self.0.split_at(end + 1);
         self.0 = rest;
-        (raw == [0] || raw[end] != 0).then_some(raw)
+        (raw[end] != 0).then_some(raw)
     }
 
+    #[inline]
     fn copy_number(&mut self, out: &mut Vec<u8>) -> Option<()> {
         out.extend_from_slice(self.raw_number()?);
         Some(())
     }
 
+    #[inline]
     fn number(&mut self) -> Option<u64> {
+        if let [small @ 0..0x80, rest @ ..] = self.0 {
+            self.0 = rest;
+            return Some(u64::from(*small));
+        }
         let raw = self.raw_number()?;
         // Counts and lengths: less than what a row can hold.
         (raw.len() <= 5).then(|| raw.iter().rev().fold(0, |number, byte| number << 7 | u64::from(byte & 0x7f)))
@@ -352,10 +363,7 @@ mod tests {
     }
 
     fn read(kept: &[u8], words: &Words) -> Option<Vec<u8>> {
-        Some(match unpack(kept, words)? {
-            Kept::Plain(row) => row.to_vec(),
-            Kept::Unpacked(row) => row,
-        })
+        unpack(kept, words, &mut vec![7; 3]).map(<[u8]>::to_vec)
     }
 
     fn check(rows: &[Vec<u8>]) {
