@@ -49,65 +49,81 @@ impl Packer {
     fn packed(&mut self, row: &[u8], words: &Words) -> Option<Vec<u8>> {
         let (first, rest) = row.split_first()?;
         let mut cells = Cursor(rest);
-        let mut head = Cursor(cells.bytes()?);
         let mut out = Vec::with_capacity(row.len() / 2 + 64);
         out.push(*PACKED.get(usize::from(*first))?);
+        let mut place = self.head(&mut out, Cursor(cells.bytes()?), words)?;
+        let mut tail: &[u8] = &[];
+        while !cells.0.is_empty() {
+            tail = self.cell(&mut out, &mut cells, (place, tail), words)?;
+            place += 1;
+        }
+        Some(out)
+    }
+
+    /// The events of a row, and its marks as they are. Gives the number of words.
+    fn head(&mut self, out: &mut Vec<u8>, mut head: Cursor<'_>, words: &Words) -> Option<usize> {
         let events = head.number()?;
-        put_number(&mut out, events);
+        put_number(out, events);
         let mut place = 0;
         for _ in 0..events {
             for _half in 0..2 {
-                self.put_word(&mut out, head.array()?, place, words);
+                self.put_word(out, head.array()?, place, words);
                 place += 1;
             }
-            head.copy_number(&mut out)?;
-            head.copy_number(&mut out)?;
+            head.copy_number(out)?;
+            head.copy_number(out)?;
             out.extend_from_slice(head.array::<32>()?);
-            head.copy_number(&mut out)?;
+            head.copy_number(out)?;
         }
-        put_bytes(&mut out, head.0);
-        let mut tail: &[u8] = &[];
-        while !cells.0.is_empty() {
-            let field = cells.array::<16>()?;
-            let start = cells.0;
-            let steps = cells.number()?;
-            for _ in 0..steps {
-                cells.bytes()?;
-            }
-            let part = &start[..start.len() - cells.0.len()];
-            let shows = cells.byte()?;
-            let value = if shows == VALUE { cells.bytes()? } else { &[] };
-            let mark = cells.bytes()?;
-            let uncontended = uncontended(mark);
-            let (op, same) = uncontended.map_or((mark, false), |(op, behind)| (op, behind == tail));
-            let number = self.number(field, place, words);
-            place += 1;
-            let flag = |is, bit| if is { bit } else { 0 };
-            out.push(
-                flag(number.is_none(), has::FIELD)
-                    | flag(steps > 0, has::PART)
-                    | flag(!same, has::MARK)
-                    | flag(shows != VALUE, has::OTHER),
-            );
-            match number {
-                Some(number) => put_number(&mut out, number.into()),
-                None => out.extend_from_slice(field),
-            }
-            if steps > 0 {
-                out.extend_from_slice(part);
-            }
-            match shows {
-                VALUE => put_bytes(&mut out, value),
-                other => out.push(other),
-            }
-            if same {
-                out.extend_from_slice(op);
-            } else {
-                put_bytes(&mut out, mark);
-                tail = uncontended.map_or(&[], |(_, behind)| behind);
-            }
+        put_bytes(out, head.0);
+        Some(place)
+    }
+
+    /// A cell, whose field is the word at `place`, and where the mark before ended in `tail`. Gives its own mark's.
+    fn cell<'r>(
+        &mut self,
+        out: &mut Vec<u8>,
+        cells: &mut Cursor<'r>,
+        (place, tail): (usize, &'r [u8]),
+        words: &Words,
+    ) -> Option<&'r [u8]> {
+        let field = cells.array::<16>()?;
+        let start = cells.0;
+        let steps = cells.number()?;
+        for _ in 0..steps {
+            cells.bytes()?;
         }
-        Some(out)
+        let part = &start[..start.len() - cells.0.len()];
+        let shows = cells.byte()?;
+        let value = if shows == VALUE { cells.bytes()? } else { &[] };
+        let mark = cells.bytes()?;
+        let uncontended = uncontended(mark);
+        let op = uncontended.filter(|(_, behind)| *behind == tail).map(|(op, _)| op);
+        let number = self.number(field, place, words);
+        let flag = |is, bit| if is { bit } else { 0 };
+        out.push(
+            flag(number.is_none(), has::FIELD)
+                | flag(steps > 0, has::PART)
+                | flag(op.is_none(), has::MARK)
+                | flag(shows != VALUE, has::OTHER),
+        );
+        match number {
+            Some(number) => put_number(out, number.into()),
+            None => out.extend_from_slice(field),
+        }
+        if steps > 0 {
+            out.extend_from_slice(part);
+        }
+        match shows {
+            VALUE => put_bytes(out, value),
+            other => out.push(other),
+        }
+        let Some(op) = op else {
+            put_bytes(out, mark);
+            return Some(uncontended.map_or(&[], |(_, behind)| behind));
+        };
+        out.extend_from_slice(op);
+        Some(tail)
     }
 
     /// A word by its number, or as it is behind a 0.
@@ -197,9 +213,18 @@ fn unpack_into(row: &mut Vec<u8>, kept: &[u8], words: &Words) -> Option<()> {
     row.clear();
     row.reserve(3 * kept.len() + 64);
     row.push(first - PACKED[0]);
-    // The length of the head comes before it, and is known behind it: mostly of one byte.
-    const LENGTH: usize = 1;
-    row.extend([0; LENGTH]);
+    unpack_head(row, &mut from, words)?;
+    let mut tail: &[u8] = &[];
+    while !from.0.is_empty() {
+        tail = unpack_cell(row, &mut from, tail, words)?;
+    }
+    Some(())
+}
+
+fn unpack_head(row: &mut Vec<u8>, from: &mut Cursor<'_>, words: &Words) -> Option<()> {
+    // The length comes first, and is known last: mostly one byte.
+    let start = row.len();
+    row.push(0);
     let events = from.number()?;
     put_number(row, events);
     for _ in 0..events {
@@ -215,48 +240,49 @@ fn unpack_into(row: &mut Vec<u8>, kept: &[u8], words: &Words) -> Option<()> {
         from.copy_number(row)?;
     }
     row.extend_from_slice(from.bytes()?);
-    match row.len() - 1 - LENGTH {
-        length @ ..0x80 => row[1] = length as u8,
+    match row.len() - start - 1 {
+        length @ ..0x80 => row[start] = length as u8,
         length => {
             let mut bytes = Vec::new();
             put_number(&mut bytes, length as u64);
-            row.splice(1..=LENGTH, bytes);
-        }
-    }
-    let mut tail: &[u8] = &[];
-    while !from.0.is_empty() {
-        let flags = from.byte()?;
-        match flags & has::FIELD {
-            0 => row.extend_from_slice(words.word(from.number()?)?),
-            _ => row.extend_from_slice(from.array::<16>()?),
-        }
-        if flags & has::PART == 0 {
-            row.push(0);
-        } else {
-            let start = from.0;
-            for _ in 0..from.number()? {
-                from.bytes()?;
-            }
-            row.extend_from_slice(&start[..start.len() - from.0.len()]);
-        }
-        if flags & has::OTHER == 0 {
-            row.push(VALUE);
-            from.copy_bytes(row)?;
-        } else {
-            row.push(from.byte()?);
-        }
-        if flags & has::MARK == 0 {
-            let op = from.raw_number()?;
-            put_number(row, (1 + op.len() + tail.len()) as u64);
-            row.push(0);
-            row.extend_from_slice(op);
-            row.extend_from_slice(tail);
-        } else {
-            let mark = from.copy_bytes(row)?;
-            tail = uncontended(mark).map_or(&[], |(_, behind)| behind);
+            row.splice(start..=start, bytes);
         }
     }
     Some(())
+}
+
+/// A cell behind one whose mark ended in `tail`. Gives its own mark's.
+fn unpack_cell<'k>(row: &mut Vec<u8>, from: &mut Cursor<'k>, tail: &'k [u8], words: &Words) -> Option<&'k [u8]> {
+    let flags = from.byte()?;
+    match flags & has::FIELD {
+        0 => row.extend_from_slice(words.word(from.number()?)?),
+        _ => row.extend_from_slice(from.array::<16>()?),
+    }
+    if flags & has::PART == 0 {
+        row.push(0);
+    } else {
+        let start = from.0;
+        for _ in 0..from.number()? {
+            from.bytes()?;
+        }
+        row.extend_from_slice(&start[..start.len() - from.0.len()]);
+    }
+    if flags & has::OTHER == 0 {
+        row.push(VALUE);
+        from.copy_bytes(row)?;
+    } else {
+        row.push(from.byte()?);
+    }
+    if flags & has::MARK != 0 {
+        let mark = from.copy_bytes(row)?;
+        return Some(uncontended(mark).map_or(&[], |(_, behind)| behind));
+    }
+    let op = from.raw_number()?;
+    put_number(row, (1 + op.len() + tail.len()) as u64);
+    row.push(0);
+    row.extend_from_slice(op);
+    row.extend_from_slice(tail);
+    Some(tail)
 }
 
 /// Op and what is behind it, of a mark of the row's first event over nothing.
