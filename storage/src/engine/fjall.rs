@@ -52,7 +52,8 @@ use packed::Packer;
 use words::{Dictionary, Words};
 
 use super::{
-    Batch, Durability, Engine, EngineError, RangeIter, Read, Slice, SortedEntries, Table, batch::check_key, bounds,
+    Batch, Durability, Engine, EngineError, KeyIter, RangeIter, Read, Slice, SortedEntries, Table, batch::check_key,
+    bounds,
 };
 
 /// At this size of all journals together, the keyspaces that the oldest one waits for are flushed.
@@ -105,7 +106,7 @@ pub struct FjallEngine {
     database: Database,
     tables: Tables,
     write_buffer_bytes: u64,
-    /// Held shared by commits, and alone while an ingestion becomes visible or everything is flushed.
+    /// Held shared by commits, and alone while an ingestion becomes visible, words get numbers, or everything is flushed.
     writing: RwLock<()>,
 }
 
@@ -183,9 +184,8 @@ impl FjallEngine {
         if new.is_empty() {
             return Ok(words);
         }
-        let _shared = self.writing.read().unwrap_or_else(PoisonError::into_inner);
-        self.tables.0.closing.note_write();
-        dictionary.add(&self.database, &new).map_err(|error| self.tables.write_error(error))
+        let _alone = self.writing.write().unwrap_or_else(PoisonError::into_inner);
+        dictionary.add(&new).map_err(|error| self.tables.write_error(error))
     }
 
     /// All words where a row has new ones.
@@ -294,6 +294,12 @@ impl Read for FjallEngine {
     fn range_rev<'a>(&'a self, table: Table, from: &[u8], to: Option<&[u8]>) -> RangeIter<'a> {
         self.tables.range(&self.snapshot(), table, from, to, Direction::Descending)
     }
+
+    fn keys<'a>(&'a self, table: Table, from: &[u8], to: Option<&[u8]>) -> KeyIter<'a> {
+        let Some(bounds) = bounds(from, to) else { return Box::new(std::iter::empty()) };
+        let found = self.database.snapshot().range::<&[u8], _>(self.tables.of(table), bounds);
+        Box::new(found.map(|guard| guard.key().map_err(|error| self.tables.read_error(error))))
+    }
 }
 
 impl Engine for FjallEngine {
@@ -373,10 +379,10 @@ impl Engine for FjallEngine {
     fn flush(&self) -> Result<(), EngineError> {
         let _alone = self.writing.write().unwrap_or_else(PoisonError::into_inner);
         self.sync()?;
-        for keyspace in self.tables.keyspaces() {
+        for keyspace in &self.tables.0.keyspaces {
             keyspace.rotate_memtable().map_err(|error| self.tables.write_error(error))?;
         }
-        for keyspace in self.tables.keyspaces() {
+        for keyspace in &self.tables.0.keyspaces {
             while keyspace.sealed_memtable_count() > 0 {
                 self.check_alive()?;
                 pause();
@@ -438,11 +444,6 @@ enum Direction {
 impl Tables {
     fn of(&self, table: Table) -> &Keyspace {
         &self.0.keyspaces[table as usize]
-    }
-
-    /// All of them, also the one that is no table.
-    fn keyspaces(&self) -> impl Iterator<Item = &Keyspace> {
-        self.0.keyspaces.iter().chain([self.0.dictionary.keyspace()])
     }
 
     /// A value that was read, as it was written; `room` is for what comes in between.

@@ -49,6 +49,9 @@ pub fn shared((key, value): (Key, Bytes)) -> (Slice, Slice) {
 /// Pairs in key order, read lazily. An error does not end it by itself: callers stop at the first.
 pub type RangeIter<'a> = Box<dyn Iterator<Item = Result<(Slice, Slice), EngineError>> + 'a>;
 
+/// Keys in their order, as [`RangeIter`].
+pub type KeyIter<'a> = Box<dyn Iterator<Item = Result<Slice, EngineError>> + 'a>;
+
 /// The longest key. Longer sort keys are cut by whoever builds them and compared in full on reading.
 pub const KEY_BYTES_MAX: usize = 1024;
 
@@ -106,6 +109,11 @@ pub trait Read: Sync {
 
     /// The pairs of [`Read::range`], last first.
     fn range_rev<'a>(&'a self, table: Table, from: &[u8], to: Option<&[u8]>) -> RangeIter<'a>;
+
+    /// The keys of [`Read::range`], whatever stands there.
+    fn keys<'a>(&'a self, table: Table, from: &[u8], to: Option<&[u8]>) -> KeyIter<'a> {
+        Box::new(self.range(table, from, to).map(|pair| pair.map(|(key, _)| key)))
+    }
 }
 
 impl<R: Read + Send + ?Sized> Read for Arc<R> {
@@ -203,11 +211,8 @@ pub trait Engine: Read + Send + Sync + 'static {
         let mut from = prefix.to_vec();
         loop {
             // Each round starts behind the keys just deleted, so that it need not walk their tombstones.
-            let keys: Vec<Slice> = self
-                .range(table, &from, end.as_deref())
-                .take(DROP_KEYS_PER_BATCH)
-                .map(|pair| pair.map(|(key, _)| key))
-                .collect::<Result<_, _>>()?;
+            let keys = self.keys(table, &from, end.as_deref()).take(DROP_KEYS_PER_BATCH);
+            let keys: Vec<Slice> = keys.collect::<Result<_, _>>()?;
             let Some(last) = keys.last() else { return Ok(()) };
             from = last.to_vec();
             let mut batch = Batch::default();

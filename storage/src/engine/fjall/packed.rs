@@ -4,6 +4,9 @@
 //! tables stands the number that this database has given such a *word* ([`super::words`]), and what a cell's mark has in
 //! common with that of the cell before is left out. Nothing above knows: what is read is what was written, to the byte.
 //!
+//! A packed row has a check of the words that it means by numbers: should a damaged disk lose some, and others get their
+//! numbers, it is told, and not read as another row.
+//!
 //! A kept row begins with one of the forms below. What cannot be taken apart like a row of
 //! [`record_row`](crate::record_row) is kept as it is.
 
@@ -38,6 +41,22 @@ const HINTS: usize = 64;
 #[derive(Default)]
 pub(super) struct Packer {
     hints: Vec<(Word, u32)>,
+    check: Check,
+}
+
+/// Of the words of a row that stand there as numbers, in their order.
+#[derive(Default)]
+struct Check(u64);
+
+impl Check {
+    fn add(&mut self, word: &Word) {
+        let (start, _) = word.split_first_chunk().expect("a word is longer");
+        self.0 = (self.0.rotate_left(7) ^ u64::from_le_bytes(*start)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn bytes(&self) -> [u8; 4] {
+        ((self.0 >> 32) as u32).to_le_bytes()
+    }
 }
 
 impl Packer {
@@ -51,12 +70,16 @@ impl Packer {
         let mut cells = Cursor(rest);
         let mut out = Vec::with_capacity(row.len() / 2 + 64);
         out.push(*PACKED.get(usize::from(*first))?);
+        let check = out.len()..out.len() + self.check.bytes().len();
+        out.extend_from_slice(&self.check.bytes());
+        self.check = Check::default();
         let mut place = self.head(&mut out, Cursor(cells.bytes()?), words)?;
         let mut tail: &[u8] = &[];
         while !cells.0.is_empty() {
             tail = self.cell(&mut out, &mut cells, (place, tail), words)?;
             place += 1;
         }
+        out[check].copy_from_slice(&self.check.bytes());
         Some(out)
     }
 
@@ -138,6 +161,12 @@ impl Packer {
     }
 
     fn number(&mut self, word: &Word, place: usize, words: &Words) -> Option<u32> {
+        let number = self.looked_up(word, place, words)?;
+        self.check.add(word);
+        Some(number)
+    }
+
+    fn looked_up(&mut self, word: &Word, place: usize, words: &Words) -> Option<u32> {
         if let Some((known, number)) = self.hints.get(place)
             && known == word
         {
@@ -213,15 +242,31 @@ fn unpack_into(row: &mut Vec<u8>, kept: &[u8], words: &Words) -> Option<()> {
     row.clear();
     row.reserve(3 * kept.len() + 64);
     row.push(first - PACKED[0]);
-    unpack_head(row, &mut from, words)?;
+    let check = from.array()?;
+    let mut named = Named { words, check: Check::default() };
+    unpack_head(row, &mut from, &mut named)?;
     let mut tail: &[u8] = &[];
     while !from.0.is_empty() {
-        tail = unpack_cell(row, &mut from, tail, words)?;
+        tail = unpack_cell(row, &mut from, tail, &mut named)?;
     }
-    Some(())
+    (named.check.bytes() == *check).then_some(())
 }
 
-fn unpack_head(row: &mut Vec<u8>, from: &mut Cursor<'_>, words: &Words) -> Option<()> {
+/// Words by their numbers, and the check of those that were asked for.
+struct Named<'w> {
+    words: &'w Words,
+    check: Check,
+}
+
+impl<'w> Named<'w> {
+    fn word(&mut self, number: u64) -> Option<&'w Word> {
+        let word = self.words.word(number)?;
+        self.check.add(word);
+        Some(word)
+    }
+}
+
+fn unpack_head(row: &mut Vec<u8>, from: &mut Cursor<'_>, named: &mut Named<'_>) -> Option<()> {
     // The length comes first, and is known last: mostly one byte.
     let start = row.len();
     row.push(0);
@@ -231,7 +276,7 @@ fn unpack_head(row: &mut Vec<u8>, from: &mut Cursor<'_>, words: &Words) -> Optio
         for _half in 0..2 {
             match from.number()? {
                 0 => row.extend_from_slice(from.array::<16>()?),
-                number => row.extend_from_slice(words.word(number - 1)?),
+                number => row.extend_from_slice(named.word(number - 1)?),
             }
         }
         from.copy_number(row)?;
@@ -252,10 +297,15 @@ fn unpack_head(row: &mut Vec<u8>, from: &mut Cursor<'_>, words: &Words) -> Optio
 }
 
 /// A cell behind one whose mark ended in `tail`. Gives its own mark's.
-fn unpack_cell<'k>(row: &mut Vec<u8>, from: &mut Cursor<'k>, tail: &'k [u8], words: &Words) -> Option<&'k [u8]> {
+fn unpack_cell<'k>(
+    row: &mut Vec<u8>,
+    from: &mut Cursor<'k>,
+    tail: &'k [u8],
+    named: &mut Named<'_>,
+) -> Option<&'k [u8]> {
     let flags = from.byte()?;
     match flags & has::FIELD {
-        0 => row.extend_from_slice(words.word(from.number()?)?),
+        0 => row.extend_from_slice(named.word(from.number()?)?),
         _ => row.extend_from_slice(from.array::<16>()?),
     }
     if flags & has::PART == 0 {
@@ -408,7 +458,7 @@ mod tests {
         let cells = [cell(1, &whole, 3), cell(2, &whole, 1), cell(3, &part, 2), cell(9, &whole, 200)];
         let row = encode_new(&event(0, 5), 1000, 0, 8, &cells);
         let kept = Packer::default().pack(&row, &words());
-        let mut expect = vec![3, 1, 1, 1, 1, 5];
+        let mut expect = vec![3, 228, 124, 233, 154, 1, 1, 1, 1, 5];
         expect.extend([5; 32]);
         expect.extend([0xe8, 7]);
         expect.extend([6, 1, 0, 0, 0, 0, 0]);
@@ -441,6 +491,17 @@ mod tests {
         }
         assert_eq!(Packer::default().pack(b"\x01\x05x", &words()), b"\x01\x05x");
         assert_eq!(Packer::default().pack(b"\x03x", &words()), b"\x04\x03x");
+    }
+
+    #[test]
+    fn words_that_are_not_those_of_the_row_are_told() {
+        let (value, whole) = (Value::Int(7).encode(), PartPath::default());
+        let cell = |field| NewCell { field: FieldId([field; 16]), part: &whole, op: 1, value: &value };
+        let kept = Packer::default().pack(&encode_new(&event(0, 5), 9, 0, 1, &[cell(1), cell(2)]), &words());
+        assert!(read(&kept, &words()).is_some());
+        for others in [[0, 1, 9], [0, 2, 1], [9, 1, 2], [1, 0, 2]] {
+            assert!(read(&kept, &Words::of(others.map(|n| [n; 16]))).is_none(), "{others:?}");
+        }
     }
 
     #[test]

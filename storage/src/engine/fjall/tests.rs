@@ -451,4 +451,12 @@ fn a_row_whose_words_are_gone_is_reported() {
     let error = engine.get(Table::Records, &key).expect_err("no such word");
     assert!(matches!(error, EngineError::Damaged { .. }), "{error}");
     assert!(engine.range(Table::Records, b"", None).next().unwrap().is_err());
+
+    // Others get their numbers, and it is told nevertheless; who wants to be rid of the row need not read it.
+    let (another, row) = record(200);
+    engine.commit(batch(&[(Table::Records, &another, Some(&row))]), Durability::Synced).unwrap();
+    assert_eq!(engine.get(Table::Records, &another).unwrap().as_deref(), Some(&row[..]));
+    assert!(matches!(engine.get(Table::Records, &key), Err(EngineError::Damaged { .. })));
+    engine.drop_prefix(Table::Records, &key).unwrap();
+    assert!(engine.get(Table::Records, &key).unwrap().is_none());
 }

@@ -1,15 +1,15 @@
 //! The words that packed rows name by numbers ([`super::packed`]), in a keyspace of their own: number to word.
 //!
-//! A word is on the disk before the first row that names it by its number: a flush may bring a row there before its
-//! journal. Words are never taken back; there are so few that all are in memory, and once there are many, further ones
-//! get no numbers.
+//! A word is on the disk before the first row that names it by its number, and in a table's file: a flush may bring the row
+//! there before its journal, and a broken journal is cut. Words are never taken back; there are so few that all are in
+//! memory, and once there are many, further ones get no numbers.
 
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, Readable};
 
 /// The id of a field, or half of a device's.
 pub(super) type Word = [u8; 16];
@@ -19,9 +19,6 @@ const NAME: &str = "words";
 
 /// Fields and devices of a large node. What a stranger makes up beyond takes more space, and nothing else.
 const WORDS_MAX: usize = 16_384;
-
-/// A keyspace of 16 bytes a row needs no more memory before it is flushed.
-const WRITE_BUFFER_BYTES: u64 = 1 << 20;
 
 /// All words that have numbers, at some time.
 #[derive(Debug, Default, Clone)]
@@ -76,8 +73,7 @@ pub(super) struct Dictionary {
 impl Dictionary {
     /// Reads all of them.
     pub(super) fn open(database: &Database) -> Result<Self, fjall::Error> {
-        let options = || KeyspaceCreateOptions::default().max_memtable_size(WRITE_BUFFER_BYTES);
-        let keyspace = database.keyspace(NAME, options)?;
+        let keyspace = database.keyspace(NAME, KeyspaceCreateOptions::default)?;
         let mut words = Words::default();
         for row in database.snapshot().iter(&keyspace) {
             let (number, word) = row.into_inner()?;
@@ -91,7 +87,7 @@ impl Dictionary {
         Ok(Self { keyspace, words: RwLock::new(Arc::new(words)), adding: Mutex::new(()) })
     }
 
-    /// The keyspace, to be flushed with the others.
+    #[cfg(test)]
     pub(super) fn keyspace(&self) -> &Keyspace {
         &self.keyspace
     }
@@ -101,17 +97,19 @@ impl Dictionary {
         self.words.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Gives words numbers, as long as there are any. They are on the disk when this returns.
-    pub(super) fn add(&self, database: &Database, new: &[Word]) -> Result<Arc<Words>, fjall::Error> {
+    /// Gives words numbers, as long as there are any. They are on the disk when this returns. Nothing is committed
+    /// meanwhile.
+    pub(super) fn add(&self, new: &[Word]) -> Result<Arc<Words>, fjall::Error> {
         let _one_at_a_time = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
         let mut words = (*self.words()).clone();
-        let mut batch = database.batch().durability(Some(PersistMode::SyncData));
-        for word in new {
-            if let Some(number) = words.add(*word) {
-                batch.insert(&self.keyspace, number.to_be_bytes(), word);
+        let numbered: Vec<(u32, Word)> = new.iter().filter_map(|word| Some((words.add(*word)?, *word))).collect();
+        if !numbered.is_empty() {
+            let mut ingestion = self.keyspace.start_ingestion()?;
+            for (number, word) in numbered {
+                ingestion.write(number.to_be_bytes(), word)?;
             }
+            ingestion.finish()?;
         }
-        batch.commit()?;
         let words = Arc::new(words);
         *self.words.write().unwrap_or_else(PoisonError::into_inner) = words.clone();
         Ok(words)
