@@ -190,11 +190,16 @@ fn plain(bytes: &[u8]) -> Vec<u8> {
 
 /// The words of a row that have no numbers yet.
 pub(super) fn new_words(row: &[u8], words: &Words, new: &mut Vec<Word>) {
-    let _no_row = each_word(row, &mut |word| {
+    let before = new.len();
+    let is_row = each_word(row, &mut |word| {
         if words.number(word).is_none() {
             new.push(*word);
         }
     });
+    // What is no row is not packed.
+    if is_row.is_none() {
+        new.truncate(before);
+    }
 }
 
 fn each_word(row: &[u8], tell: &mut impl FnMut(&Word)) -> Option<()> {
@@ -481,6 +486,7 @@ mod tests {
         new_words(&row, &words(), &mut new);
         assert_eq!(new, [[8; 16], [9; 16]]);
         new_words(b"\x01\x05x", &words(), &mut new);
+        new_words(&row[..row.len() - 1], &words(), &mut new);
         assert_eq!(new.len(), 2);
     }
 

@@ -17,8 +17,9 @@ pub(super) type Word = [u8; 16];
 /// The name of the keyspace on disk. Part of the format: never changes.
 const NAME: &str = "words";
 
-/// Fields and devices of a large node. What a stranger makes up beyond takes more space, and nothing else.
-const WORDS_MAX: usize = 16_384;
+/// Fields and devices of a large node. Each may take a file's sync; what a stranger makes up beyond takes more space, and
+/// nothing else.
+const WORDS_MAX: usize = 4096;
 
 /// All words that have numbers, at some time.
 #[derive(Debug, Default, Clone)]
