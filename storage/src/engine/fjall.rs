@@ -236,7 +236,7 @@ impl FjallEngine {
 }
 
 /// All levels are compressed: what is ingested stays as it was written, on whatever level, and rows repeat the ids of
-/// their fields and devices. Records alone are not: packed, they shrink by a quarter more, and each read would wait for it.
+/// their fields and devices. Records alone are not: packed, they shrink little more, and each read would wait for it.
 fn keyspace_options(table: Table, options: Options) -> KeyspaceCreateOptions {
     let block_bytes = match table {
         // Read one by one, in no order: of a block, one row is wanted.
