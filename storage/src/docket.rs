@@ -8,7 +8,7 @@ use crate::{
     fold::{
         RecordOp, RecordState, Status,
         incremental::{Archive, EventKey, EventRow, EventState, Events, Fold, Look},
-        record::{self, Content, Sibling, Stamp},
+        record::{self, Content, RecordOpKind, Sibling, Stamp},
         terms::Term,
     },
     record_row,
@@ -18,7 +18,8 @@ use std::{
     sync::Arc,
 };
 use tandem_wire::{
-    Act, ChainEnd, ChainId, Event, EventId, FieldId, ListId, OpRef, Outcome, RecordKey, RefusalCode, Value,
+    Act, ChainEnd, ChainId, Event, EventId, EventRef, FieldId, ListId, Op, OpRef, Outcome, RecordKey, RefusalCode,
+    Target, Value,
 };
 
 /// One term's docket: remembers how far it has looked.
@@ -134,13 +135,14 @@ pub struct Accepted<'a, R, E> {
     fold: &'a Fold,
     rows: &'a R,
     events: &'a E,
+    cases: &'a [Case],
     open: BTreeSet<EventId>,
     /// What was decided in this sitting, which the rows do not know yet: why it was refused, if it was.
     decided: BTreeMap<EventKey, Option<RefusalCode>>,
     refused: BTreeSet<EventId>,
     records: BTreeMap<RecordKey, Vec<RecordOp>>,
-    /// Records that cases of this sitting are about, and by how many of them that are not decided.
-    touched: BTreeMap<RecordKey, u32>,
+    /// Records that cases of this sitting are about.
+    touched: BTreeMap<RecordKey, Touched>,
     /// Records that cases of this sitting change, and do not only make: the live views may lack what was accepted of them.
     altered: BTreeSet<RecordKey>,
     /// What these show in the fields that were asked for.
@@ -149,6 +151,15 @@ pub struct Accepted<'a, R, E> {
     branches: BTreeMap<ChainId, Option<EventKey>>,
     /// Records that the live views show with something that was refused in this sitting.
     outdated: BTreeSet<RecordKey>,
+}
+
+/// A record that cases of a sitting are about.
+#[derive(Debug, Default)]
+struct Touched {
+    /// Which cases, as they are heard.
+    cases: Vec<usize>,
+    /// How many of them are not decided.
+    open: usize,
 }
 
 /// Events that were refused in a sitting, and the records that they are about.
@@ -166,13 +177,15 @@ pub type Around = (RecordState, RecordState);
 
 impl<'a, R: Read, E: Events> Accepted<'a, R, E> {
     /// Before the first of these cases is decided.
-    pub fn before(fold: &'a Fold, rows: &'a R, events: &'a E, cases: &[Case]) -> Self {
+    pub fn before(fold: &'a Fold, rows: &'a R, events: &'a E, cases: &'a [Case]) -> Self {
         let open = cases.iter().map(|case| case.event.id()).collect();
-        let (mut touched, mut altered) = (BTreeMap::new(), BTreeSet::new());
-        for case in cases {
+        let (mut touched, mut altered) = (BTreeMap::<_, Touched>::new(), BTreeSet::new());
+        for (index, case) in cases.iter().enumerate() {
             for record in records_of(&case.event) {
-                *touched.entry(record).or_default() += 1;
-                if touched[&record] > 1 || !makes_alone(&case.event, record) {
+                let touched = touched.entry(record).or_default();
+                touched.open += 1;
+                touched.cases.push(index);
+                if touched.open > 1 || !makes_alone(&case.event, record) {
                     altered.insert(record);
                 }
             }
@@ -180,7 +193,7 @@ impl<'a, R: Read, E: Events> Accepted<'a, R, E> {
         let (decided, records) = (BTreeMap::new(), BTreeMap::new());
         let (refused, outdated) = (BTreeSet::new(), BTreeSet::new());
         let (branches, shown) = (BTreeMap::new(), BTreeMap::new());
-        Self { fold, rows, events, open, decided, refused, records, touched, altered, shown, branches, outdated }
+        Self { fold, rows, events, cases, open, decided, refused, records, touched, altered, shown, branches, outdated }
     }
 
     /// The same, behind a sitting of another term that refused these.
@@ -261,7 +274,8 @@ impl<'a, R: Read, E: Events> Accepted<'a, R, E> {
     /// that whatever took part would be shown still. Or there was, in each cell that is set, the value that it names: had
     /// somebody else replaced that as well, another value would be shown beside the event's.
     fn quick_around(&self, case: &Case, record: RecordKey) -> Result<Option<Around>, EngineError> {
-        let is_alone = self.touched.get(&record) == Some(&1) && !self.outdated.contains(&record);
+        let is_alone =
+            self.touched.get(&record).is_some_and(|touched| touched.open == 1) && !self.outdated.contains(&record);
         if !case.look.live || !is_alone {
             return Ok(None);
         }
@@ -386,7 +400,7 @@ impl<'a, R: Read, E: Events> Accepted<'a, R, E> {
             self.refused.insert(id);
         }
         for record in records_of(&case.event) {
-            *self.touched.get_mut(&record).expect("a case of this sitting") -= 1;
+            self.touched.get_mut(&record).expect("a case of this sitting").open -= 1;
             if !is_accepted {
                 self.outdated.insert(record);
             }
@@ -407,20 +421,57 @@ impl<'a, R: Read, E: Events> Accepted<'a, R, E> {
     /// The ops on a record, without those that are not decided.
     fn ops(&mut self, record: RecordKey) -> Result<&[RecordOp], EngineError> {
         if !self.records.contains_key(&record) {
-            let mut ops = Vec::new();
-            for key in self.fold.events_on(self.rows, record)? {
-                let row = EventRow::get(self.rows, self.fold.prefix(), key)?.expect("an event on a record has a row");
-                let EventState::Valid { last: Some(look), .. } = row.state else { continue };
-                if self.open.contains(&row.id) {
-                    continue;
-                }
-                let event = self.events.event(row.at)?;
-                let is_refused = look.refused || self.refused.contains(&row.id);
-                ops.extend(record::ops_on(&event, record, look.live && !is_refused, is_refused, look.by_authority));
-            }
+            let begins_here = self.begins_here(record)?;
+            let ops = if begins_here { Vec::new() } else { self.ops_in_history(record)? };
+            let takes_part = |op: &RecordOp| op.live && op.kind != RecordOpKind::Answer;
+            debug_assert!(!begins_here || !self.ops_in_history(record)?.iter().any(takes_part));
             self.records.insert(record, ops);
         }
         Ok(&self.records[&record])
+    }
+
+    fn ops_in_history(&self, record: RecordKey) -> Result<Vec<RecordOp>, EngineError> {
+        let mut ops = Vec::new();
+        for key in self.fold.events_on(self.rows, record)? {
+            let row = EventRow::get(self.rows, self.fold.prefix(), key)?.expect("an event on a record has a row");
+            let EventState::Valid { last: Some(look), .. } = row.state else { continue };
+            if self.open.contains(&row.id) {
+                continue;
+            }
+            let event = self.events.event(row.at)?;
+            let is_refused = look.refused || self.refused.contains(&row.id);
+            ops.extend(record::ops_on(&event, record, look.live && !is_refused, is_refused, look.by_authority));
+        }
+        Ok(ops)
+    }
+
+    /// Whether cases that are not decided are all that ever took part in a record, seen without a look into its history:
+    /// nothing is shown but theirs, they only make it and set cells, and they build on nothing but each other.
+    ///
+    /// Whatever else took part would be shown, or be replaced, in the end by something that is shown: by one of them. But
+    /// all that they reach back to, through what takes no part as well, is theirs. And what takes no part, and is reached
+    /// from nowhere, changes nothing.
+    fn begins_here(&self, record: RecordKey) -> Result<bool, EngineError> {
+        let Some(touched) = self.touched.get(&record) else { return Ok(false) };
+        let cases = || touched.cases.iter().map(|index| &self.cases[*index].event);
+        if touched.open < touched.cases.len() || self.outdated.contains(&record) {
+            return Ok(false);
+        }
+        let is_theirs = |pred: &OpRef| {
+            let is_it = |event: &EventRef| (event.chain, event.seq, event.id.tag()) == (pred.chain, pred.seq, pred.tag);
+            cases().any(|event| is_it(&event.reference()))
+        };
+        let ops =
+            |event: &'a Arc<Event>| event.header().ops.iter().filter(move |op| op.target.record() == Some(record));
+        let only_builds = |op: &Op| match (&op.act, &op.target) {
+            (Act::Create, _) | (Act::Set, Target::Cell(_)) => op.preds.iter().all(is_theirs),
+            _other => false,
+        };
+        if !cases().flat_map(ops).all(only_builds) {
+            return Ok(false);
+        }
+        let shown = self.shown(record)?;
+        Ok(shown.stamps().all(|stamp| self.open.contains(&stamp.event.id)))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The pure core: whether one event is accepted, and if not, why.
 
-use super::policy::{Compiled, Stale};
+use super::policy::{Asked, Compiled, Stale};
 use std::collections::{BTreeMap, BTreeSet};
 use tandem_storage::{
     EngineError, composite,
@@ -17,7 +17,6 @@ use tandem_storage::{
 use tandem_wire::{
     Act, Blame, CellKey, DeviceKey, ElementId, Event, FieldId, ListId, PartPath, RecordKey, RefusalCode, Role, Scope,
     Target, Value,
-    design::Property,
     limits::{BLAME_MAX, NAME_BYTES_MAX, REFUSAL_TEXT_BYTES_MAX},
 };
 
@@ -214,20 +213,17 @@ impl Bench<'_> {
             }
             return Ok(Ok(()));
         }
-        for field in design.fields(changed.key.list) {
-            let element = &design.elements[&field.into()];
+        for Asked { field, is_required, is_unique } in self.policy.asked(changed.key.list).iter().copied() {
             let is_new = !changed.before.exists();
             let is_set = changed.sets.iter().any(|(cell, _)| cell.field == field);
             if !is_new && !is_set {
                 continue;
             }
-            if element.property(Property::Required) == Some(Value::Bool(true))
-                && shows_nothing(design, &changed.after, field)
-            {
+            if is_required && shows_nothing(design, &changed.after, field) {
                 let message = format!("{} must have a value", field_name(design, field));
                 return blamed(Some(field), RefusalCode::REQUIRED, message);
             }
-            if element.property(Property::Unique) == Some(Value::Bool(true)) {
+            if is_unique {
                 for value in changed.may_show(field) {
                     if self.is_taken(accepted, design, changed.key, field, &value, all)? {
                         let message = format!("another record has this {} already", field_name(design, field));

@@ -10,7 +10,8 @@ use tandem_storage::{
     rule::Rule,
 };
 use tandem_wire::{
-    DesignDigest, FieldId, ListId, RuleName,
+    DesignDigest, FieldId, ListId, RuleName, Value,
+    design::Property,
     limits::{NAME_BYTES_MAX, RULES_NAMED_MAX},
 };
 
@@ -70,7 +71,20 @@ pub struct Compiled {
     rules: BTreeMap<ListId, Vec<ReadRule>>,
     /// What the design asks of its fields.
     constraints: BTreeMap<FieldId, Constraint>,
+    /// Fields that must have a value, or one of their own.
+    asked: BTreeMap<ListId, Vec<Asked>>,
     clears_references: bool,
+}
+
+/// What the design asks of a field beside its values.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked {
+    /// The field.
+    pub field: FieldId,
+    /// It must have a value.
+    pub is_required: bool,
+    /// No two records may have the same.
+    pub is_unique: bool,
 }
 
 /// A rule by its place in the policy, or why it cannot be read.
@@ -129,7 +143,7 @@ impl RuleText {
 impl Compiled {
     /// For the next design that it is asked about.
     pub fn new(policy: Policy) -> Self {
-        Self { policy, design: None, rules: BTreeMap::new(), constraints: BTreeMap::new(), clears_references: false }
+        Self { policy, ..Self::default() }
     }
 
     /// The policy.
@@ -152,6 +166,13 @@ impl Compiled {
         self.rules.clear();
         let fields = || design.lists().flat_map(|list| design.fields(list));
         self.constraints = fields().filter_map(|field| Some((field, Constraint::of(design, field)?))).collect();
+        let asked = |field: FieldId| {
+            let is_set = |property| design.elements[&field.into()].property(property) == Some(Value::Bool(true));
+            Asked { field, is_required: is_set(Property::Required), is_unique: is_set(Property::Unique) }
+        };
+        let of_list =
+            |list| design.fields(list).into_iter().map(asked).filter(|asked| asked.is_required || asked.is_unique);
+        self.asked = design.lists().map(|list| (list, of_list(list).collect())).collect();
         self.clears_references = fields().any(|field| OnDelete::of(design, field) == Some(OnDelete::SetNull));
         for (index, text) in self.policy.rules.iter().enumerate() {
             let rule = text.read(design).map_err(|error| error.to_string());
@@ -169,6 +190,11 @@ impl Compiled {
     /// What the design asks of a field's values, if anything.
     pub fn constraint(&self, field: FieldId) -> Option<&Constraint> {
         self.constraints.get(&field)
+    }
+
+    /// The fields of a list of which the design asks something beside their values, in its order.
+    pub fn asked(&self, list: ListId) -> &[Asked] {
+        self.asked.get(&list).map_or(&[], Vec::as_slice)
     }
 
     /// Whether the design asks for references to be cleared when what they refer to is removed.
