@@ -21,6 +21,7 @@ use crate::{
 use actix::{Actor, ActorContext, AsyncContext, Context, Handler, Message};
 use std::{
     collections::{BTreeMap, VecDeque},
+    ops::Range,
     sync::{
         Arc, RwLock,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -79,6 +80,8 @@ pub struct Published<E: Engine> {
 
 /// Fewer new records from elsewhere are not worth files of their own.
 const EVENTS_OF_A_LOAD_MIN: usize = 4096;
+/// Events from elsewhere that are in memory, with all that they change, at a time.
+const EVENTS_AT_A_TIME: usize = 4096;
 /// Runs that are composed and not yet signed.
 const RUNS_UNDER_WAY: usize = 8;
 
@@ -387,7 +390,7 @@ impl<E: Engine> Workspace<E> {
         })
     }
 
-    fn take(&mut self, runs: &[Received]) -> Result<(), Refused> {
+    fn take(&mut self, runs: Vec<Received>) -> Result<(), Refused> {
         if self.left {
             return Err(Refused::Left);
         }
@@ -397,27 +400,45 @@ impl<E: Engine> Workspace<E> {
     }
 
     /// Many new records in a row go past the journal, all the rest through it.
-    fn try_take(&mut self, runs: &[Received]) -> Result<(), EngineError> {
-        let mut rest = runs;
-        while let Some(many) = self.core.loadable(rest, EVENTS_OF_A_LOAD_MIN) {
-            self.take_through_the_journal(&rest[..many.start])?;
-            if self.core.load_runs(&rest[many.clone()])? {
+    fn try_take(&mut self, mut runs: Vec<Received>) -> Result<(), EngineError> {
+        while let Some(Range { start, end }) = self.core.loadable(&runs, EVENTS_OF_A_LOAD_MIN) {
+            let rest = runs.split_off(end);
+            let many = runs.split_off(start);
+            self.take_through_the_journal(runs)?;
+            if self.core.load_runs(&many)? {
                 self.sit(&BTreeMap::new())?;
                 self.show_anew();
             } else {
-                self.take_through_the_journal(&rest[many.clone()])?;
+                self.take_through_the_journal(many)?;
             }
-            rest = &rest[many.end..];
+            runs = rest;
         }
-        self.take_through_the_journal(rest)?;
+        self.take_through_the_journal(runs)?;
         let done = self.retry();
         self.show_if(done);
         Ok(())
     }
 
+    /// Some at a time: what was taken need not stay decoded, and a state that is shown for long keeps in memory what it has
+    /// that was written to files since.
+    fn take_through_the_journal(&mut self, runs: Vec<Received>) -> Result<(), EngineError> {
+        let mut runs = runs.into_iter().peekable();
+        while runs.peek().is_some() {
+            let mut events = 0;
+            let next = || {
+                let run = runs.next_if(|_| events < EVENTS_AT_A_TIME)?;
+                events += run.events().len();
+                Some(run)
+            };
+            let some: Vec<Received> = std::iter::from_fn(next).collect();
+            self.take_some(&some)?;
+        }
+        Ok(())
+    }
+
     /// The log first, and then the views: an event that cannot be applied must not end every member's node again and
     /// again, see [`tandem_storage::fence`].
-    fn take_through_the_journal(&mut self, runs: &[Received]) -> Result<(), EngineError> {
+    fn take_some(&mut self, runs: &[Received]) -> Result<(), EngineError> {
         let mut rest = runs;
         while !rest.is_empty() {
             let taking = self.core.look_at(rest)?;
@@ -532,7 +553,7 @@ impl<E: Engine> Handler<Perform> for Workspace<E> {
             }
             Perform::Take(runs, answer) => {
                 self.finish();
-                let _ = answer.send(self.take(&runs));
+                let _ = answer.send(self.take(runs));
                 self.see_to_designs(ctx);
             }
             Perform::TryDesign(file, progress, answer) => {
