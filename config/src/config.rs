@@ -54,7 +54,7 @@ pub struct Storage {
     pub cache_mb: u32,
     /// Memory for writes that are not yet in a table file, over all keyspaces, in MiB.
     ///
-    /// Default 48: with the cache it leaves a node that takes much in below 300 MB, and table files are still written in
+    /// Default 24: with the cache it leaves a node that takes much in below 250 MB, and table files are still written in
     /// large pieces. While the disk is slow, twice as much may wait, and then writers do.
     pub write_buffer_mb: u32,
     /// Below so much free space on the disk of the data, in MiB, the node is read-only and says so.
@@ -66,7 +66,7 @@ pub struct Storage {
 
 impl Default for Storage {
     fn default() -> Self {
-        Self { cache_mb: 64, write_buffer_mb: 48, disk_free_mb_min: 256 }
+        Self { cache_mb: 64, write_buffer_mb: 24, disk_free_mb_min: 256 }
     }
 }
 

@@ -81,7 +81,7 @@ pub struct Published<E: Engine> {
 /// Fewer new records from elsewhere are not worth files of their own.
 const EVENTS_OF_A_LOAD_MIN: usize = 4096;
 /// Events from elsewhere that are in memory, with all that they change, at a time.
-const EVENTS_AT_A_TIME: usize = 4096;
+const EVENTS_AT_A_TIME: usize = 1024;
 /// Runs that are composed and not yet signed.
 const RUNS_UNDER_WAY: usize = 8;
 

@@ -94,7 +94,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { cache_bytes: 64 << 20, write_buffer_bytes: 8 << 20 }
+        Self { cache_bytes: 64 << 20, write_buffer_bytes: 4 << 20 }
     }
 }
 
