@@ -60,7 +60,10 @@ enum Shows<'a> {
 pub const NOTHING: [u8; 1] = [0];
 
 /// Cells that most rows have at most.
-const CELLS: usize = 16;
+pub(crate) const CELLS: usize = 16;
+
+/// The part of a cell that is a whole field, as it stands in a row.
+pub(crate) const WHOLE: &[u8] = &[0];
 
 const VALUE: u8 = 0;
 const REMOVED: u8 = 1;
@@ -263,10 +266,15 @@ impl<'a> Iterator for CellRows<'a> {
 }
 
 impl<'a> CellRow<'a> {
+    /// A cell of which no more is known than what it shows: a value, or none. `part` is as it stands in a row.
+    pub(crate) fn shown(field: FieldId, part: &'a [u8], value: Option<&'a [u8]>) -> Self {
+        Self { field, part, shows: value.map_or(Shows::Removed, Shows::Value), rest: Take(&[]) }
+    }
+
     /// Whether it is this cell.
     pub fn is(&self, field: FieldId, part: &PartPath) -> bool {
         let is_part = || match part.is_empty() {
-            true => self.part == [0],
+            true => self.part == WHOLE,
             false => self.part() == *part,
         };
         self.field == field && is_part()
@@ -274,12 +282,12 @@ impl<'a> CellRow<'a> {
 
     /// Whether it is the field as a whole.
     pub fn is_whole(&self) -> bool {
-        self.part == [0]
+        self.part == WHOLE
     }
 
     /// Where inside the field.
     pub fn part(&self) -> PartPath {
-        if self.part == [0] {
+        if self.part == WHOLE {
             return PartPath::default();
         }
         let mut part = Take(self.part);

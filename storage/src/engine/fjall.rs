@@ -52,8 +52,8 @@ use packed::Packer;
 use words::{Dictionary, Words};
 
 use super::{
-    Batch, Durability, Engine, EngineError, KeyIter, RangeIter, Read, Slice, SortedEntries, Table, batch::check_key,
-    bounds,
+    Batch, Durability, Engine, EngineError, KeyIter, RangeIter, Read, Slice, SortedEntries, Table, Visit,
+    batch::check_key, bounds,
 };
 
 /// At this size of all journals together, the keyspaces that the oldest one waits for are flushed.
@@ -295,6 +295,10 @@ impl Read for FjallEngine {
         self.tables.range(&self.snapshot(), table, from, to, Direction::Descending)
     }
 
+    fn each_shown(&self, from: &[u8], to: Option<&[u8]>, visit: Visit<'_>) -> Result<(), EngineError> {
+        self.snapshot().each_shown(from, to, visit)
+    }
+
     fn keys<'a>(&'a self, table: Table, from: &[u8], to: Option<&[u8]>) -> KeyIter<'a> {
         let Some(bounds) = bounds(from, to) else { return Box::new(std::iter::empty()) };
         let found = self.database.snapshot().range::<&[u8], _>(self.tables.of(table), bounds);
@@ -420,6 +424,18 @@ impl Read for FjallSnapshot {
     fn range_rev<'a>(&'a self, table: Table, from: &[u8], to: Option<&[u8]>) -> RangeIter<'a> {
         self.tables.range(self, table, from, to, Direction::Descending)
     }
+
+    fn each_shown(&self, from: &[u8], to: Option<&[u8]>, visit: Visit<'_>) -> Result<(), EngineError> {
+        let Some(bounds) = bounds(from, to) else { return Ok(()) };
+        for guard in self.snapshot.range::<&[u8], _>(self.tables.of(Table::Records), bounds) {
+            let (key, kept) = guard.into_inner().map_err(|error| self.tables.read_error(error))?;
+            let (exists, cells) = packed::shown(&kept, &self.words).ok_or_else(|| self.tables.not_packed())?;
+            if visit(&key, exists, &cells).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The keyspaces, and the directory for error messages; shared with snapshots.
@@ -454,11 +470,13 @@ impl Tables {
         match packed::unpack(&value, words, room) {
             Some(row) if row.as_ptr() == value.as_ptr() => Ok(value),
             Some(row) => Ok(row.into()),
-            None => {
-                let detail = "a record's row is not one that was packed here".into();
-                Err(EngineError::Damaged { path: self.0.path.clone(), detail })
-            }
+            None => Err(self.not_packed()),
         }
+    }
+
+    fn not_packed(&self) -> EngineError {
+        let detail = "a record's row is not one that was packed here".into();
+        EngineError::Damaged { path: self.0.path.clone(), detail }
     }
 
     /// Writes the files of an ingestion. Nobody sees them before what this gives is called.

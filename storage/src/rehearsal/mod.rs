@@ -32,10 +32,11 @@ use crate::{
     engine::{Batch, Bytes, Engine, EngineError, Key, Read, Slice, Table, prefix_end},
     fold::{Design, incremental::Prefix},
     index::{CellPath, Index, IndexDefinition, definition::wanted, entry::record_of},
-    record_row,
+    record_row::{self, CellRow},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::ControlFlow,
     sync::Arc,
 };
 use tandem_wire::{ListId, RecordId, RecordKey};
@@ -193,39 +194,44 @@ impl Rehearsal {
             Some(to) => Some(self.generation.record(RecordKey { list: part.list, record: to })),
             None => prefix_end(&start[..start.len() - part.from.0.len()]),
         };
-        let mut pairs = clone.range(Table::Records, &start, end.as_deref());
-        let mut looked = self.look_at(pairs.by_ref().take(rows))?;
-        if let Some(pair) = pairs.next() {
-            looked.rest = Some(Part { from: record_of(&pair?.0).1, ..part });
-        }
+        let (mut looked, mut left) = (Looked::default(), rows);
+        let mut room = (Vec::new(), Vec::new());
+        clone.each_shown(&start, end.as_deref(), &mut |key, exists, cells| {
+            let (list, record) = record_of(key);
+            if left == 0 {
+                looked.rest = Some(Part { from: record, ..part });
+                return ControlFlow::Break(());
+            }
+            left -= 1;
+            if exists {
+                self.look_at(RecordKey { list, record }, cells, &mut room, &mut looked);
+            }
+            ControlFlow::Continue(())
+        })?;
         Ok(looked)
     }
 
-    fn look_at(&self, rows: impl Iterator<Item = Result<(Slice, Slice), EngineError>>) -> Result<Looked, EngineError> {
-        let mut looked = Looked::default();
-        let (mut key, mut columns) = (Vec::new(), Vec::new());
-        for pair in rows {
-            let (row_key, row) = pair?;
-            if !record_row::exists(&row) {
-                continue;
-            }
-            let (list, record) = record_of(&row_key);
-            let trial = &self.trials[&list];
-            let cells = record_row::all_cells(&row);
-            let glance = trial.glance(&self.new, &cells);
-            let outcome = trial.look_at(&self.old, record, &glance);
-            looked.report.add(RecordKey { list, record }, &outcome);
-            let place = (self.generation, &*self.new, record);
-            for index in trial.indexes(&self.indexes) {
-                index.put_entry((&mut key, &mut columns), place, |path| glance.shown(path));
-                looked.entries.push(&key, &columns);
-            }
-            for index in self.uniques.iter().filter(|index| index.definition.list == list) {
-                index.put_entry((&mut key, &mut columns), place, |path| glance.shown(path));
-                looked.places.push(&key, &[]);
-            }
+    /// Looks at a record that exists; `room` is for keys and columns of indexes.
+    fn look_at(
+        &self,
+        RecordKey { list, record }: RecordKey,
+        cells: &[CellRow<'_>],
+        (key, columns): &mut (Key, Bytes),
+        looked: &mut Looked,
+    ) {
+        let trial = &self.trials[&list];
+        let glance = trial.glance(&self.new, cells);
+        let outcome = trial.look_at(&self.old, record, &glance);
+        looked.report.add(RecordKey { list, record }, &outcome);
+        let place = (self.generation, &*self.new, record);
+        for index in trial.indexes(&self.indexes) {
+            index.put_entry((key, columns), place, |path| glance.shown(path));
+            looked.entries.push(key, columns);
         }
-        Ok(looked)
+        for index in self.uniques.iter().filter(|index| index.definition.list == list) {
+            index.put_entry((key, columns), place, |path| glance.shown(path));
+            looked.places.push(key, &[]);
+        }
     }
 
     /// Takes what was seen in some rows.

@@ -10,6 +10,10 @@
 //! A kept row begins with one of the forms below. What cannot be taken apart like a row of
 //! [`record_row`](crate::record_row) is kept as it is.
 
+mod shown;
+
+pub(super) use self::shown::shown;
+
 use super::words::{Word, Words};
 
 /// A packed row whose first byte was 0, and one whose first byte was 1.
@@ -235,6 +239,13 @@ pub(super) fn unpack<'a>(kept: &'a [u8], words: &Words, room: &'a mut Vec<u8>) -
             unpack_into(room, kept, words)?;
             Some(room)
         }
+        _is_not_packed => kept_as_it_is(kept),
+    }
+}
+
+/// What was kept as it is.
+fn kept_as_it_is(kept: &[u8]) -> Option<&[u8]> {
+    match kept.first() {
         Some(&PLAIN) => Some(&kept[1..]),
         Some(first) if *first > PLAIN => None,
         _less_than_all_forms => Some(kept),
@@ -431,7 +442,7 @@ mod tests {
             RecordState,
             record::{Content, Edit, Sibling, Stamp},
         },
-        record_row::{NewCell, encode, encode_new},
+        record_row::{self, CellRow, NewCell, encode, encode_new},
     };
 
     fn event(device: u8, seq: u64) -> EventRef {
@@ -453,6 +464,18 @@ mod tests {
             let kept = packer.pack(row, &words);
             assert_eq!(read(&kept, &words).as_ref(), Some(row), "{kept:x?}");
         }
+    }
+
+    fn check_shown(row: &[u8]) {
+        let kept = Packer::default().pack(row, &words());
+        let known = words();
+        let (exists, cells) = shown(&kept, &known).unwrap();
+        assert_eq!(exists, record_row::exists(row));
+        assert_eq!(what_shows(&cells), what_shows(&record_row::all_cells(row)), "{kept:x?}");
+    }
+
+    fn what_shows<'a>(cells: &[CellRow<'a>]) -> Vec<(FieldId, PartPath, Option<&'a [u8]>)> {
+        cells.iter().map(|cell| (cell.field, cell.part(), cell.value())).collect()
     }
 
     #[test]
@@ -554,7 +577,9 @@ mod tests {
     proptest! {
         #[test]
         fn rows_are_read_as_they_were_written(states in vec(any_state(), 1..5)) {
-            check(&states.iter().map(encode).collect::<Vec<_>>());
+            let rows: Vec<_> = states.iter().map(encode).collect();
+            check(&rows);
+            rows.iter().for_each(|row| check_shown(row));
         }
 
         #[test]
@@ -572,7 +597,11 @@ mod tests {
             let mut kept = Packer::default().pack(&encode(&state), &words());
             let at = at.index(kept.len());
             kept[at] = byte;
-            let _some_or_none = (read(&kept, &words()), read(&bytes, &words()));
+            let _some_or_none = read(&bytes, &words());
+            let row = read(&kept, &words());
+            if PACKED.contains(&kept[0]) {
+                assert_eq!(shown(&kept, &words()).is_some(), row.is_some());
+            }
         }
     }
 }
