@@ -59,7 +59,7 @@ pub const BATCH_BYTES_MAX: usize = 256 * 1024;
 /// Runs of one message.
 pub const BATCH_RUNS_MAX: usize = 4096;
 /// Bytes of runs that are on their way to a node that has not said yet that it took them in.
-pub const WINDOW_BYTES_MAX: u64 = 4 * 1024 * 1024;
+pub const WINDOW_BYTES_MAX: u64 = 2 * 1024 * 1024;
 /// Ends of chains in one part of a version table.
 pub const TABLE_PART_ENDS_MAX: usize = 4096;
 /// Places of a forked chain in one message.
