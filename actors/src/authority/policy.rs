@@ -11,7 +11,7 @@ use tandem_storage::{
 };
 use tandem_wire::{
     DesignDigest, FieldId, ListId, RuleName, Value,
-    design::Property,
+    design::{ElementKind, Property},
     limits::{NAME_BYTES_MAX, RULES_NAMED_MAX},
 };
 
@@ -170,9 +170,13 @@ impl Compiled {
             let is_set = |property| design.elements[&field.into()].property(property) == Some(Value::Bool(true));
             Asked { field, is_required: is_set(Property::Required), is_unique: is_set(Property::Unique) }
         };
-        let of_list =
-            |list| design.fields(list).into_iter().map(asked).filter(|asked| asked.is_required || asked.is_unique);
-        self.asked = design.lists().map(|list| (list, of_list(list).collect())).collect();
+        let of_list = |list: ListId| {
+            let fields = design.fields(list).into_iter().map(asked);
+            (list, fields.filter(|asked| asked.is_required || asked.is_unique).collect())
+        };
+        // Of dropped lists as well: they may be brought back, with what came to them meanwhile.
+        let lists = design.elements.iter().filter(|(_, element)| element.kind == ElementKind::List.number());
+        self.asked = lists.map(|(id, _)| of_list(id.as_list())).collect();
         self.clears_references = fields().any(|field| OnDelete::of(design, field) == Some(OnDelete::SetNull));
         for (index, text) in self.policy.rules.iter().enumerate() {
             let rule = text.read(design).map_err(|error| error.to_string());
