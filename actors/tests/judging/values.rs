@@ -65,6 +65,25 @@ fn a_number_that_is_let_go_in_the_same_sitting_is_free_only_if_that_is_accepted(
 }
 
 #[test]
+fn a_number_is_taken_in_a_list_that_is_dropped_as_well() {
+    let mut party = Party::new();
+    party.put(party.age, Property::Unique, Value::Bool(true));
+    party.bob.create(party.record(1), &[(party.age, Value::Int(1))]);
+    party.meet();
+    let (property, value) = (Property::Dropped, Value::Bool(true));
+    party.server.does(Command::Put { element: party.record(1).list.into(), property, value });
+    for _ in 0..3 {
+        party.ada.hears(&party.server);
+        party.server.hears(&party.ada);
+    }
+    assert_eq!(party.server.core.store().fold().design().lists().count(), 0);
+    // Bob has not heard of it, and the list may be brought back.
+    let taken = party.bob.create(party.record(2), &[(party.age, Value::Int(1))]);
+    party.meet();
+    assert_eq!(party.ada.codes()[&taken].0, "UNIQUE_TAKEN");
+}
+
+#[test]
 fn a_number_that_goes_on_being_shown_is_not_free_for_the_event_that_lost_to_it() {
     let mut party = Party::new();
     party.put(party.age, Property::Unique, Value::Bool(true));
