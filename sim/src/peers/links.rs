@@ -294,8 +294,10 @@ impl World {
     /// What is under way, behind whatever held it up, comes out at once, in its order.
     pub(super) fn let_through(&mut self) {
         let held_up = self.queue.retract(|what| matches!(what, Happening::Bytes(..) | Happening::Hangup(..)));
+        let last_us = self.queue.now_us() + held_up.len() as u64;
         held_up.into_iter().enumerate().for_each(|(index, what)| self.queue.plan(1 + index as u64, what));
-        self.links.values_mut().for_each(|link| link.ways = [Way::default(); 2]);
+        // A stream keeps its order: what is sent from now on comes behind them.
+        self.links.values_mut().for_each(|link| link.ways = [Way::busy_until(last_us); 2]);
     }
 
     /// One end is gone; the other hears of it after what is on its way.

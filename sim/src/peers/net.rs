@@ -42,6 +42,11 @@ pub(super) struct Passage {
 const AGAIN_US: u64 = 200_000;
 
 impl Way {
+    /// One on which bytes are that come out until then.
+    pub(super) fn busy_until(busy_until_us: u64) -> Self {
+        Self { busy_until_us }
+    }
+
     pub(super) fn busy_until_us(self) -> u64 {
         self.busy_until_us
     }
