@@ -18,8 +18,7 @@ use std::{
     sync::Arc,
 };
 use tandem_wire::{
-    Act, ChainEnd, ChainId, Event, EventId, EventRef, FieldId, ListId, Op, OpRef, Outcome, RecordKey, RefusalCode,
-    Target, Value,
+    Act, ChainEnd, ChainId, Event, EventId, FieldId, ListId, Op, OpRef, Outcome, RecordKey, RefusalCode, Target, Value,
 };
 
 /// One term's docket: remembers how far it has looked.
@@ -457,10 +456,9 @@ impl<'a, R: Read, E: Events> Accepted<'a, R, E> {
         if touched.open < touched.cases.len() || self.outdated.contains(&record) {
             return Ok(false);
         }
-        let is_theirs = |pred: &OpRef| {
-            let is_it = |event: &EventRef| (event.chain, event.seq, event.id.tag()) == (pred.chain, pred.seq, pred.tag);
-            cases().any(|event| is_it(&event.reference()))
-        };
+        let place = |op: &OpRef| (op.chain, op.seq, op.tag);
+        let theirs: BTreeSet<_> = cases().map(|event| place(&event.reference().op(0))).collect();
+        let is_theirs = |pred: &OpRef| theirs.contains(&place(pred));
         let ops =
             |event: &'a Arc<Event>| event.header().ops.iter().filter(move |op| op.target.record() == Some(record));
         let only_builds = |op: &Op| match (&op.act, &op.target) {
