@@ -343,3 +343,28 @@ impl World {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::net::{Blocked, Weather};
+    use super::*;
+    use crate::options::Options;
+
+    #[test]
+    fn what_is_sent_after_healing_does_not_overtake_what_was_held_up() {
+        let mut world = World::new(1, Options::default());
+        let link = world.new_link([0, 1], None);
+        world.weather = Weather::clear();
+        world.blocked.push(Blocked { from: 0, to: 1, until_us: 1_000_000 });
+        // More than what is sent then takes microseconds on its way.
+        (0..3000_u16).for_each(|number| world.send(link, 0, &number.to_be_bytes()));
+        world.blocked.clear();
+        world.let_through();
+        world.send(link, 0, &3000_u16.to_be_bytes());
+        let out = std::iter::from_fn(|| world.queue.advance()).filter_map(|happening| match happening {
+            Happening::Bytes(of, _, bytes) if of == link => Some(u16::from_be_bytes([bytes[0], bytes[1]])),
+            _another => None,
+        });
+        assert!(out.eq(0..=3000));
+    }
+}
